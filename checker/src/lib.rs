@@ -1,0 +1,3 @@
+//! Histories, sequential models, and the question whether one order explains what clients saw.
+
+pub mod history;

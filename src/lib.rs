@@ -1,0 +1,1 @@
+//! Rashomon: test campaigns against replicated stores.
