@@ -1,0 +1,149 @@
+//! Actions: what a fault comes to when it strikes, on concrete links and nodes.
+//!
+//! Real processes and a simulator carry out the same actions. An action's text is that of a fault
+//! which asks for exactly it, so a record of what was done can be run again as a schedule.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Fault, Partition, Split};
+use crate::grudge::{Grudge, Ways};
+use crate::nodes::{Node, NodeSet, Pick};
+use crate::text::{Cursor, ParseError, text_form};
+
+/// What is really done: concrete links and nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Messages on these links are lost until healed.
+    Cut(Grudge),
+    /// Messages on these links wait until healed.
+    Hold(Grudge),
+    /// Every link is opened.
+    Heal,
+    /// These processes are killed.
+    Kill(BTreeSet<Node>),
+    /// These processes are started again.
+    Restart(BTreeSet<Node>),
+}
+
+/// What was asked, and what it came to when it struck.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// The fault of the schedule.
+    pub asked: Fault,
+    /// What it came to.
+    pub action: Action,
+    /// Who was known to lead.
+    pub leader: Option<Node>,
+    /// Who was taken for the leader, where the fault asked for it and none was known.
+    pub stand_in: Option<Node>,
+}
+
+impl Action {
+    /// Whether it touches nothing: a cut of no link, a kill of nobody.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Action::Cut(grudge) | Action::Hold(grudge) => grudge.is_empty(),
+            Action::Kill(nodes) | Action::Restart(nodes) => nodes.is_empty(),
+            Action::Heal => false,
+        }
+    }
+
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        let error = cursor.error("an action, a fault that names its nodes as in `kill n1`");
+        Action::from_fault(Fault::parse(cursor)?).ok_or(error)
+    }
+
+    /// The action a fault asks for, if it leaves nothing to be resolved.
+    fn from_fault(fault: Fault) -> Option<Self> {
+        Some(match fault {
+            Fault::Cut(partition) => Action::Cut(concrete_links(&partition)?),
+            Fault::Hold(partition) => Action::Hold(concrete_links(&partition)?),
+            Fault::Heal => Action::Heal,
+            Fault::Kill(set) => Action::Kill(concrete(&set)?),
+            Fault::Restart(set) => Action::Restart(concrete(&set?)?),
+        })
+    }
+}
+
+fn concrete_links(partition: &Partition) -> Option<Grudge> {
+    let Partition::Splits(splits) = partition else { return None };
+    let mut grudge = Grudge::default();
+    for Split { from, to, ways } in splits {
+        grudge.extend(&Grudge::between(&concrete(from)?, &concrete(to)?, *ways));
+    }
+    Some(grudge)
+}
+
+fn concrete(set: &NodeSet) -> Option<BTreeSet<Node>> {
+    set.0
+        .iter()
+        .map(|pick| match pick {
+            Pick::Node(node) => Some(*node),
+            _ => None,
+        })
+        .collect()
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = |nodes: &BTreeSet<Node>| NodeSet::nodes(nodes.iter().copied());
+        match self {
+            Action::Cut(grudge) => write!(f, "cut {grudge}"),
+            Action::Hold(grudge) => write!(f, "hold {grudge}"),
+            Action::Heal => f.write_str("heal"),
+            Action::Kill(nodes) => write!(f, "kill {}", set(nodes)),
+            Action::Restart(nodes) => write!(f, "restart {}", set(nodes)),
+        }
+    }
+}
+
+text_form!(Action);
+
+impl Resolved {
+    /// What was done, for a person: `no messages between n3 (leader) and n1, n2, n4, n5`.
+    pub fn sentence(&self) -> String {
+        let mut sentence = match &self.action {
+            Action::Cut(grudge) => self.links(grudge, "no messages", "no link cut"),
+            Action::Hold(grudge) => self.links(grudge, "messages held", "no link held"),
+            Action::Heal => "all links open again".to_owned(),
+            Action::Kill(nodes) => format!("{} killed", self.names(nodes)),
+            Action::Restart(nodes) => format!("{} restarted", self.names(nodes)),
+        };
+        if let Some(node) = self.stand_in {
+            sentence += &format!("; no leader was known, {node} was taken for it");
+        }
+        sentence
+    }
+
+    fn links(&self, grudge: &Grudge, what: &str, nothing: &str) -> String {
+        if grudge.is_empty() {
+            return nothing.to_owned();
+        }
+        let blocks = grudge.blocks();
+        let parts: Vec<String> = blocks
+            .iter()
+            .map(|block| {
+                let (from, to) = (self.names(&block.from), self.names(&block.to));
+                match block.ways {
+                    Ways::Both => format!("between {from} and {to}"),
+                    Ways::One => format!("from {from} to {to}"),
+                }
+            })
+            .collect();
+        format!("{what} {}", parts.join("; "))
+    }
+
+    fn names(&self, nodes: &BTreeSet<Node>) -> String {
+        if nodes.is_empty() {
+            return "nobody".to_owned();
+        }
+        let name = |node: &Node| {
+            let leads = if self.leader == Some(*node) { " (leader)" } else { "" };
+            format!("{node}{leads}")
+        };
+        nodes.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
+}

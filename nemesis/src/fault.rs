@@ -1,0 +1,250 @@
+//! Faults: what is asked to go wrong, and what that comes to when it strikes.
+//!
+//! A [`Fault`] is what a schedule says, with roles in place of nodes; resolving it against the
+//! cluster gives an [`Action`] on concrete links and nodes, which real processes and a simulator
+//! carry out alike. The kinds are Jepsen's (partitioner, `db` kill and start), the text form is
+//! our own.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::action::{Action, Resolved};
+use crate::grudge::{Grudge, Ways};
+use crate::nodes::{Cluster, Node, NodeSet, Resolver};
+use crate::text::{Cursor, ParseError, text_form};
+
+/// Two symbolic sets of nodes that are to lose each other's messages.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Split {
+    /// The senders.
+    pub from: NodeSet,
+    /// The receivers.
+    pub to: NodeSet,
+    /// Whether the way back is closed too.
+    pub ways: Ways,
+}
+
+/// Which links a fault is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Partition {
+    /// Those of every split: `leader | rest`, `n1 -> n2 and n3 | n4, n5`.
+    Splits(Vec<Split>),
+    /// Those that leave every node a majority, no two the same (see [`Grudge::ring`]).
+    Ring,
+    /// Those between two halves, but for one node that both can reach.
+    Bridge,
+}
+
+/// Something to go wrong, or right again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// Messages on these links are lost until the network heals; adds to earlier cuts.
+    Cut(Partition),
+    /// Messages on these links wait until the network heals, and then arrive.
+    Hold(Partition),
+    /// Every link is open again.
+    Heal,
+    /// These nodes' processes are killed, as by a power cut of the process alone.
+    Kill(NodeSet),
+    /// Killed nodes start again with what they had on disk: these, or all there are.
+    Restart(Option<NodeSet>),
+}
+
+/// A fault names a node that the cluster does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no node {node}: the cluster has {size}, n1 to n{size}")]
+pub struct UnknownNode {
+    /// The node named.
+    pub node: Node,
+    /// How many nodes there are.
+    pub size: usize,
+}
+
+impl Partition {
+    /// `from | to`: both ways.
+    pub fn both(from: impl Into<NodeSet>, to: impl Into<NodeSet>) -> Self {
+        Self::split(from.into(), to.into(), Ways::Both)
+    }
+
+    /// `from -> to`: one way.
+    pub fn one_way(from: impl Into<NodeSet>, to: impl Into<NodeSet>) -> Self {
+        Self::split(from.into(), to.into(), Ways::One)
+    }
+
+    fn split(from: NodeSet, to: NodeSet, ways: Ways) -> Self {
+        Partition::Splits(vec![Split { from, to, ways }])
+    }
+
+    fn sets(&self) -> Vec<&NodeSet> {
+        match self {
+            Partition::Splits(splits) => {
+                splits.iter().flat_map(|split| [&split.from, &split.to]).collect()
+            }
+            Partition::Ring | Partition::Bridge => Vec::new(),
+        }
+    }
+
+    fn resolve(&self, resolver: &mut Resolver<'_>) -> Grudge {
+        match self {
+            Partition::Splits(splits) => {
+                let mut grudge = Grudge::default();
+                for Split { from, to, ways } in splits {
+                    let [from, to] = resolver.resolve([from, to]);
+                    grudge.extend(&Grudge::between(&from, &to, *ways));
+                }
+                grudge
+            }
+            Partition::Ring => Grudge::ring(&shuffled(resolver)),
+            Partition::Bridge => Grudge::bridge(&shuffled(resolver)),
+        }
+    }
+
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        if cursor.take("ring") {
+            return Ok(Partition::Ring);
+        }
+        if cursor.take("bridge") {
+            return Ok(Partition::Bridge);
+        }
+        let mut splits = vec![Split::parse(cursor)?];
+        while cursor.take("and") {
+            splits.push(Split::parse(cursor)?);
+        }
+        Ok(Partition::Splits(splits))
+    }
+}
+
+fn shuffled(resolver: &mut Resolver<'_>) -> Vec<Node> {
+    let mut nodes: Vec<Node> = resolver.cluster.nodes.iter().copied().collect();
+    nodes.shuffle(resolver.rng);
+    nodes
+}
+
+impl Split {
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        let from = NodeSet::parse(cursor)?;
+        let ways = cursor.word("`|`, `->` or `,`", |word| match word {
+            "|" => Some(Ways::Both),
+            "->" => Some(Ways::One),
+            _ => None,
+        })?;
+        Ok(Split { from, to: NodeSet::parse(cursor)?, ways })
+    }
+}
+
+impl Fault {
+    /// What kind of fault it is, in one word: `cut`, `hold`, `heal`, `kill`, `restart`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Fault::Cut(_) => "cut",
+            Fault::Hold(_) => "hold",
+            Fault::Heal => "heal",
+            Fault::Kill(_) => "kill",
+            Fault::Restart(_) => "restart",
+        }
+    }
+
+    /// Whether it breaks something, rather than mends it.
+    pub fn is_strike(&self) -> bool {
+        matches!(self, Fault::Cut(_) | Fault::Hold(_) | Fault::Kill(_))
+    }
+
+    /// What it comes to in this cluster. The same generator state gives the same answer.
+    ///
+    /// # Errors
+    /// When it names a node that the cluster does not have.
+    pub fn resolve(
+        &self,
+        cluster: &Cluster,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Resolved, UnknownNode> {
+        self.check(&cluster.nodes)?;
+        // What is dead cannot be killed, nor what lives be started; links outlive their nodes.
+        let pool = match self {
+            Fault::Kill(_) => cluster.up(),
+            Fault::Restart(_) => cluster.down.clone(),
+            Fault::Cut(_) | Fault::Hold(_) | Fault::Heal => cluster.nodes.clone(),
+        };
+        let mut resolver = Resolver::new(cluster, pool, rng);
+        let action = match self {
+            Fault::Cut(partition) => Action::Cut(partition.resolve(&mut resolver)),
+            Fault::Hold(partition) => Action::Hold(partition.resolve(&mut resolver)),
+            Fault::Heal => Action::Heal,
+            Fault::Kill(set) => Action::Kill(only(resolver.resolve([set]))),
+            Fault::Restart(Some(set)) => Action::Restart(only(resolver.resolve([set]))),
+            Fault::Restart(None) => Action::Restart(cluster.down.clone()),
+        };
+        let stand_in = resolver.stand_in;
+        Ok(Resolved { asked: self.clone(), action, leader: cluster.leader, stand_in })
+    }
+
+    /// Whether every node it names is one of these.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check(&self, nodes: &BTreeSet<Node>) -> Result<(), UnknownNode> {
+        let sets = match self {
+            Fault::Cut(partition) | Fault::Hold(partition) => partition.sets(),
+            Fault::Kill(set) | Fault::Restart(Some(set)) => vec![set],
+            Fault::Heal | Fault::Restart(None) => Vec::new(),
+        };
+        match sets.iter().flat_map(|set| set.named()).find(|node| !nodes.contains(node)) {
+            Some(node) => Err(UnknownNode { node, size: nodes.len() }),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        const EXPECTED: &str = "a fault: `cut`, `hold`, `heal`, `kill` or `restart`";
+        let word = cursor.peek();
+        if !["cut", "hold", "heal", "kill", "restart"].contains(&word) {
+            return Err(cursor.error(EXPECTED));
+        }
+        cursor.advance();
+        Ok(match word {
+            "cut" => Fault::Cut(Partition::parse(cursor)?),
+            "hold" => Fault::Hold(Partition::parse(cursor)?),
+            "kill" => Fault::Kill(NodeSet::parse(cursor)?),
+            "restart" if matches!(cursor.peek(), "" | "\n" | ";") => Fault::Restart(None),
+            "restart" => Fault::Restart(Some(NodeSet::parse(cursor)?)),
+            _ => Fault::Heal,
+        })
+    }
+}
+
+fn only<T>([one]: [T; 1]) -> T {
+    one
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Partition::Ring => f.write_str("ring"),
+            Partition::Bridge => f.write_str("bridge"),
+            Partition::Splits(splits) if splits.is_empty() => f.write_str("nobody | nobody"),
+            Partition::Splits(splits) => {
+                for (index, Split { from, to, ways }) in splits.iter().enumerate() {
+                    let and = if index == 0 { "" } else { " and " };
+                    write!(f, "{and}{from} {} {to}", ways.sign())?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            Fault::Cut(partition) | Fault::Hold(partition) => write!(f, " {partition}"),
+            Fault::Kill(set) | Fault::Restart(Some(set)) => write!(f, " {set}"),
+            Fault::Heal | Fault::Restart(None) => Ok(()),
+        }
+    }
+}
+
+text_form!(Fault);

@@ -1,0 +1,216 @@
+//! Generators: schedules drawn from a seed, out of packages of faults.
+//!
+//! Packages are Jepsen's (`jepsen.nemesis.combined`): a name for faults that belong together, each
+//! with what undoes it. Where Jepsen draws every fault alike, these are biased: what breaks a
+//! replicated store is mostly the loss of its leader, so at least every other strike takes it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::fault::{Fault, Partition};
+use crate::nodes::{NodeSet, Pick};
+use crate::schedule::{Schedule, Step};
+use crate::text::{Cursor, ParseError, text_form};
+
+/// Faults that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Package {
+    /// Cuts of the network, each healed.
+    Partition,
+    /// Kills of processes, each followed by a restart.
+    Kill,
+}
+
+impl Package {
+    /// Every package.
+    pub const ALL: [Package; 2] = [Package::Partition, Package::Kill];
+
+    /// Its name: `partition`, `kill`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Package::Partition => "partition",
+            Package::Kill => "kill",
+        }
+    }
+
+    /// What mends any strike of it.
+    fn mend(self) -> Fault {
+        match self {
+            Package::Partition => Fault::Heal,
+            Package::Kill => Fault::Restart(None),
+        }
+    }
+
+    /// The strike that takes the leader.
+    fn leader_strike(self) -> Fault {
+        match self {
+            Package::Partition => Fault::Cut(Partition::both(Pick::Leader, Pick::Rest)),
+            Package::Kill => Fault::Kill(Pick::Leader.into()),
+        }
+    }
+
+    /// Strikes of every other kind, for a cluster of this size.
+    fn other_strikes(self, nodes: u16) -> Vec<Fault> {
+        // As many as may go with the leader for it to stand in a minority.
+        let followers = (nodes.saturating_sub(1) / 2).saturating_sub(1);
+        match self {
+            Package::Partition => {
+                let mut partitions = vec![
+                    Partition::one_way(Pick::Leader, Pick::Rest),
+                    Partition::one_way(Pick::Rest, Pick::Leader),
+                    Partition::both(Pick::Random(1), Pick::Rest),
+                    Partition::both(Pick::Minority, Pick::Rest),
+                ];
+                if followers > 0 {
+                    let minority = NodeSet(vec![Pick::Leader, Pick::Random(followers)]);
+                    partitions.push(Partition::both(minority, Pick::Rest));
+                }
+                if nodes > 3 {
+                    partitions.extend([Partition::Ring, Partition::Bridge]);
+                }
+                partitions.into_iter().map(Fault::Cut).collect()
+            }
+            Package::Kill => [Pick::Random(1), Pick::Minority, Pick::Everyone]
+                .map(NodeSet::from)
+                .map(Fault::Kill)
+                .into(),
+        }
+    }
+}
+
+impl fmt::Display for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A choice of packages, written `partition,kill`, or `none`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Packages(pub BTreeSet<Package>);
+
+impl Packages {
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        if cursor.take("none") {
+            return Ok(Packages::default());
+        }
+        let by_name = |word: &str| Package::ALL.into_iter().find(|package| package.name() == word);
+        let mut packages = BTreeSet::new();
+        loop {
+            packages.insert(cursor.word("`partition`, `kill` or `none`", by_name)?);
+            if !cursor.take(",") {
+                return Ok(Packages(packages));
+            }
+        }
+    }
+}
+
+impl fmt::Display for Packages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        let names: Vec<&str> = self.0.iter().map(|package| package.name()).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+text_form!(Packages);
+
+/// Time before the first strike, for a first leader and something written under it.
+const LEAD: Duration = Duration::from_millis(1200);
+/// Time after the last fault is mended, for the cluster to come together again.
+const TAIL: Duration = Duration::from_millis(2500);
+/// A strike and the calm after it last between these: long enough for a new leader to be elected
+/// and read from while the fault lasts.
+const ROUND: (Duration, Duration) = (Duration::from_millis(2800), Duration::from_millis(4200));
+
+impl Schedule {
+    /// A schedule of strikes from these packages, each mended before the next, for a run of this
+    /// length on this many nodes.
+    ///
+    /// The first strike of every package takes the leader, and so does at least every other one
+    /// after it. The packages take turns, in an order drawn anew each time round. Everything is
+    /// mended before the run's last part. Equal arguments give the same schedule, byte for byte.
+    pub fn generate(packages: &Packages, seed: u64, run: Duration, nodes: u16) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut decks: Vec<Deck> = packages.0.iter().map(|package| Deck::new(*package)).collect();
+        let mut steps = Vec::new();
+        let rounds = if decks.is_empty() { Vec::new() } else { rounds(run, &mut rng) };
+        for (index, (strike, mend)) in rounds.into_iter().enumerate() {
+            let turn = index % decks.len();
+            // The first time round they come in their own order, partitions first.
+            if turn == 0 && index > 0 {
+                decks.shuffle(&mut rng);
+            }
+            let deck = &mut decks[turn];
+            steps.push(Step { at: strike, fault: deck.draw(nodes, &mut rng) });
+            steps.push(Step { at: mend, fault: deck.package.mend() });
+        }
+        Schedule::new(seed, steps)
+    }
+}
+
+/// When to strike and when to mend, round by round: the time between lead and tail in equal rounds,
+/// each with its strike somewhere inside. A run too short for one round has everything shortened
+/// alike; one too short for a hundredth of a second has none.
+fn rounds(run: Duration, rng: &mut ChaCha8Rng) -> Vec<(Duration, Duration)> {
+    let shortest = LEAD + ROUND.1 + TAIL;
+    let scale = (run.as_secs_f64() / shortest.as_secs_f64()).min(1.0);
+    let lead = LEAD.mul_f64(scale);
+    let window = run.saturating_sub(lead + TAIL.mul_f64(scale));
+    let fitting = |round: Duration| window.as_secs_f64() / round.as_secs_f64();
+    let wanted = fitting(rng.random_range(ROUND.0..=ROUND.1)).round();
+    let count = wanted.min(fitting(ROUND.0).floor()).max(1.0);
+    let length = window.div_f64(count);
+    (0..count as u32)
+        .map(|round| {
+            let start = lead + length * round;
+            let strike = start + length.mul_f64(rng.random_range(0.05..0.15));
+            let mend = start + length.mul_f64(rng.random_range(0.75..0.88));
+            (hundredths(strike), hundredths(mend))
+        })
+        .filter(|(strike, mend)| strike < mend)
+        .collect()
+}
+
+/// Cut down to hundredths of a second, to be read more easily.
+fn hundredths(time: Duration) -> Duration {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(millis - millis % 10)
+}
+
+/// One package's strikes, in the order to be drawn.
+#[derive(Debug)]
+struct Deck {
+    package: Package,
+    /// Whether the next strikes must take the leader, last first.
+    coming: Vec<bool>,
+    /// The last strike that did not take the leader, not to be drawn twice running.
+    last: Option<Fault>,
+}
+
+impl Deck {
+    fn new(package: Package) -> Self {
+        Deck { package, coming: vec![false, true], last: None }
+    }
+
+    fn draw(&mut self, nodes: u16, rng: &mut ChaCha8Rng) -> Fault {
+        if self.coming.is_empty() {
+            self.coming = vec![false, true];
+            self.coming.shuffle(rng);
+        }
+        if self.coming.pop() == Some(true) {
+            return self.package.leader_strike();
+        }
+        let mut others = self.package.other_strikes(nodes);
+        others.retain(|fault| Some(fault) != self.last.as_ref());
+        let drawn = others.choose(rng).cloned().unwrap_or_else(|| self.package.leader_strike());
+        self.last = Some(drawn.clone());
+        drawn
+    }
+}
