@@ -4,12 +4,19 @@
 //! rather than nodes. At strike time the fault is resolved against the [`Cluster`] as it then is,
 //! and the [`Resolved`] record says what was done: an [`Action`] on concrete links and nodes. The
 //! same data drives real processes and a simulator.
+//!
+//! Then the hands, for real processes: [`Links`] carries every message between nodes over proxies
+//! that can lose or hold it, [`NodeProcess`] starts and kills, and [`Hands`] applies an action to
+//! both and mends everything again.
 
 mod action;
 mod fault;
 mod generate;
 mod grudge;
+mod hands;
+mod link;
 mod nodes;
+mod process;
 mod schedule;
 mod text;
 
@@ -17,6 +24,9 @@ pub use action::{Action, Resolved};
 pub use fault::{Fault, Partition, Split, UnknownNode};
 pub use generate::{Package, Packages};
 pub use grudge::{Block, Grudge, Ways};
+pub use hands::{Hands, HandsError, Outcome};
+pub use link::{Bite, Counters, LinkError, Links};
 pub use nodes::{Cluster, Node, NodeSet, Pick};
+pub use process::{Launch, NodeProcess, ProcessError};
 pub use schedule::{Schedule, Step};
 pub use text::ParseError;

@@ -1,0 +1,222 @@
+//! Link proxies: one userspace TCP relay for each directed link between two nodes, which can lose
+//! or hold back whatever passes over it, without root.
+//!
+//! Nodes are told their peers' proxy addresses in place of the real ones, so the connections that
+//! `n1` opens towards `n2` are the link n1→n2, whose two byte directions share its fate. Peers that
+//! send each message over their own link and wait for nothing but an empty acknowledgement can so
+//! be cut in one direction alone. The idea is Toxiproxy's; one relay for each ordered pair and the
+//! counts of what ran into a cut are what a tester needs beyond it: *a cut that no message ran into
+//! did not bite*.
+
+mod relay;
+mod valve;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::grudge::Grudge;
+use crate::nodes::Node;
+use relay::Relay;
+use valve::{Mode, Valve};
+
+pub use valve::Counters;
+
+/// What went wrong with a link proxy.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// No port could be had on 127.0.0.1.
+    #[error("no proxy for the link {from} -> {to}: cannot listen on 127.0.0.1: {source}")]
+    Listen {
+        /// The link's sender.
+        from: Node,
+        /// The link's receiver.
+        to: Node,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// There is no such link.
+    #[error("there is no link {from} -> {to}")]
+    Unknown {
+        /// The link's sender.
+        from: Node,
+        /// The link's receiver.
+        to: Node,
+    },
+}
+
+/// What ran into a cut or held link since it was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Bite {
+    /// The link's sender.
+    pub from: Node,
+    /// The link's receiver.
+    pub to: Node,
+    /// Connections that were open when it was cut, and were reset.
+    pub severed: u64,
+    /// Connections attempted while it was closed.
+    pub connections: u64,
+    /// Bytes sent while it was closed: lost if it was cut; late if it was held, and then only those
+    /// that were already taken from the sender.
+    pub bytes: u64,
+}
+
+impl Bite {
+    /// Whether anything was sent that did not arrive at once. Severed connections alone are no
+    /// bite: they may have been idle.
+    pub fn bit(&self) -> bool {
+        self.connections > 0 || self.bytes > 0
+    }
+}
+
+/// One link: its valve, and the task that serves it.
+#[derive(Debug)]
+struct Link {
+    address: SocketAddr,
+    valve: Valve,
+    /// The counters when the link was last closed.
+    before: Counters,
+    task: JoinHandle<()>,
+}
+
+/// The proxies of every directed link between some nodes. Dropping them closes every port and
+/// connection.
+#[derive(Debug)]
+pub struct Links {
+    links: BTreeMap<(Node, Node), Link>,
+    upstreams: BTreeMap<Node, watch::Sender<Option<SocketAddr>>>,
+}
+
+impl Links {
+    /// Listens on a free port of 127.0.0.1 for every ordered pair of these nodes. Must be called
+    /// within a tokio runtime with I/O enabled, which then serves the links.
+    ///
+    /// # Errors
+    /// When a port cannot be had.
+    pub async fn open(nodes: impl IntoIterator<Item = Node>) -> Result<Self, LinkError> {
+        let upstreams: BTreeMap<Node, _> =
+            nodes.into_iter().map(|node| (node, watch::Sender::new(None))).collect();
+        let mut links = BTreeMap::new();
+        for &from in upstreams.keys() {
+            for (&to, upstream) in upstreams.iter().filter(|(to, _)| **to != from) {
+                let failed = |source| LinkError::Listen { from, to, source };
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+                let address = listener.local_addr().map_err(failed)?;
+                let valve = Valve::new();
+                let relay = Relay::new(valve.tap(), upstream.subscribe());
+                let task = tokio::spawn(relay.serve(listener));
+                let before = Counters::default();
+                links.insert((from, to), Link { address, valve, before, task });
+            }
+        }
+        Ok(Links { links, upstreams })
+    }
+
+    /// Where `from` must connect to reach each of its peers.
+    pub fn peers(&self, from: Node) -> impl Iterator<Item = (Node, SocketAddr)> {
+        self.links
+            .range((from, Node(0))..=(from, Node(u16::MAX)))
+            .map(|((_, to), link)| (*to, link.address))
+    }
+
+    /// Where `node` really listens, now or from now on. Connections already open stay where they
+    /// are. Until it is known, connections to the node are reset.
+    pub fn set_upstream(&self, node: Node, address: SocketAddr) {
+        if let Some(upstream) = self.upstreams.get(&node) {
+            upstream.send_replace(Some(address));
+        }
+    }
+
+    /// Loses everything on these links from now on: no byte passes once this returns. Open
+    /// connections are reset, new ones accepted and never answered. Adds to earlier cuts.
+    ///
+    /// # Errors
+    /// When there is no such link; then nothing is cut.
+    pub fn cut(&mut self, grudge: &Grudge) -> Result<(), LinkError> {
+        self.close(grudge, Mode::Cut)
+    }
+
+    /// Keeps everything on these links back from now on, to be delivered when healed: senders see
+    /// a peer that stops reading. A link that is cut stays cut.
+    ///
+    /// # Errors
+    /// When there is no such link; then nothing is held.
+    pub fn hold(&mut self, grudge: &Grudge) -> Result<(), LinkError> {
+        self.close(grudge, Mode::Hold)
+    }
+
+    fn close(&mut self, grudge: &Grudge, mode: Mode) -> Result<(), LinkError> {
+        if let Some((from, to)) = grudge.links().find(|link| !self.links.contains_key(link)) {
+            return Err(LinkError::Unknown { from, to });
+        }
+        for pair in grudge.links() {
+            if let Some(link) = self.links.get_mut(&pair) {
+                if link.valve.mode() == Mode::Open {
+                    link.before = link.valve.counters();
+                }
+                link.valve.close(mode);
+            }
+        }
+        Ok(())
+    }
+
+    /// What has run into each link that is now cut or held.
+    pub fn bites(&self) -> Vec<Bite> {
+        let closed = self.links.iter().filter(|(_, link)| link.valve.mode() != Mode::Open);
+        closed.map(|(pair, link)| link.bite(*pair)).collect()
+    }
+
+    /// Opens every link: what was held is delivered, what connected into a cut is reset so that it
+    /// may connect anew. Returns what had run into each link that was closed.
+    pub fn heal(&mut self) -> Vec<Bite> {
+        let mut bites = Vec::new();
+        for (pair, link) in &self.links {
+            if link.valve.mode() != Mode::Open {
+                // Opened first, so that nothing is stopped that is not counted.
+                link.valve.open();
+                bites.push(link.bite(*pair));
+            }
+        }
+        bites
+    }
+
+    /// What has passed over one link, and what was stopped, since it exists.
+    ///
+    /// # Errors
+    /// When there is no such link.
+    pub fn counters(&self, from: Node, to: Node) -> Result<Counters, LinkError> {
+        let link = self.links.get(&(from, to)).ok_or(LinkError::Unknown { from, to })?;
+        Ok(link.valve.counters())
+    }
+
+    /// Closes every port and connection, and returns when they are closed.
+    pub async fn shut(self) {
+        let mut tasks = Vec::new();
+        for (_, Link { valve, task, .. }) in self.links {
+            // A relay ends when its valve is gone.
+            drop(valve);
+            tasks.push(task);
+        }
+        for task in tasks {
+            // A relay that panicked is closed as well.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Link {
+    fn bite(&self, (from, to): (Node, Node)) -> Bite {
+        let now = self.valve.counters();
+        Bite {
+            from,
+            to,
+            severed: now.severed - self.before.severed,
+            connections: now.stopped_connections - self.before.stopped_connections,
+            bytes: now.stopped_bytes - self.before.stopped_bytes,
+        }
+    }
+}
