@@ -1,0 +1,170 @@
+//! Registers: `read`, `write`, and for the cas-register `cas`, compare and set.
+
+use rustc_hash::FxHashSet;
+
+use super::{
+    Call, ModelError, NilRead, Part, Specification, bad_input, bad_output, by_key, part, unknown,
+};
+use crate::history::{History, NEVER, Operation, Outcome, Value, ValueId};
+
+/// A register, with or without compare-and-set.
+#[derive(Clone, Debug)]
+pub struct CasRegister {
+    initial: ValueId,
+    initial_value: Value,
+    nil: NilRead,
+    has_cas: bool,
+}
+
+/// An operation on a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RegisterOperation {
+    /// Returned this value.
+    Read(ValueId),
+    /// Returned something that is not known.
+    ReadUnknown,
+    /// Set the value.
+    Write(ValueId),
+    /// Found the first value and set the second.
+    Cas(ValueId, ValueId),
+    /// Looked for this value and found another.
+    CasMismatch(ValueId),
+}
+
+use RegisterOperation::{Cas, CasMismatch, Read, ReadUnknown, Write};
+
+impl CasRegister {
+    pub(super) fn new(history: &History, initial: &Value, nil: NilRead, has_cas: bool) -> Self {
+        let id = history.values().find(initial).unwrap_or(ValueId::FOREIGN);
+        CasRegister { initial: id, initial_value: initial.clone(), nil, has_cas }
+    }
+
+    fn decode(
+        &self,
+        history: &History,
+        operation: Operation<'_>,
+    ) -> Result<Option<RegisterOperation>, ModelError> {
+        match operation.f() {
+            "read" | "r" => Ok(match (operation.outcome(), operation.output_id()) {
+                (Outcome::Info, _) => None,
+                (_, ValueId::NIL) if self.nil == NilRead::Unknown => Some(ReadUnknown),
+                (_, value) => Some(Read(value)),
+            }),
+            "write" | "w" => Ok(Some(Write(operation.input_id()))),
+            "cas" if self.has_cas => cas(history, operation).map(Some),
+            _ if self.has_cas => Err(unknown(operation, "cas-register", "read, write, cas")),
+            _ => Err(unknown(operation, "register", "read, write")),
+        }
+    }
+}
+
+/// A `cas` is `[expected new]`. Its completion repeats that, says `true`, or says nothing, if it
+/// took place, and says `false` if the value was another.
+fn cas(history: &History, operation: Operation<'_>) -> Result<RegisterOperation, ModelError> {
+    let Some(&[expected, new]) = history.values().items(operation.input_id()) else {
+        return Err(bad_input(operation, "a pair [expected new]"));
+    };
+    let output = operation.output_id();
+    match history.values().atom(output) {
+        _ if operation.outcome() != Outcome::Ok || output == operation.input_id() => {
+            Ok(Cas(expected, new))
+        }
+        Some(Value::Nil | Value::Bool(true)) => Ok(Cas(expected, new)),
+        Some(Value::Bool(false)) => Ok(CasMismatch(expected)),
+        _ => Err(bad_output(operation, "the same pair, true or false")),
+    }
+}
+
+pub(super) fn parts(
+    history: &History,
+    model: &CasRegister,
+) -> Result<Vec<Part<CasRegister>>, ModelError> {
+    by_key(history)
+        .into_iter()
+        .map(|(key, ids)| {
+            part(history, key, &ids, model.clone(), |model, operation| {
+                model.decode(history, operation)
+            })
+        })
+        .collect()
+}
+
+impl Specification for CasRegister {
+    type Operation = RegisterOperation;
+    type State = ValueId;
+
+    fn init(&self) -> ValueId {
+        self.initial
+    }
+
+    fn step(&self, state: &ValueId, operation: &RegisterOperation) -> Option<ValueId> {
+        match *operation {
+            Read(value) => (*state == value).then_some(value),
+            ReadUnknown => Some(*state),
+            Write(value) => Some(value),
+            Cas(expected, new) => (*state == expected).then_some(new),
+            CasMismatch(expected) => (*state != expected).then_some(*state),
+        }
+    }
+
+    fn is_read(&self, operation: &RegisterOperation) -> bool {
+        matches!(operation, Read(_) | ReadUnknown | CasMismatch(_))
+    }
+
+    fn overwrites(&self, operation: &RegisterOperation) -> bool {
+        matches!(operation, Write(_) | Cas(..))
+    }
+
+    fn observes(&self, observer: &RegisterOperation, mutator: &RegisterOperation) -> bool {
+        let (Write(written) | Cas(_, written)) = *mutator else { return false };
+        match *observer {
+            Read(value) | Cas(value, _) => value == written,
+            CasMismatch(value) => value != written,
+            ReadUnknown | Write(_) => false,
+        }
+    }
+
+    /// A crashed mutator whose value nobody needs later changes nothing: whatever is legal right
+    /// after it is a write, which is legal without it too. Somebody needs a value if it completed
+    /// and read or expected it, or crashed, expected it, and is needed itself. One failed cas
+    /// needs every value but one, and so keeps all.
+    fn unneeded(&self, calls: &[Call<RegisterOperation>]) -> Vec<bool> {
+        let mut needed = FxHashSet::default();
+        let mut crashed_cas: Vec<(ValueId, ValueId)> = Vec::new();
+        for call in calls {
+            match call.operation {
+                CasMismatch(_) => return vec![false; calls.len()],
+                Cas(expected, new) if call.ret == NEVER => crashed_cas.push((expected, new)),
+                Read(value) | Cas(value, _) => {
+                    needed.insert(value);
+                }
+                ReadUnknown | Write(_) => {}
+            }
+        }
+        loop {
+            let before = crashed_cas.len();
+            crashed_cas.retain(|&(expected, new)| {
+                let wanted = needed.contains(&new);
+                if wanted {
+                    needed.insert(expected);
+                }
+                !wanted
+            });
+            if crashed_cas.len() == before {
+                break;
+            }
+        }
+        let unneeded = |call: &Call<RegisterOperation>| match call.operation {
+            Write(value) | Cas(_, value) => call.ret == NEVER && !needed.contains(&value),
+            _ => false,
+        };
+        calls.iter().map(unneeded).collect()
+    }
+
+    fn describe(&self, history: &History, state: &ValueId) -> String {
+        match *state {
+            ValueId::FOREIGN => self.initial_value.to_string(),
+            value => history.values().get(value).to_string(),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! A key-value store, one key at a time: `get`, `put`, `append` (the labs of MIT 6.824, and
+//! append-only lists).
+//!
+//! Stores differ in what `append` makes of a key that holds nothing. What the gets of a key
+//! returned settles it: if one of them returned a list, the key holds lists and a single value `x`
+//! means `[x]`; otherwise appends join text, and a number means its digits. Where nothing is ever
+//! appended, values stay whole and are compared as they are. A key that holds nothing reads as
+//! `nil`, `""` or `[]`, which all mean the same.
+
+use std::sync::Arc;
+
+use super::{Call, ModelError, Part, Specification, by_key, part, unknown};
+use crate::history::{History, NEVER, OpId, Operation, Outcome, Value, ValueId};
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Kv {
+    holds: Holds,
+}
+
+/// What appends make of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Whole,
+    Text,
+    List,
+}
+
+/// What a key holds; nothing is empty text, the empty list, or `nil`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Content {
+    /// A value that nothing is appended to.
+    Whole(ValueId),
+    /// Joined text.
+    Text(Arc<str>),
+    /// A list of values.
+    List(Arc<[ValueId]>),
+}
+
+/// An operation on a key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum KvOperation {
+    /// Returned this.
+    Get(Content),
+    /// Set it.
+    Put(Content),
+    /// Added this at the end.
+    Append(Content),
+}
+
+use KvOperation::{Append, Get, Put};
+
+pub(super) fn parts(history: &History) -> Result<Vec<Part<Kv>>, ModelError> {
+    by_key(history)
+        .into_iter()
+        .map(|(key, ids)| {
+            let specification = Kv { holds: holds(history, &ids) };
+            part(history, key, &ids, specification, |kv, operation| kv.decode(history, operation))
+        })
+        .collect()
+}
+
+fn is_get(operation: Operation<'_>) -> bool {
+    matches!(operation.f(), "get" | "read" | "r")
+}
+
+fn holds(history: &History, ids: &[OpId]) -> Holds {
+    let operations = || ids.iter().map(|&id| history.operation(id));
+    if !operations().any(|operation| operation.f() == "append") {
+        return Holds::Whole;
+    }
+    let is_list = |operation: Operation<'_>| {
+        let value = match is_get(operation) {
+            true => operation.output_id(),
+            false if operation.f() == "append" => return false,
+            false => operation.input_id(),
+        };
+        history.values().items(value).is_some()
+    };
+    if operations().any(is_list) { Holds::List } else { Holds::Text }
+}
+
+impl Kv {
+    fn decode(
+        self,
+        history: &History,
+        operation: Operation<'_>,
+    ) -> Result<Option<KvOperation>, ModelError> {
+        let input = || operation.input_id();
+        match operation.f() {
+            _ if is_get(operation) => Ok(match operation.outcome() {
+                Outcome::Info => None,
+                Outcome::Ok | Outcome::Fail => {
+                    Some(Get(self.content(history, operation.output_id())))
+                }
+            }),
+            "put" | "write" | "w" => Ok(Some(Put(self.content(history, input())))),
+            "append" => Ok(Some(Append(match self.holds {
+                // What is appended is one item, also if it is a list.
+                Holds::List => Content::List(Arc::from([input()])),
+                Holds::Text | Holds::Whole => self.content(history, input()),
+            }))),
+            _ => Err(unknown(operation, "kv", "get, put, append")),
+        }
+    }
+
+    fn content(self, history: &History, value: ValueId) -> Content {
+        let values = history.values();
+        let empty = match values.atom(value) {
+            Some(Value::Nil) => true,
+            Some(Value::Text(text)) => text.is_empty(),
+            Some(_) => false,
+            None => values.items(value).is_some_and(<[ValueId]>::is_empty),
+        };
+        match self.holds {
+            _ if empty => self.init(),
+            Holds::Whole => Content::Whole(value),
+            Holds::Text => Content::Text(match values.get(value) {
+                Value::Text(text) => text,
+                other => Arc::from(other.to_string()),
+            }),
+            Holds::List => Content::List(match values.items(value) {
+                Some(items) => Arc::from(items),
+                None => Arc::from([value]),
+            }),
+        }
+    }
+}
+
+impl Content {
+    fn join(&self, more: &Content) -> Content {
+        match (self, more) {
+            (Content::Text(text), Content::Text(more)) => {
+                Content::Text([&**text, more].concat().into())
+            }
+            (Content::List(list), Content::List(more)) => {
+                Content::List([&**list, more].concat().into())
+            }
+            // A part holds one kind; whole values are never joined.
+            (_, more) => more.clone(),
+        }
+    }
+
+    fn starts_with(&self, start: &Content) -> bool {
+        match (self, start) {
+            (Content::Text(text), Content::Text(start)) => text.starts_with(&**start),
+            (Content::List(list), Content::List(start)) => list.starts_with(start),
+            (whole, start) => whole == start,
+        }
+    }
+
+    fn contains(&self, part: &Content) -> bool {
+        match (self, part) {
+            (Content::Text(text), Content::Text(part)) => text.contains(&**part),
+            (Content::List(list), Content::List(part)) => {
+                part.iter().all(|item| list.contains(item))
+            }
+            (whole, part) => whole == part,
+        }
+    }
+}
+
+impl Specification for Kv {
+    type Operation = KvOperation;
+    type State = Content;
+
+    fn init(&self) -> Content {
+        match self.holds {
+            Holds::Whole => Content::Whole(ValueId::NIL),
+            Holds::Text => Content::Text(Arc::from("")),
+            Holds::List => Content::List(Arc::from([])),
+        }
+    }
+
+    fn step(&self, state: &Content, operation: &KvOperation) -> Option<Content> {
+        match operation {
+            Get(content) => (state == content).then(|| state.clone()),
+            Put(content) => Some(content.clone()),
+            Append(content) => Some(state.join(content)),
+        }
+    }
+
+    fn is_read(&self, operation: &KvOperation) -> bool {
+        matches!(operation, Get(_))
+    }
+
+    fn overwrites(&self, operation: &KvOperation) -> bool {
+        matches!(operation, Put(_))
+    }
+
+    /// A get that follows a put begins with what was put; one that follows an append contains it.
+    fn observes(&self, observer: &KvOperation, mutator: &KvOperation) -> bool {
+        match (observer, mutator) {
+            (Get(got), Put(put)) => got.starts_with(put),
+            (Get(got), Append(appended)) => got.contains(appended),
+            _ => false,
+        }
+    }
+
+    /// A crashed put or append that no get can have seen changes nothing: between it and the next
+    /// put there is no get.
+    fn unneeded(&self, calls: &[Call<KvOperation>]) -> Vec<bool> {
+        let gets = |mutator: &Call<KvOperation>| {
+            calls.iter().any(|get| {
+                get.ret > mutator.call && self.observes(&get.operation, &mutator.operation)
+            })
+        };
+        calls.iter().map(|call| call.ret == NEVER && !gets(call)).collect()
+    }
+
+    fn describe(&self, history: &History, state: &Content) -> String {
+        match state {
+            Content::Whole(value) => history.values().get(*value).to_string(),
+            Content::Text(text) => format!("{text:?}"),
+            Content::List(items) => {
+                Value::list(items.iter().map(|&item| history.values().get(item))).to_string()
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Models: what the objects of a history promise when one operation happens at a time.
+//!
+//! A [`Specification`] is the sequential semantics: an initial state and a step. It decodes the
+//! operations of a history once into small typed operations, which is all that the engines see;
+//! an operation that it does not know, or whose value makes no sense, is an error that names the
+//! line. [`Model`] is the list of specifications that have a name.
+//!
+//! Linearizability is local (Herlihy & Wing, TOPLAS 1990, theorem 1): a history is linearizable
+//! if and only if it is so for each object alone. Operations that carry a key are therefore split
+//! by key into [`Part`]s, each judged by itself.
+
+mod cas_register;
+mod kv;
+mod multi_register;
+mod mutex;
+mod name;
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+
+use crate::history::{History, OpId, Operation, Outcome, Place, Value, ValueId};
+
+pub use cas_register::{CasRegister, RegisterOperation};
+pub use kv::{Content, Kv, KvOperation};
+pub use multi_register::{MicroOperation, MultiRegister};
+pub use mutex::{Mutex, MutexOperation};
+pub use name::{Model, NilRead, ParseModelError};
+
+/// A sequential specification: small, total, obviously right.
+///
+/// Only [`init`](Self::init), [`step`](Self::step) and the decoding are needed for a right
+/// verdict. The other methods state facts that engines and explanations may use to be faster; each
+/// default claims nothing.
+pub trait Specification: Debug + Send + Sync + Sized {
+    /// An operation with its result, as the model understands it. Equal operations are
+    /// interchangeable.
+    type Operation: Clone + Eq + Hash + Debug + Send + Sync;
+    /// The state of the object between two operations.
+    type State: Clone + Eq + Hash + Debug + Send + Sync;
+
+    /// The state before the first operation.
+    fn init(&self) -> Self::State;
+
+    /// The state after the operation, or `None` if its result is impossible in this state.
+    fn step(&self, state: &Self::State, operation: &Self::Operation) -> Option<Self::State>;
+
+    /// Whether the operation leaves every state in which it is possible as it is.
+    fn is_read(&self, _operation: &Self::Operation) -> bool {
+        false
+    }
+
+    /// Whether the state after the operation is the same whatever the state before.
+    fn overwrites(&self, _operation: &Self::Operation) -> bool {
+        false
+    }
+
+    /// Whether removing `mutator` from a legal sequence could make `observer` illegal when
+    /// nothing that overwrites stands between them.
+    fn observes(&self, _observer: &Self::Operation, _mutator: &Self::Operation) -> bool {
+        true
+    }
+
+    /// Marks the crashed operations that no completed operation can depend on: if any order
+    /// explains the part, then so does one without them.
+    fn unneeded(&self, calls: &[Call<Self::Operation>]) -> Vec<bool> {
+        vec![false; calls.len()]
+    }
+
+    /// The state in words.
+    fn describe(&self, history: &History, state: &Self::State) -> String;
+}
+
+/// An operation of a part: decoded, with its interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call<O> {
+    /// The operation of the history.
+    pub id: OpId,
+    /// What it did, as the model understands it.
+    pub operation: O,
+    /// Rank of the invocation.
+    pub call: u32,
+    /// Rank of the completion; [`NEVER`](crate::history::NEVER) if it may never have happened.
+    pub ret: u32,
+}
+
+/// The operations of one object, by invocation, with the specification that judges them.
+#[derive(Clone, Debug)]
+pub struct Part<S: Specification> {
+    /// The object; `None` if the history has only one.
+    pub key: Option<Value>,
+    /// What the object promises.
+    pub specification: S,
+    /// Operations that happened or may have happened. Those of unknown outcome that could change
+    /// nothing (a read without an answer) are left out: they constrain nothing.
+    pub calls: Vec<Call<S::Operation>>,
+    /// Operations that certainly did not happen; they only serve explanations.
+    pub failed: Vec<Call<S::Operation>>,
+}
+
+/// Why a model cannot judge a history.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The model has no such operation.
+    #[error(
+        "{place}: the model {model} has no operation `{f}` (it has {known}); name another model"
+    )]
+    UnknownFunction {
+        /// The invocation.
+        place: Place,
+        /// The model.
+        model: &'static str,
+        /// The function.
+        f: String,
+        /// The functions that the model has.
+        known: &'static str,
+    },
+    /// An argument or a result that the model cannot read.
+    #[error("{place}: `{f}` needs {expected}, but the value is {found}")]
+    MalformedValue {
+        /// The invocation or the completion.
+        place: Place,
+        /// The function.
+        f: String,
+        /// What the model can read.
+        expected: &'static str,
+        /// What it found.
+        found: Value,
+    },
+}
+
+/// Something to do with the parts of a history, whatever specification they are for.
+pub trait Visitor {
+    /// What comes out.
+    type Output;
+    /// Does it.
+    fn visit<S: Specification>(self, parts: Vec<Part<S>>) -> Self::Output;
+}
+
+impl Model {
+    /// Splits the history by key, decodes it, and hands over the parts.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`] naming the first line that the model cannot read.
+    pub fn decode<V: Visitor>(
+        &self,
+        history: &History,
+        visitor: V,
+    ) -> Result<V::Output, ModelError> {
+        match self {
+            Model::Register { initial, nil } => {
+                let model = CasRegister::new(history, initial, *nil, false);
+                Ok(visitor.visit(cas_register::parts(history, &model)?))
+            }
+            Model::CasRegister { initial, nil } => {
+                let model = CasRegister::new(history, initial, *nil, true);
+                Ok(visitor.visit(cas_register::parts(history, &model)?))
+            }
+            Model::MultiRegister { initial, nil } => {
+                Ok(visitor.visit(multi_register::parts(history, initial, *nil)?))
+            }
+            Model::Kv => Ok(visitor.visit(kv::parts(history)?)),
+            Model::Mutex => Ok(visitor.visit(mutex::parts(history)?)),
+        }
+    }
+}
+
+/// The operations of a history by key, keys in the order of their first operation.
+fn by_key(history: &History) -> Vec<(Option<Value>, Vec<OpId>)> {
+    let mut keys: IndexMap<Option<ValueId>, Vec<OpId>, FxBuildHasher> = IndexMap::default();
+    for operation in history.operations() {
+        keys.entry(operation.key_id()).or_default().push(operation.id());
+    }
+    let name = |key: Option<ValueId>| key.map(|key| history.values().get(key));
+    keys.into_iter().map(|(key, ids)| (name(key), ids)).collect()
+}
+
+/// Builds a part from the operations of one key. `decode` gives `None` for an operation of
+/// unknown outcome that could change nothing.
+fn part<S: Specification>(
+    history: &History,
+    key: Option<Value>,
+    ids: &[OpId],
+    specification: S,
+    mut decode: impl FnMut(&S, Operation<'_>) -> Result<Option<S::Operation>, ModelError>,
+) -> Result<Part<S>, ModelError> {
+    let (mut calls, mut failed) = (Vec::with_capacity(ids.len()), Vec::new());
+    for &id in ids {
+        let operation = history.operation(id);
+        let Some(decoded) = decode(&specification, operation)? else { continue };
+        let call = Call { id, operation: decoded, call: operation.call(), ret: operation.ret() };
+        match operation.outcome() {
+            Outcome::Ok | Outcome::Info => calls.push(call),
+            Outcome::Fail => failed.push(call),
+        }
+    }
+    calls.sort_by_key(|call| call.call);
+    Ok(Part { key, specification, calls, failed })
+}
+
+/// An error about the argument of an operation.
+fn bad_input(operation: Operation<'_>, expected: &'static str) -> ModelError {
+    ModelError::MalformedValue {
+        place: operation.call_place(),
+        f: operation.f().to_owned(),
+        expected,
+        found: operation.input(),
+    }
+}
+
+/// An error about the result of an operation.
+fn bad_output(operation: Operation<'_>, expected: &'static str) -> ModelError {
+    ModelError::MalformedValue {
+        place: operation.return_place().unwrap_or(operation.call_place()),
+        f: operation.f().to_owned(),
+        expected,
+        found: operation.output(),
+    }
+}
+
+/// An error about an operation that the model does not have.
+fn unknown(operation: Operation<'_>, model: &'static str, known: &'static str) -> ModelError {
+    let (place, f) = (operation.call_place(), operation.f().to_owned());
+    ModelError::UnknownFunction { place, model, f, known }
+}
