@@ -58,6 +58,12 @@ impl EventType {
             EventType::Info => "info",
         }
     }
+
+    /// The type with this name.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let all = [EventType::Invoke, EventType::Ok, EventType::Fail, EventType::Info];
+        all.into_iter().find(|kind| kind.as_str() == word)
+    }
 }
 
 /// One line of a history.
@@ -81,7 +87,7 @@ pub struct Event {
     pub value: Value,
     /// The node that was asked, where known.
     pub node: Option<Arc<str>>,
-    /// Why it failed, or why nobody knows.
+    /// Why it failed, or why nobody knows. `Some(Nil)` means the same as `None`, as in `key`.
     pub error: Option<Value>,
     /// 1-based line in the file it was read from; 0 for an event that was never in a file.
     pub line: u32,

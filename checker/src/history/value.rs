@@ -23,9 +23,10 @@ pub enum Value {
     Number(Arc<str>),
     /// Text. EDN keywords and symbols are text without the leading colon.
     Text(Arc<str>),
-    /// An ordered sequence: JSON arrays, EDN vectors, lists and sets.
+    /// An ordered sequence: JSON arrays, EDN vectors and lists; and EDN sets, sorted.
     List(Arc<[Value]>),
-    /// Pairs in the order they were written: JSON objects, EDN maps.
+    /// Pairs sorted by key, so that equal maps are equal values: JSON objects, EDN maps. Build it
+    /// with [`Value::map`].
     Map(Arc<[(Value, Value)]>),
 }
 
@@ -38,6 +39,13 @@ impl Value {
     /// A list of values.
     pub fn list(items: impl IntoIterator<Item = Value>) -> Self {
         Value::List(items.into_iter().collect())
+    }
+
+    /// A map of these pairs, in any order.
+    pub fn map(pairs: impl IntoIterator<Item = (Value, Value)>) -> Self {
+        let mut pairs: Vec<_> = pairs.into_iter().collect();
+        pairs.sort_by(|(left, _), (right, _)| left.cmp(right));
+        Value::Map(pairs.into())
     }
 
     /// Whether this is [`Value::Nil`].
