@@ -134,14 +134,13 @@ impl Schedule {
     /// length on this many nodes.
     ///
     /// The first strike of every package takes the leader, and so does at least every other one
-    /// after it. The packages take turns, in an order drawn anew each time round. Everything is
+    /// after it, counted from the start. The packages take turns, in an order drawn anew each time round. Everything is
     /// mended before the run's last part. Equal arguments give the same schedule, byte for byte.
     pub fn generate(packages: &Packages, seed: u64, run: Duration, nodes: u16) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut decks: Vec<Deck> = packages.0.iter().map(|package| Deck::new(*package)).collect();
         let mut steps = Vec::new();
-        let rounds = if decks.is_empty() { Vec::new() } else { rounds(run, &mut rng) };
-        for (index, (strike, mend)) in rounds.into_iter().enumerate() {
+        for (index, (strike, mend)) in rounds(run, decks.len(), &mut rng).into_iter().enumerate() {
             let turn = index % decks.len();
             // The first time round they come in their own order, partitions first.
             if turn == 0 && index > 0 {
@@ -156,16 +155,19 @@ impl Schedule {
 }
 
 /// When to strike and when to mend, round by round: the time between lead and tail in equal rounds,
-/// each with its strike somewhere inside. A run too short for one round has everything shortened
-/// alike; one too short for a hundredth of a second has none.
-fn rounds(run: Duration, rng: &mut ChaCha8Rng) -> Vec<(Duration, Duration)> {
+/// each with its strike somewhere inside, and at least one for every package. A run too short for
+/// one round has everything shortened alike; strikes shorter than a hundredth of a second are none.
+fn rounds(run: Duration, packages: usize, rng: &mut ChaCha8Rng) -> Vec<(Duration, Duration)> {
+    if packages == 0 {
+        return Vec::new();
+    }
     let shortest = LEAD + ROUND.1 + TAIL;
     let scale = (run.as_secs_f64() / shortest.as_secs_f64()).min(1.0);
     let lead = LEAD.mul_f64(scale);
     let window = run.saturating_sub(lead + TAIL.mul_f64(scale));
     let fitting = |round: Duration| window.as_secs_f64() / round.as_secs_f64();
     let wanted = fitting(rng.random_range(ROUND.0..=ROUND.1)).round();
-    let count = wanted.min(fitting(ROUND.0).floor()).max(1.0);
+    let count = wanted.min(fitting(ROUND.0).floor()).max(packages as f64);
     let length = window.div_f64(count);
     (0..count as u32)
         .map(|round| {
@@ -184,33 +186,38 @@ fn hundredths(time: Duration) -> Duration {
     Duration::from_millis(millis - millis % 10)
 }
 
-/// One package's strikes, in the order to be drawn.
+/// How often a strike takes another target than the leader, when the leader had its share.
+const OTHERS: f64 = 0.7;
+
+/// One package's strikes.
 #[derive(Debug)]
 struct Deck {
     package: Package,
-    /// Whether the next strikes must take the leader, last first.
-    coming: Vec<bool>,
+    /// How many more strikes took the leader than did not; never less than none.
+    lead: usize,
     /// The last strike that did not take the leader, not to be drawn twice running.
     last: Option<Fault>,
 }
 
 impl Deck {
     fn new(package: Package) -> Self {
-        Deck { package, coming: vec![false, true], last: None }
+        Deck { package, lead: 0, last: None }
     }
 
     fn draw(&mut self, nodes: u16, rng: &mut ChaCha8Rng) -> Fault {
-        if self.coming.is_empty() {
-            self.coming = vec![false, true];
-            self.coming.shuffle(rng);
-        }
-        if self.coming.pop() == Some(true) {
-            return self.package.leader_strike();
-        }
         let mut others = self.package.other_strikes(nodes);
         others.retain(|fault| Some(fault) != self.last.as_ref());
-        let drawn = others.choose(rng).cloned().unwrap_or_else(|| self.package.leader_strike());
-        self.last = Some(drawn.clone());
-        drawn
+        let other = others.choose(rng).filter(|_| rng.random_bool(OTHERS));
+        match other.filter(|_| self.lead > 0) {
+            Some(fault) => {
+                self.lead -= 1;
+                self.last = Some(fault.clone());
+                fault.clone()
+            }
+            None => {
+                self.lead += 1;
+                self.package.leader_strike()
+            }
+        }
     }
 }

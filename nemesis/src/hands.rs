@@ -171,14 +171,15 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if !self.healed.is_empty() {
-            let links = self.healed.len();
-            let connections: u64 = self.healed.iter().map(|bite| bite.connections).sum();
-            let bytes: u64 = self.healed.iter().map(|bite| bite.bytes).sum();
+            let links = counted(self.healed.len() as u64, "link");
+            let connections = self.healed.iter().map(|bite| bite.connections).sum();
+            let bytes = self.healed.iter().map(|bite| bite.bytes).sum();
             parts.push(match self.bitten() {
-                0 => format!("{links} links healed, nothing had run into them"),
+                0 => format!("{links} healed, nothing had run into them"),
                 bitten => format!(
-                    "{links} links healed; {connections} connections and {bytes} bytes had run \
-                     into {bitten} of them"
+                    "{links} healed; {} and {} had run into {bitten} of them",
+                    counted(connections, "connection"),
+                    counted(bytes, "byte"),
                 ),
             });
         }
@@ -190,4 +191,9 @@ impl fmt::Display for Outcome {
         }
         f.write_str(&parts.join("; "))
     }
+}
+
+fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }

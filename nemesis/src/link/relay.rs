@@ -174,11 +174,14 @@ impl Pump<'_> {
     async fn write(&mut self, mut bytes: &[u8], to: &WriteHalf<'_>) -> io::Result<()> {
         let mut counted = false;
         while !bytes.is_empty() {
-            match self.tap.pass(self.cuts, || to.try_write(bytes)) {
-                Passage::Passed(Ok(written)) => {
-                    count(self.passed, written);
-                    bytes = &bytes[written..];
-                }
+            let write = || {
+                let written = to.try_write(bytes)?;
+                // Counted before the valve can close: the counts at a cut are the counts after it.
+                count(self.passed, written);
+                Ok(written)
+            };
+            match self.tap.pass(self.cuts, write) {
+                Passage::Passed(Ok(written)) => bytes = &bytes[written..],
                 Passage::Passed(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     to.writable().await?;
                 }

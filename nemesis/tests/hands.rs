@@ -1,0 +1,222 @@
+//! Processes and hands: what is killed is gone, what is mended is back, and nothing stays behind.
+#![cfg(unix)]
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rashomon_nemesis::{
+    Action, Fault, Grudge, Hands, HandsError, Launch, Links, Node, NodeProcess, Outcome,
+    ProcessError, Resolved, Schedule,
+};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+/// How long a stop may wait for a child that does end by itself: never reached.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// A child that says that it started and then ends with its life line.
+const FAITHFUL: &str = "echo started; exec cat";
+/// A child that does not care for its life line.
+const STUBBORN: &str = "echo started; exec sleep 600";
+
+fn launch(folder: &TempDir, node: Node, script: &str) -> Launch {
+    Launch {
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), script.into()],
+        log: folder.path().join(format!("{node}.log")),
+    }
+}
+
+fn start(folder: &TempDir, node: Node, script: &str) -> NodeProcess {
+    NodeProcess::start(node, launch(folder, node, script)).expect("a shell")
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, waiting).await.unwrap_or_else(|_| panic!("no {what}"));
+}
+
+/// How often a node's log says that it started.
+fn starts(folder: &Path, node: Node) -> usize {
+    let log = std::fs::read_to_string(folder.join(format!("{node}.log"))).unwrap_or_default();
+    log.matches("started").count()
+}
+
+fn lives(pid: u32) -> bool {
+    let mut asked = Command::new("/bin/sh");
+    asked.args(["-c", &format!("kill -0 {pid}")]).stderr(Stdio::null());
+    asked.status().expect("a shell").success()
+}
+
+#[tokio::test]
+async fn a_killed_process_is_gone_and_comes_back() {
+    let folder = TempDir::new().expect("a folder");
+    let mut process = start(&folder, Node(1), FAITHFUL);
+    let pid = process.pid().expect("it runs");
+    until("start", || starts(folder.path(), Node(1)) == 1).await;
+    assert_eq!(process.exited().expect("known"), None);
+
+    let status = process.kill().await.expect("killed");
+    assert_eq!(status.signal(), Some(9));
+    assert!(!lives(pid), "a killed process was not reaped");
+    assert_eq!(process.pid(), None);
+    // To kill the dead changes nothing.
+    assert_eq!(process.kill().await.expect("already dead"), status);
+    assert_eq!(process.exited().expect("known"), Some(status));
+
+    process.restart().await.expect("restarted");
+    until("second start in the same log", || starts(folder.path(), Node(1)) == 2).await;
+    assert_ne!(process.pid().expect("it runs"), pid);
+    // Restarting what runs kills it first.
+    let second = process.pid().expect("it runs");
+    process.restart().await.expect("restarted");
+    assert!(!lives(second));
+    assert!(process.stop(GRACE).await.expect("stopped").success());
+}
+
+#[tokio::test]
+async fn a_stop_asks_first_and_kills_the_stubborn() {
+    let folder = TempDir::new().expect("a folder");
+    let mut faithful = start(&folder, Node(1), FAITHFUL);
+    assert!(faithful.stop(GRACE).await.expect("stopped").success());
+    let mut stubborn = start(&folder, Node(2), STUBBORN);
+    let pid = stubborn.pid().expect("it runs");
+    let status = stubborn.stop(Duration::from_millis(50)).await.expect("stopped");
+    assert_eq!(status.signal(), Some(9));
+    assert!(!lives(pid));
+}
+
+#[tokio::test]
+async fn waiting_leaves_the_life_line_whole() {
+    let folder = TempDir::new().expect("a folder");
+    let mut process = start(&folder, Node(1), FAITHFUL);
+    let waited = tokio::time::timeout(Duration::from_millis(200), process.wait()).await;
+    assert!(waited.is_err(), "waiting for a process ended it");
+    assert!(process.stop(GRACE).await.expect("stopped").success());
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_what_is_dropped() {
+    let folder = TempDir::new().expect("a folder");
+    let processes = [(Node(1), FAITHFUL), (Node(2), STUBBORN)].map(|(n, s)| start(&folder, n, s));
+    let pids = processes.each_ref().map(|process| process.pid().expect("it runs"));
+    let links = Links::open([Node(1), Node(2)]).await.expect("ports");
+    drop(Hands::new(links, processes));
+    until("end of dropped processes", || !pids.iter().any(|pid| lives(*pid))).await;
+}
+
+#[tokio::test]
+async fn errors_name_the_node_and_the_file() {
+    let folder = TempDir::new().expect("a folder");
+    let program = folder.path().join("no-such-program");
+    let missing = Launch { program, ..launch(&folder, Node(1), "") };
+    let error = NodeProcess::start(Node(1), missing).expect_err("nothing to run");
+    assert!(matches!(error, ProcessError::Start { .. }));
+    let text = error.to_string();
+    assert!(text.starts_with("n1: cannot start ") && text.contains("no-such-program"), "{text}");
+
+    let log = folder.path().join("no-such-folder/log");
+    let unlogged = Launch { log, ..launch(&folder, Node(2), FAITHFUL) };
+    let error = NodeProcess::start(Node(2), unlogged).expect_err("nowhere to log");
+    let text = error.to_string();
+    assert!(text.starts_with("n2: cannot open its log ") && text.contains("no-such-folder"));
+}
+
+async fn hands(folder: &TempDir, size: u16) -> Hands {
+    let links = Links::open(Node::first(size)).await.expect("ports");
+    let processes: Vec<_> = Node::first(size).map(|node| start(folder, node, FAITHFUL)).collect();
+    Hands::new(links, processes)
+}
+
+fn resolve(hands: &Hands, fault: &str, leader: Option<Node>) -> Resolved {
+    let fault: Fault = fault.parse().expect("a fault");
+    let mut rng = Schedule::default().rng(0);
+    fault.resolve(&hands.cluster(leader), &mut rng).expect("every node exists")
+}
+
+#[tokio::test]
+async fn kills_and_restarts_follow_the_faults() {
+    let folder = TempDir::new().expect("a folder");
+    let mut hands = hands(&folder, 3).await;
+    until("starts", || Node::first(3).all(|node| starts(folder.path(), node) == 1)).await;
+
+    let kill = resolve(&hands, "kill leader", Some(Node(2)));
+    let outcome = hands.apply(&kill.action).await.expect("killed");
+    assert_eq!(outcome.to_string(), "n2 killed");
+    assert_eq!(hands.cluster(None).down, BTreeSet::from([Node(2)]));
+    assert_eq!(hands.crashed().expect("known"), []);
+
+    // What was killed in one strike is restarted by another, and both by one restart.
+    let kill = resolve(&hands, "kill n1, n2", None);
+    assert_eq!(kill.action, Action::Kill(BTreeSet::from([Node(1)])));
+    assert_eq!(hands.apply(&kill.action).await.expect("killed").killed, [Node(1)]);
+    let restart = resolve(&hands, "restart", None);
+    let outcome = hands.apply(&restart.action).await.expect("restarted");
+    assert_eq!(outcome.restarted, [Node(1), Node(2)]);
+    until("restarts", || Node::first(2).all(|node| starts(folder.path(), node) == 2)).await;
+    assert_eq!(starts(folder.path(), Node(3)), 1);
+    assert_eq!(hands.cluster(None).down, BTreeSet::new());
+
+    let error = hands.apply(&Action::Kill([Node(9)].into())).await.expect_err("no n9");
+    assert!(matches!(error, HandsError::Unknown(Node(9))));
+    assert!(hands.stop(GRACE).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_crash_is_told_apart_from_a_kill() {
+    let folder = TempDir::new().expect("a folder");
+    let links = Links::open([Node(1), Node(2)]).await.expect("ports");
+    let crashing = start(&folder, Node(1), "exit 3");
+    let mut hands = Hands::new(links, [crashing, start(&folder, Node(2), FAITHFUL)]);
+    until("crash", || !hands.crashed().expect("known").is_empty()).await;
+    let killed = hands.apply(&Action::Kill([Node(1), Node(2)].into())).await.expect("killed");
+    assert_eq!(killed.killed, [Node(2)], "what had crashed was not killed");
+    let crashed = hands.crashed().expect("known");
+    assert_eq!(crashed.len(), 1);
+    assert_eq!((crashed[0].0, crashed[0].1.code()), (Node(1), Some(3)));
+    let (mended, errors) = hands.mend().await;
+    assert!(errors.is_empty());
+    assert_eq!(mended.restarted, [Node(2)], "a crash is no fault to be mended");
+}
+
+#[tokio::test]
+async fn mending_undoes_everything_and_says_what_bit() {
+    let folder = TempDir::new().expect("a folder");
+    let mut hands = hands(&folder, 3).await;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    hands.links().set_upstream(Node(2), listener.local_addr().expect("an address"));
+    let cut = resolve(&hands, "cut leader -> rest", Some(Node(1)));
+    assert_eq!(hands.apply(&cut.action).await.expect("cut"), Outcome::default());
+    let hold = Action::Hold(Grudge::from_iter([(Node(3), Node(1))]));
+    hands.apply(&hold).await.expect("held");
+    hands.apply(&resolve(&hands, "kill everyone", None).action).await.expect("killed");
+
+    let (_, address) = hands.links().peers(Node(1)).next().expect("n1 -> n2");
+    let mut lost = TcpStream::connect(address).await.expect("accepted");
+    lost.write_all(b"lost").await.expect("swallowed");
+    until("loss", || hands.links().bites().iter().any(|bite| bite.bytes == 4)).await;
+
+    let (mended, errors) = hands.mend().await;
+    assert!(errors.is_empty());
+    assert_eq!(mended.healed.len(), 3);
+    assert_eq!(mended.bitten(), 1);
+    assert_eq!(mended.restarted, [Node(1), Node(2), Node(3)]);
+    let told = "3 links healed; 1 connection and 4 bytes had run into 1 of them; \
+                n1, n2, n3 restarted";
+    assert_eq!(mended.to_string(), told);
+    assert_eq!(hands.cluster(None).down, BTreeSet::new());
+    TcpStream::connect(address).await.expect("open");
+    tokio::time::timeout(DEADLINE, listener.accept()).await.expect("in time").expect("healed");
+    assert_eq!(hands.mend().await.0, Outcome::default(), "mended twice");
+    assert!(hands.stop(GRACE).await.is_empty());
+}
