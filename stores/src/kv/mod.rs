@@ -1,0 +1,186 @@
+//! The replicated state machine: a map from keys to values, with client sessions.
+//!
+//! Every replica applies the same commands in the same order and must arrive at the same state and
+//! the same outputs, so everything here is total and deterministic: a command that makes no sense
+//! has an output that says so, and changes nothing.
+
+mod session;
+mod value;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use session::{Lookup, SESSIONS_MAX, Session, Sessions};
+pub use value::Value;
+
+/// The size in bytes that a value may grow to by appending; see [`Value::size`].
+pub const APPENDED_MAX: usize = 1 << 20;
+
+/// A key.
+pub type Key = Arc<str>;
+
+/// A change to one key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Op {
+    /// Set the value. Putting null is the same as deleting.
+    Put {
+        /// The key.
+        key: Key,
+        /// Its new value.
+        value: Value,
+    },
+    /// Set the value if it is the expected one; an absent key has the value null.
+    Cas {
+        /// The key.
+        key: Key,
+        /// What its value must be.
+        expected: Value,
+        /// Its value from then on.
+        new: Value,
+    },
+    /// Add to the end: text to text, any value to a list. An absent key becomes the text, or a list
+    /// of the one value if it is not text.
+    Append {
+        /// The key.
+        key: Key,
+        /// What to add.
+        value: Value,
+    },
+    /// Remove the key.
+    Delete {
+        /// The key.
+        key: Key,
+    },
+}
+
+/// A change and, if the client wants it to take effect once however often it is sent, who it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Command {
+    /// Which command of which client this is.
+    pub session: Option<Session>,
+    /// What to do.
+    pub op: Op,
+}
+
+/// What came out of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Output {
+    /// It was done.
+    Done,
+    /// The value that was read.
+    Value(Value),
+    /// A compare-and-set was decided.
+    Cas {
+        /// Whether the value was the expected one and has been set.
+        applied: bool,
+        /// The value before.
+        current: Value,
+    },
+    /// The command made no sense here, and nothing was changed.
+    Rejected(Rejection),
+}
+
+/// Why a command was not executed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Rejection {
+    /// The value cannot be appended to what is there.
+    #[error("cannot append {appended} to {current}")]
+    TypeMismatch {
+        /// The kind of value that was to be appended.
+        appended: String,
+        /// The kind of value that is there.
+        current: String,
+    },
+    /// The value would become larger than [`APPENDED_MAX`].
+    #[error("the value would grow beyond {APPENDED_MAX} bytes")]
+    TooLarge,
+    /// The client has executed a later command since; what became of this one is forgotten.
+    #[error("the session has already executed command {last}, which is later than this one")]
+    StaleSequence {
+        /// The number of the later one.
+        last: u64,
+    },
+}
+
+/// The state: what every replica builds from the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Store {
+    map: BTreeMap<Key, Value>,
+    sessions: Sessions,
+}
+
+impl Store {
+    /// The value of a key; null if it is absent.
+    pub fn get(&self, key: &str) -> Value {
+        self.map.get(key).cloned().unwrap_or_default()
+    }
+
+    /// The keys that are present, with their values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Value)> {
+        self.map.iter()
+    }
+
+    /// Executes a command, once per session and sequence number.
+    pub fn apply(&mut self, command: &Command) -> Output {
+        let Some(session) = &command.session else {
+            return self.execute(&command.op);
+        };
+        match self.sessions.look_up(session) {
+            Lookup::Repeated(output) => output,
+            Lookup::Stale { last } => Output::Rejected(Rejection::StaleSequence { last }),
+            Lookup::New => {
+                let output = self.execute(&command.op);
+                self.sessions.remember(session, output.clone());
+                output
+            }
+        }
+    }
+
+    fn execute(&mut self, op: &Op) -> Output {
+        match op {
+            Op::Put { key, value } => self.set(key, value.clone()),
+            Op::Delete { key } => self.set(key, Value::Null),
+            Op::Cas { key, expected, new } => {
+                let current = self.get(key);
+                let applied = current == *expected;
+                if applied {
+                    self.set(key, new.clone());
+                }
+                Output::Cas { applied, current }
+            }
+            Op::Append { key, value } => match appended(self.get(key), value) {
+                Ok(longer) if longer.size() > APPENDED_MAX => Output::Rejected(Rejection::TooLarge),
+                Ok(longer) => self.set(key, longer),
+                Err(rejection) => Output::Rejected(rejection),
+            },
+        }
+    }
+
+    /// Null and absent are one, so that a cas cannot tell them apart either.
+    fn set(&mut self, key: &Key, value: Value) -> Output {
+        if value == Value::Null {
+            self.map.remove(key);
+        } else {
+            self.map.insert(key.clone(), value);
+        }
+        Output::Done
+    }
+}
+
+fn appended(current: Value, value: &Value) -> Result<Value, Rejection> {
+    match (current, value) {
+        (Value::Null, Value::Text(text)) => Ok(Value::Text(text.clone())),
+        (Value::Null, other) => Ok(Value::list([other.clone()])),
+        (Value::Text(text), Value::Text(more)) => Ok(Value::Text(format!("{text}{more}").into())),
+        (Value::List(mut items), other) => {
+            Arc::make_mut(&mut items).push(other.clone());
+            Ok(Value::List(items))
+        }
+        (current, other) => Err(Rejection::TypeMismatch {
+            appended: other.kind().to_owned(),
+            current: current.kind().to_owned(),
+        }),
+    }
+}

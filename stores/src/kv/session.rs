@@ -1,0 +1,122 @@
+//! Client sessions: how a write that is sent again takes effect once.
+//!
+//! Ongaro, *Consensus: Bridging Theory and Practice* (2014), §6.3: each client numbers its
+//! commands, and the state machine remembers for each client the last number and its output. The
+//! table is part of the replicated state, so all replicas agree about what is a repetition.
+//!
+//! A client has one command outstanding at a time; it may skip numbers but not go back.
+//!
+//! The table is bounded by [`SESSIONS_MAX`]: the session unused for longest (in the order of the
+//! log, so every replica forgets the same one) makes room for a new one. A repetition is therefore
+//! recognised as long as fewer than that many other clients have written in between.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Output;
+
+/// How many sessions are remembered.
+pub const SESSIONS_MAX: usize = 4096;
+
+/// Which command of which client this is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Session {
+    /// The client, by a name that it made up for itself.
+    pub client: Arc<str>,
+    /// The number of the command, growing with each new command and kept by a repetition.
+    pub sequence: u64,
+}
+
+/// What the table knows of a command that arrives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// It is new: execute it and [`Sessions::remember`] its output.
+    New,
+    /// It was executed: this is what came out.
+    Repeated(Output),
+    /// A later one was executed already; the output of this one is forgotten.
+    Stale {
+        /// The number of that later one.
+        last: u64,
+    },
+}
+
+/// The last command of each client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sessions {
+    clients: BTreeMap<Arc<str>, LastCommand>,
+    by_use: BTreeMap<u64, Arc<str>>,
+    uses: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct LastCommand {
+    sequence: u64,
+    output: Output,
+    used: u64,
+}
+
+impl Sessions {
+    /// What is known of this command.
+    pub fn look_up(&self, session: &Session) -> Lookup {
+        match self.clients.get(&session.client) {
+            None => Lookup::New,
+            Some(last) if last.sequence < session.sequence => Lookup::New,
+            Some(last) if last.sequence == session.sequence => {
+                Lookup::Repeated(last.output.clone())
+            }
+            Some(last) => Lookup::Stale { last: last.sequence },
+        }
+    }
+
+    /// Remembers the output of a new command in place of the client's one before.
+    pub fn remember(&mut self, session: &Session, output: Output) {
+        self.uses += 1;
+        let last = LastCommand { sequence: session.sequence, output, used: self.uses };
+        if let Some(before) = self.clients.insert(session.client.clone(), last) {
+            self.by_use.remove(&before.used);
+        }
+        self.by_use.insert(self.uses, session.client.clone());
+        if self.clients.len() > SESSIONS_MAX
+            && let Some((_, oldest)) = self.by_use.pop_first()
+        {
+            self.clients.remove(&oldest);
+        }
+    }
+
+    /// How many sessions are remembered.
+    pub fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(client: usize, sequence: u64) -> Session {
+        Session { client: client.to_string().into(), sequence }
+    }
+
+    #[test]
+    fn the_longest_unused_session_makes_room() {
+        let mut sessions = Sessions::default();
+        for client in 0..SESSIONS_MAX {
+            sessions.remember(&session(client, 1), Output::Done);
+        }
+        sessions.remember(&session(0, 2), Output::Done);
+        sessions.remember(&session(SESSIONS_MAX, 1), Output::Done);
+        assert_eq!(sessions.len(), SESSIONS_MAX);
+        assert_eq!(sessions.by_use.len(), SESSIONS_MAX);
+        assert_eq!(sessions.look_up(&session(1, 1)), Lookup::New, "client 1 was unused longest");
+        assert_eq!(sessions.look_up(&session(0, 2)), Lookup::Repeated(Output::Done));
+        assert_eq!(sessions.look_up(&session(2, 1)), Lookup::Repeated(Output::Done));
+    }
+}

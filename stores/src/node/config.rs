@@ -1,0 +1,179 @@
+//! What a node is told when it starts. As JSON, for a harness that starts nodes as processes.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::{Store, UnknownName};
+use crate::raft;
+use crate::replica::NodeId;
+
+/// The configuration of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// This node's number, from 1.
+    pub id: NodeId,
+    /// Where to listen; port 0 lets the system choose one.
+    #[serde(default = "loopback")]
+    pub listen: SocketAddr,
+    /// The base URL under which each other node is reached from this one, such as
+    /// `http://127.0.0.1:4002`. Together with this node they are the cluster.
+    #[serde(default)]
+    pub peers: BTreeMap<NodeId, String>,
+    /// Where the node keeps its data; created if it does not exist.
+    pub data_dir: PathBuf,
+    /// Which store to run.
+    #[serde(default)]
+    pub store: Store,
+    /// The name of a bug to plant, from [`Store::mutants`].
+    #[serde(default)]
+    pub bug: Option<String>,
+    /// The seed of the node's randomness, mixed with its number and how often it has started.
+    #[serde(default)]
+    pub seed: u64,
+    /// The name of the cluster. Nodes neither talk to those of another one nor open their data, so
+    /// that a process left over from another run does no harm.
+    #[serde(default = "default_cluster")]
+    pub cluster: String,
+    /// Time-outs.
+    #[serde(default)]
+    pub timing: Timing,
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)
+}
+
+fn default_cluster() -> String {
+    "rashomon".to_owned()
+}
+
+/// The time-outs of a node, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timing {
+    /// How often a leader sends to its followers.
+    pub heartbeat_ms: u64,
+    /// The least time without a leader before a node stands for election; also how long a message
+    /// to a peer may be on its way before it is given up.
+    pub election_min_ms: u64,
+    /// The most such time.
+    pub election_max_ms: u64,
+    /// How long a client's request may wait for its outcome.
+    pub request_timeout_ms: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            heartbeat_ms: 50,
+            election_min_ms: 300,
+            election_max_ms: 600,
+            request_timeout_ms: 2000,
+        }
+    }
+}
+
+impl Timing {
+    pub(super) fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    pub(super) fn link_timeout(&self) -> Duration {
+        Duration::from_millis(self.election_min_ms)
+    }
+}
+
+/// What is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Node numbers start at 1.
+    #[error("node numbers start at 1, but there is a node 0")]
+    NodeZero,
+    /// A peer has this node's own number.
+    #[error("{0} is among its own peers; name only the other nodes")]
+    OwnPeer(NodeId),
+    /// A peer's address is not one.
+    #[error("the address of {peer} must be like http://127.0.0.1:4002, not {url:?}: {why}")]
+    PeerUrl {
+        /// The peer.
+        peer: NodeId,
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The time-outs do not fit together.
+    #[error(
+        "timing must satisfy 0 < heartbeat_ms < election_min_ms <= election_max_ms and \
+         0 < request_timeout_ms, not {0:?}"
+    )]
+    Timing(Timing),
+    /// The bug is not in the catalogue.
+    #[error(transparent)]
+    Bug(#[from] UnknownName),
+}
+
+impl Config {
+    /// The members of the cluster, this node included, in order.
+    pub fn members(&self) -> Vec<NodeId> {
+        let mut members: Vec<NodeId> = self.peers.keys().copied().collect();
+        members.push(self.id);
+        members.sort_unstable();
+        members
+    }
+
+    /// Checks what can be checked without trying.
+    ///
+    /// # Errors
+    /// When the node could not possibly work like this.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.id == NodeId(0) || self.peers.contains_key(&NodeId(0)) {
+            return Err(ConfigError::NodeZero);
+        }
+        if self.peers.contains_key(&self.id) {
+            return Err(ConfigError::OwnPeer(self.id));
+        }
+        for (peer, url) in &self.peers {
+            check_url(url).map_err(|why| ConfigError::PeerUrl {
+                peer: *peer,
+                url: url.clone(),
+                why,
+            })?;
+        }
+        let Timing { heartbeat_ms, election_min_ms, election_max_ms, request_timeout_ms } =
+            self.timing;
+        let in_order = 0 < heartbeat_ms
+            && heartbeat_ms < election_min_ms
+            && election_min_ms <= election_max_ms
+            && 0 < request_timeout_ms;
+        if !in_order {
+            return Err(ConfigError::Timing(self.timing));
+        }
+        self.raft_options()?;
+        Ok(())
+    }
+
+    /// The settings of the Raft core.
+    pub(super) fn raft_options(&self) -> Result<raft::Options, UnknownName> {
+        Ok(raft::Options {
+            heartbeat: Duration::from_millis(self.timing.heartbeat_ms),
+            election_min: Duration::from_millis(self.timing.election_min_ms),
+            election_max: Duration::from_millis(self.timing.election_max_ms),
+            bug: self.bug.as_deref().map(str::parse).transpose()?,
+            ..raft::Options::default()
+        })
+    }
+}
+
+fn check_url(url: &str) -> Result<(), String> {
+    let parsed = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
+    if parsed.scheme() != "http" {
+        return Err(format!("its scheme is {:?}", parsed.scheme()));
+    }
+    if parsed.host().is_none() { Err("it names no host".to_owned()) } else { Ok(()) }
+}

@@ -1,0 +1,194 @@
+//! The live host of a core: carries out its effects with real time, disk and network.
+//!
+//! One task owns the core and feeds it one input at a time, as [`crate::replica`] demands. What
+//! comes from elsewhere (clients, peers, the storage thread) arrives through channels. Inputs that
+//! have arrived are taken before timers that are due: a node that was held up should hear its
+//! leader's heartbeat, if it is there, before it concludes that there was none.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::storage::{Reports, Storage, StorageError};
+use super::transport::Links;
+use crate::replica::{
+    Effect, Effects, Gate, Input, NodeId, Replica, Reply, Request, RequestId, Status, Ticket, Time,
+};
+
+/// How many inputs may wait for the core before their senders do.
+pub(super) const INBOX_MAX: usize = 1024;
+
+/// How many inputs are taken before timers get their turn.
+const TURN: usize = 64;
+
+/// What the server asks of the host.
+#[derive(Debug)]
+pub(super) enum Call<R: Replica> {
+    /// Messages of a peer, in order.
+    Messages(NodeId, Vec<R::Message>),
+    /// A client's request.
+    Request(Request, oneshot::Sender<Reply>),
+    /// How the node sees itself.
+    Status(oneshot::Sender<Status>),
+}
+
+/// Why a host stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HostError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("the storage thread is gone")]
+    StorageGone,
+}
+
+#[derive(Debug)]
+pub(super) struct Host<R: Replica> {
+    id: NodeId,
+    core: R,
+    effects: Effects<R>,
+    gate: Gate<R>,
+    timers: BTreeMap<R::Timer, Time>,
+    epoch: Instant,
+    storage: Storage<R::Record>,
+    links: Links<R::Message>,
+    replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
+    requests: u64,
+}
+
+impl<R: Replica> Host<R> {
+    /// Takes over a core that has just recovered, with the effects of that.
+    pub(super) fn new(
+        id: NodeId,
+        (core, effects): (R, Effects<R>),
+        epoch: Instant,
+        storage: Storage<R::Record>,
+        links: Links<R::Message>,
+    ) -> Self {
+        Host {
+            id,
+            core,
+            effects,
+            gate: Gate::default(),
+            timers: BTreeMap::new(),
+            epoch,
+            storage,
+            links,
+            replies: BTreeMap::new(),
+            requests: 0,
+        }
+    }
+
+    /// Runs until the disk fails or everybody who could call is gone.
+    pub(super) async fn run(
+        mut self,
+        mut calls: mpsc::Receiver<Call<R>>,
+        mut reports: Reports,
+    ) -> Result<(), HostError> {
+        self.carry_out();
+        let mut turn = Vec::with_capacity(TURN);
+        loop {
+            let deadline = self.timers.values().min().map(|at| self.epoch + *at);
+            tokio::select! {
+                biased;
+                report = reports.recv() => {
+                    let mut ticket = report.ok_or(HostError::StorageGone)??;
+                    while let Ok(report) = reports.try_recv() {
+                        ticket = report?;
+                    }
+                    self.stored(ticket);
+                }
+                count = calls.recv_many(&mut turn, TURN) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    for call in turn.drain(..) {
+                        self.take(call);
+                    }
+                }
+                () = sleep_until(deadline) => {}
+            }
+            self.fire_timers();
+        }
+    }
+
+    fn now(&self) -> Time {
+        self.epoch.elapsed()
+    }
+
+    fn take(&mut self, call: Call<R>) {
+        match call {
+            Call::Messages(from, messages) => {
+                for message in messages {
+                    self.step(Input::Message { from, message });
+                }
+            }
+            Call::Request(request, reply) => {
+                self.requests += 1;
+                let id = RequestId(self.requests);
+                self.replies.insert(id, reply);
+                self.step(Input::Request { id, request });
+            }
+            // The asker may have lost patience; then nobody listens.
+            Call::Status(reply) => drop(reply.send(self.core.status())),
+        }
+    }
+
+    fn stored(&mut self, ticket: Ticket) {
+        for effect in self.gate.stored(ticket) {
+            self.carry_out_one(effect);
+        }
+        self.step(Input::Stored(ticket));
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.now();
+        let due: Vec<R::Timer> =
+            self.timers.iter().filter(|(_, at)| **at <= now).map(|(timer, _)| *timer).collect();
+        for timer in due {
+            // An earlier one of this round may have moved it.
+            if self.timers.get(&timer).is_some_and(|at| *at <= now) {
+                self.timers.remove(&timer);
+                self.step(Input::Timer(timer));
+            }
+        }
+    }
+
+    fn step(&mut self, input: Input<R>) {
+        self.core.step(self.now(), input, &mut self.effects);
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        let effects: Vec<Effect<R>> = self.effects.drain().collect();
+        for effect in effects {
+            if let Some(effect) = self.gate.admit(effect) {
+                self.carry_out_one(effect);
+            }
+        }
+    }
+
+    fn carry_out_one(&mut self, effect: Effect<R>) {
+        match effect {
+            Effect::Persist { ticket, writes } => self.storage.write(ticket, writes),
+            Effect::Send { to, message, .. } => self.links.send(to, message),
+            Effect::Reply { to, reply, .. } => {
+                if let Some(waiting) = self.replies.remove(&to) {
+                    // The client may have lost patience; then nobody listens.
+                    drop(waiting.send(reply));
+                }
+            }
+            Effect::SetTimer { timer, at } => {
+                self.timers.insert(timer, at);
+            }
+            Effect::Note(note) => tracing::info!("{} {note}", self.id),
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,206 @@
+//! A node as a process runs it: a core with HTTP, disk and network around it.
+//!
+//! | module | role |
+//! |---|---|
+//! | `config` | what a node is told |
+//! | `host` | the task that owns the core and carries out its effects |
+//! | [`server`] | the HTTP API, for clients and peers |
+//! | `transport` | messages to peers |
+//! | `storage` | the disk |
+//!
+//! ```no_run
+//! # async fn example(json: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let config: rashomon_stores::node::Config = serde_json::from_str(json)?;
+//! let ready = |address| println!("listening on {address}");
+//! let shutdown = async { /* until someone wants the node to stop */ };
+//! rashomon_stores::node::run(config, ready, shutdown).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod config;
+mod error;
+mod host;
+pub mod server;
+mod storage;
+mod transport;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+pub use config::{Config, ConfigError, Timing};
+pub use error::NodeError;
+pub use storage::StorageError;
+
+use crate::catalogue::Store;
+use crate::raft::Raft;
+use crate::replica::{Effects, Replica, Setup};
+use host::{Host, HostError};
+use server::{About, Api};
+use storage::Owner;
+use transport::Links;
+
+/// How long a stopping node waits for requests that are being answered.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Runs a node until `shutdown` resolves, or until it cannot go on. `ready` is told the address it
+/// listens on, which is how to learn a port that the system chose.
+///
+/// Needs a tokio runtime with time and I/O; a current-thread runtime is enough.
+///
+/// # Errors
+/// When the node does not start, or stops by itself.
+pub async fn run(
+    config: Config,
+    ready: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), NodeError> {
+    let mut node = Node::start(config).await?;
+    ready(node.address());
+    tokio::select! {
+        () = shutdown => node.stop().await,
+        result = node.ended() => result,
+    }
+}
+
+/// A running node. Dropping it stops it, without waiting until it has stopped.
+#[derive(Debug)]
+pub struct Node {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<(), NodeError>>,
+}
+
+impl Node {
+    /// Starts a node on the address in its configuration.
+    ///
+    /// # Errors
+    /// When the configuration is wrong, the address is taken, or the disk cannot be used.
+    pub async fn start(config: Config) -> Result<Node, NodeError> {
+        config.validate()?;
+        let address = config.listen;
+        let listener =
+            TcpListener::bind(address).map_err(|source| NodeError::Listen { address, source })?;
+        Node::start_on(config, listener).await
+    }
+
+    /// Starts a node on a listener that is bound already, whatever its configuration says; so the
+    /// nodes of a cluster can know each other's ports before any of them runs.
+    ///
+    /// # Errors
+    /// Like [`Node::start`].
+    pub async fn start_on(config: Config, listener: TcpListener) -> Result<Node, NodeError> {
+        config.validate()?;
+        match config.store {
+            Store::Raft => {
+                let options = config.raft_options().map_err(ConfigError::from)?;
+                start::<Raft>(config, options, listener).await
+            }
+        }
+    }
+
+    /// Where the node listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops the node and waits until its disk is closed and its port free.
+    ///
+    /// # Errors
+    /// When it had stopped by itself before.
+    pub async fn stop(mut self) -> Result<(), NodeError> {
+        self.stop.send_replace(true);
+        self.ended().await
+    }
+
+    /// Waits until the node stops by itself.
+    ///
+    /// # Errors
+    /// Why it did.
+    pub async fn ended(&mut self) -> Result<(), NodeError> {
+        (&mut self.task).await.unwrap_or_else(|panic| Err(NodeError::Panic(panic)))
+    }
+}
+
+async fn start<R: Replica>(
+    config: Config,
+    options: R::Options,
+    listener: TcpListener,
+) -> Result<Node, NodeError> {
+    let Config { id, ref cluster, store, .. } = config;
+    let listening = |source| NodeError::Listen { address: config.listen, source };
+    listener.set_nonblocking(true).map_err(listening)?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(listening)?;
+    let address = listener.local_addr().map_err(listening)?;
+
+    let owner = Owner { cluster: cluster.clone(), id, store };
+    let data_dir = config.data_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || storage::open(&data_dir, &owner)).await;
+    let (storage, reports, found) = opened.map_err(NodeError::Panic)??;
+    let incarnation = found.incarnation;
+    let timeout = config.timing.link_timeout();
+    let links = Links::new(cluster, id, &config.peers, timeout).map_err(NodeError::Links)?;
+    let traffic = links.traffic();
+
+    let members = config.members();
+    let seed = mix_seed(config.seed, u64::from(id.0), incarnation);
+    let setup = Setup { id, members: members.clone(), seed };
+    let epoch = Instant::now();
+    let mut effects = Effects::default();
+    let core = R::recover(setup, options, found.records, Duration::ZERO, &mut effects)?;
+    let status = core.status();
+    let (term, entries) = (status.term, status.last_index);
+    tracing::info!("{id} starts on {address}: start {incarnation}, term {term}, {entries} entries");
+
+    let (calls, inbox) = mpsc::channel(host::INBOX_MAX);
+    let host = Host::new(id, (core, effects), epoch, storage, links);
+    let about = About { cluster: cluster.clone(), store, bug: config.bug.clone(), incarnation };
+    let request_timeout = config.timing.request_timeout();
+    let api = Arc::new(Api { calls, traffic, about, id, members, request_timeout });
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(supervise(host.run(inbox, reports), listener, api, stopped));
+    Ok(Node { address, stop, task })
+}
+
+/// Different nodes and incarnations wait differently, also under one seed (SplitMix64's constants).
+fn mix_seed(seed: u64, id: u64, incarnation: u64) -> u64 {
+    seed ^ id.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ incarnation.wrapping_mul(0xbf58_476d_1ce4_e5b9)
+}
+
+/// Runs host and server until asked to stop or until either ends, and takes both down.
+async fn supervise<R: Replica>(
+    host: impl Future<Output = Result<(), HostError>> + Send + 'static,
+    listener: tokio::net::TcpListener,
+    api: Arc<Api<R>>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), NodeError> {
+    let mut tasks = JoinSet::new();
+    let host = tasks.spawn(async { host.await.map_err(NodeError::from) });
+    let (down, mut downed) = watch::channel(());
+    let closing = async move { drop(downed.changed().await) };
+    let serve = axum::serve(listener, server::router(api)).with_graceful_shutdown(closing);
+    tasks.spawn(async { serve.await.map_err(NodeError::Serve) });
+    let result = tokio::select! {
+        // A handle that was dropped asks to stop, too.
+        _ = stop.wait_for(|stop| *stop) => Ok(()),
+        ended = tasks.join_next() => match ended {
+            Some(Ok(result)) => result,
+            Some(Err(panic)) => Err(NodeError::Panic(panic)),
+            None => Ok(()),
+        },
+    };
+    // Aborting drops the host where it stands, and with it the disk; requests that wait for it are
+    // answered by that. What the server still has to say then, it may say within the grace.
+    host.abort();
+    down.send_replace(());
+    let rest = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, rest).await.is_err() {
+        tasks.shutdown().await;
+    }
+    result
+}

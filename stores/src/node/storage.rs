@@ -1,0 +1,322 @@
+//! The disk: one redb database per node, written by a thread of its own.
+//!
+//! A commit with its fsync takes milliseconds, and a core may have persisted many batches by then:
+//! the thread takes everything that is waiting into one transaction (group commit), commits it,
+//! and reports the last ticket. Redb's transactions are atomic and durable when they return; after
+//! a crash, the last one committed is found again.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc as channel;
+
+use crate::catalogue::Store;
+use crate::replica::{NodeId, Slot, Ticket, Write};
+
+const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
+const ABOUT: TableDefinition<'_, &str, &str> = TableDefinition::new("about");
+const FORMAT: &str = "1";
+const FILE: &str = "node.redb";
+
+/// Whose data this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) cluster: String,
+    pub(super) id: NodeId,
+    pub(super) store: Store,
+}
+
+/// Why the disk cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The directory cannot be made.
+    #[error("cannot create the data directory {}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The database cannot be opened, read or written.
+    #[error("cannot {doing} {}", path.display())]
+    Database {
+        /// What was tried.
+        doing: &'static str,
+        /// The database file.
+        path: PathBuf,
+        /// What the database says.
+        source: Box<redb::Error>,
+    },
+    /// The database belongs to another node, cluster, store or version of this program.
+    #[error(
+        "{} holds the data of another {what} ({found}, not {expected}); give each node a data \
+         directory of its own",
+        path.display()
+    )]
+    Foreign {
+        /// The database file.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// What the database says.
+        found: String,
+        /// What this node says.
+        expected: String,
+    },
+    /// A record is not what was written.
+    #[error("{} is corrupt: {why}; remove it only if the cluster can do without", path.display())]
+    Corrupt {
+        /// The database file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The thread that writes could not be started.
+    #[error("cannot start the storage thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// What was found on the disk.
+#[derive(Debug)]
+pub(super) struct Found<Record> {
+    /// Every record, in the order of slots.
+    pub(super) records: Vec<(Slot, Record)>,
+    /// How often the node has started, this time included.
+    pub(super) incarnation: u64,
+}
+
+/// The open database; dropping it waits for the write under way.
+#[derive(Debug)]
+pub(super) struct Storage<Record> {
+    batches: Option<mpsc::Sender<Batch<Record>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+type Batch<Record> = (Ticket, Vec<Write<Record>>);
+
+/// Where the thread reports: the last durable ticket, or the failure after which nothing follows.
+pub(super) type Reports = channel::UnboundedReceiver<Result<Ticket, StorageError>>;
+
+/// Opens the database in the directory, creating both if need be.
+pub(super) fn open<Record>(
+    directory: &Path,
+    owner: &Owner,
+) -> Result<(Storage<Record>, Reports, Found<Record>), StorageError>
+where
+    Record: Serialize + DeserializeOwned + Send + 'static,
+{
+    std::fs::create_dir_all(directory)
+        .map_err(|source| StorageError::Directory { path: directory.to_owned(), source })?;
+    let file = File { path: directory.join(FILE) };
+    let database = file.open()?;
+    let incarnation = file.claim(&database, owner)?;
+    let records = file.read(&database)?;
+    let (batches, waiting) = mpsc::channel();
+    let (reporter, reports) = channel::unbounded_channel();
+    let thread = std::thread::Builder::new()
+        .name(format!("storage-{}", owner.id))
+        .spawn(move || {
+            let mut waiting = waiting;
+            while let Some(result) = file.write_waiting(&database, &mut waiting) {
+                let failed = result.is_err();
+                if reporter.send(result).is_err() || failed {
+                    break;
+                }
+            }
+        })
+        .map_err(StorageError::Thread)?;
+    let storage = Storage { batches: Some(batches), thread: Some(thread) };
+    Ok((storage, reports, Found { records, incarnation }))
+}
+
+impl<Record> Storage<Record> {
+    /// Starts writing a batch. If the thread has failed, its report says so.
+    pub(super) fn write(&self, ticket: Ticket, writes: Vec<Write<Record>>) {
+        if let Some(batches) = &self.batches {
+            // The thread ends early only after reporting a failure, which stops the node.
+            let _ = batches.send((ticket, writes));
+        }
+    }
+}
+
+impl<Record> Drop for Storage<Record> {
+    fn drop(&mut self) {
+        self.batches = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been printed and has closed its reports.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The database file, for doing things to it and saying where they failed.
+#[derive(Clone, Debug)]
+struct File {
+    path: PathBuf,
+}
+
+impl File {
+    fn error(&self, doing: &'static str, source: impl Into<redb::Error>) -> StorageError {
+        StorageError::Database { doing, path: self.path.clone(), source: Box::new(source.into()) }
+    }
+
+    fn corrupt(&self, why: impl Into<String>) -> StorageError {
+        StorageError::Corrupt { path: self.path.clone(), why: why.into() }
+    }
+
+    fn open(&self) -> Result<Database, StorageError> {
+        Database::create(&self.path).map_err(|e| self.error("open", e))
+    }
+
+    /// Checks whose data this is, or makes it the owner's if it is new, and counts the start.
+    fn claim(&self, database: &Database, owner: &Owner) -> Result<u64, StorageError> {
+        let doing = "write the description in";
+        let transaction = database.begin_write().map_err(|e| self.error(doing, e))?;
+        let mut about = transaction.open_table(ABOUT).map_err(|e| self.error(doing, e))?;
+        let described = [
+            ("format", FORMAT.to_owned()),
+            ("cluster", owner.cluster.clone()),
+            ("store", owner.store.to_string()),
+            ("node", owner.id.to_string()),
+        ];
+        for (what, expected) in described {
+            let found = self.swap(&mut about, what, &expected)?;
+            if let Some(found) = found.filter(|found| *found != expected) {
+                return Err(StorageError::Foreign {
+                    path: self.path.clone(),
+                    what,
+                    found,
+                    expected,
+                });
+            }
+        }
+        let before = self.swap(&mut about, "incarnation", "")?;
+        let before: u64 = match before {
+            Some(count) => count.parse().map_err(|_| self.corrupt("its count of starts is odd"))?,
+            None => 0,
+        };
+        let incarnation = before + 1;
+        self.swap(&mut about, "incarnation", &incarnation.to_string())?;
+        drop(about);
+        transaction.open_table(RECORDS).map_err(|e| self.error(doing, e))?;
+        transaction.commit().map_err(|e| self.error(doing, e))?;
+        Ok(incarnation)
+    }
+
+    fn swap(
+        &self,
+        about: &mut Table<'_, &str, &str>,
+        what: &str,
+        value: &str,
+    ) -> Result<Option<String>, StorageError> {
+        let before = about
+            .insert(what, value)
+            .map_err(|e| self.error("write the description in", e))?
+            .map(|found| found.value().to_owned());
+        Ok(before)
+    }
+
+    fn read<Record: DeserializeOwned>(
+        &self,
+        database: &Database,
+    ) -> Result<Vec<(Slot, Record)>, StorageError> {
+        let doing = "read the records in";
+        let transaction = database.begin_read().map_err(|e| self.error(doing, e))?;
+        let table = transaction.open_table(RECORDS).map_err(|e| self.error(doing, e))?;
+        let mut records = Vec::new();
+        for row in table.iter().map_err(|e| self.error(doing, e))? {
+            let (key, value) = row.map_err(|e| self.error(doing, e))?;
+            let slot = decode_slot(key.value())
+                .ok_or_else(|| self.corrupt(format!("{:?} is not a slot", key.value())))?;
+            let record = serde_json::from_slice(value.value())
+                .map_err(|e| self.corrupt(format!("the record in {slot:?}: {e}")))?;
+            records.push((slot, record));
+        }
+        Ok(records)
+    }
+
+    /// Waits for a batch, writes it and all that came in meanwhile, and says what is durable now;
+    /// `None` when nobody will send any more.
+    fn write_waiting<Record: Serialize>(
+        &self,
+        database: &Database,
+        waiting: &mut mpsc::Receiver<Batch<Record>>,
+    ) -> Option<Result<Ticket, StorageError>> {
+        let first = waiting.recv().ok()?;
+        let batches = std::iter::once(first).chain(waiting.try_iter());
+        Some(self.write(database, batches))
+    }
+
+    fn write<Record: Serialize>(
+        &self,
+        database: &Database,
+        batches: impl Iterator<Item = Batch<Record>>,
+    ) -> Result<Ticket, StorageError> {
+        let doing = "write to";
+        let transaction = database.begin_write().map_err(|e| self.error(doing, e))?;
+        let mut last = Ticket::NONE;
+        for (ticket, writes) in batches {
+            self.write_batch(&transaction, writes)?;
+            last = ticket;
+        }
+        transaction.commit().map_err(|e| self.error(doing, e))?;
+        Ok(last)
+    }
+
+    fn write_batch<Record: Serialize>(
+        &self,
+        transaction: &WriteTransaction,
+        writes: Vec<Write<Record>>,
+    ) -> Result<(), StorageError> {
+        let doing = "write to";
+        let mut table = transaction.open_table(RECORDS).map_err(|e| self.error(doing, e))?;
+        for write in writes {
+            match write {
+                Write::Put(slot, record) => {
+                    let bytes = serde_json::to_vec(&record)
+                        .map_err(|e| self.corrupt(format!("a record has no JSON form: {e}")))?;
+                    table
+                        .insert(encode_slot(&slot).as_slice(), bytes.as_slice())
+                        .map_err(|e| self.error(doing, e))?;
+                }
+                Write::Erase(from, to) => {
+                    let (from, to) = (encode_slot(&from), encode_slot(&to));
+                    table
+                        .retain_in(from.as_slice()..=to.as_slice(), |_, _| false)
+                        .map_err(|e| self.error(doing, e))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes whose order is the order of slots.
+fn encode_slot(slot: &Slot) -> Vec<u8> {
+    match slot {
+        Slot::Numbered(area, number) => {
+            let mut bytes = vec![0, *area];
+            bytes.extend_from_slice(&number.to_be_bytes());
+            bytes
+        }
+        Slot::Named(area, name) => {
+            let mut bytes = vec![1, *area];
+            bytes.extend_from_slice(name.as_bytes());
+            bytes
+        }
+    }
+}
+
+fn decode_slot(bytes: &[u8]) -> Option<Slot> {
+    match bytes {
+        [0, area, number @ ..] => {
+            Some(Slot::Numbered(*area, u64::from_be_bytes(number.try_into().ok()?)))
+        }
+        [1, area, name @ ..] => Some(Slot::Named(*area, std::str::from_utf8(name).ok()?.into())),
+        _ => None,
+    }
+}

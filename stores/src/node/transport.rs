@@ -1,0 +1,216 @@
+//! Messages to peers: one-way, over one kept HTTP connection per link.
+//!
+//! A message from a to b is part of the body of a POST on the link a→b, answered by an empty 204;
+//! what the protocol answers is a message of its own on the link b→a. Cutting one link therefore
+//! cuts exactly one direction.
+//!
+//! Each link has a bounded queue and a task that sends what has gathered, one request at a time, so
+//! messages stay in order. Nothing is sent twice: protocols bear loss, and have to. A link that
+//! hangs is given up after a short time together with the connection, and messages that have
+//! waited longer than that are dropped, so that after the network heals peers hear fresh news first.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::replica::NodeId;
+
+/// The path under which a node takes its peers' messages.
+pub(super) const PATH: &str = "/peer";
+
+/// How many messages may wait for a link; what comes on top is dropped.
+const QUEUE_MAX: usize = 1024;
+
+/// When the messages of one request are at least this many bytes, the rest waits for the next.
+const REQUEST_BYTES: usize = 1 << 20;
+
+/// How long a link rests after a failure, so that a peer that is down costs little.
+const REST: Duration = Duration::from_millis(20);
+
+/// The first line of a request's body; each further line is a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Head {
+    pub(super) cluster: String,
+    pub(super) from: NodeId,
+    pub(super) to: NodeId,
+}
+
+/// Reads the body of a request on a link.
+pub(super) fn decode<Message: DeserializeOwned>(
+    body: &[u8],
+) -> Result<(Head, Vec<Message>), serde_json::Error> {
+    let mut lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let head = serde_json::from_slice(lines.next().unwrap_or_default())?;
+    let messages = lines.map(serde_json::from_slice).collect::<Result<_, _>>()?;
+    Ok((head, messages))
+}
+
+/// What the links have done.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    sent: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl Traffic {
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// The links from this node to all others; dropping them ends their tasks.
+#[derive(Debug)]
+pub(super) struct Links<Message> {
+    queues: BTreeMap<NodeId, mpsc::Sender<(Instant, Message)>>,
+    traffic: Arc<Traffic>,
+    _tasks: JoinSet<()>,
+}
+
+impl<Message: Serialize + Send + 'static> Links<Message> {
+    /// Prepares a link to each peer. Connections are made when there is something to send.
+    pub(super) fn new(
+        cluster: &str,
+        from: NodeId,
+        peers: &BTreeMap<NodeId, String>,
+        timeout: Duration,
+    ) -> Result<Self, reqwest::Error> {
+        let traffic = Arc::new(Traffic::default());
+        let mut queues = BTreeMap::new();
+        let mut tasks = JoinSet::new();
+        for (to, base) in peers {
+            let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+            let link = Link {
+                client: client(timeout)?,
+                url: format!("{}{PATH}", base.trim_end_matches('/')),
+                head: Head { cluster: cluster.to_owned(), from, to: *to },
+                timeout,
+                traffic: traffic.clone(),
+            };
+            tasks.spawn(link.run(waiting));
+            queues.insert(*to, queue);
+        }
+        Ok(Links { queues, traffic, _tasks: tasks })
+    }
+
+    /// Queues a message, or drops it if the queue is full.
+    pub(super) fn send(&self, to: NodeId, message: Message) {
+        let queued = self.queues.get(&to).map(|queue| queue.try_send((Instant::now(), message)));
+        if !matches!(queued, Some(Ok(()))) {
+            self.traffic.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn traffic(&self) -> Arc<Traffic> {
+        self.traffic.clone()
+    }
+}
+
+/// A client that keeps a single connection, and never goes through a proxy of the environment.
+fn client(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .http1_only()
+        .tcp_nodelay(true)
+        .pool_max_idle_per_host(1)
+        .connect_timeout(timeout)
+        .timeout(timeout)
+        .build()
+}
+
+struct Link {
+    client: reqwest::Client,
+    url: String,
+    head: Head,
+    timeout: Duration,
+    traffic: Arc<Traffic>,
+}
+
+impl Link {
+    async fn run<Message: Serialize>(self, mut waiting: mpsc::Receiver<(Instant, Message)>) {
+        let mut works = true;
+        while let Some(first) = waiting.recv().await {
+            let (body, count) = match self.gather(first, &mut waiting) {
+                Ok(gathered) => gathered,
+                Err(error) => {
+                    tracing::error!("{}: a message has no JSON form: {error}", self.head.from);
+                    continue;
+                }
+            };
+            if count == 0 {
+                continue;
+            }
+            let result = self.post(body).await;
+            self.report(&result, works);
+            works = result.is_ok();
+            let counter = if works { &self.traffic.sent } else { &self.traffic.dropped };
+            counter.fetch_add(count, Ordering::Relaxed);
+            if !works {
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+
+    /// Puts what waits into one body, except what has waited too long; says how many messages.
+    fn gather<Message: Serialize>(
+        &self,
+        first: (Instant, Message),
+        waiting: &mut mpsc::Receiver<(Instant, Message)>,
+    ) -> Result<(Vec<u8>, u64), serde_json::Error> {
+        let mut body = serde_json::to_vec(&self.head)?;
+        let mut count = 0;
+        let mut next = Some(first);
+        while let Some((since, message)) = next {
+            if since.elapsed() < self.timeout {
+                body.push(b'\n');
+                serde_json::to_writer(&mut body, &message)?;
+                count += 1;
+            } else {
+                self.traffic.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            next = if body.len() < REQUEST_BYTES { waiting.try_recv().ok() } else { None };
+        }
+        Ok((body, count))
+    }
+
+    async fn post(&self, body: Vec<u8>) -> Result<(), String> {
+        let response = self.client.post(&self.url).body(body).send().await.map_err(explain)?;
+        match response.status() {
+            reqwest::StatusCode::NO_CONTENT => Ok(()),
+            status => Err(format!("{status}: {}", response.text().await.unwrap_or_default())),
+        }
+    }
+
+    /// Says when a link begins to fail and when it works again, not each time.
+    fn report(&self, result: &Result<(), String>, worked: bool) {
+        let Head { from, to, .. } = &self.head;
+        match result {
+            Ok(()) if !worked => tracing::info!("{from}: the link to {to} works again"),
+            Err(why) if worked => tracing::info!("{from}: the link to {to} fails: {why}"),
+            _ => {}
+        }
+    }
+}
+
+/// The error with its causes: by itself it only says that a request failed.
+fn explain(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,96 @@
+//! Who leads: time-outs, votes, and the beginning of a term (§3.4).
+
+use rand::RngExt;
+
+use super::log::{HardState, Index, Payload, Term};
+use super::message::Body;
+use super::{Candidate, Leader, Note, Raft, State, Timer, log};
+use crate::replica::{Effects, NodeId, Time};
+
+impl Raft {
+    /// Waits for a time drawn anew from the configured range: that two nodes rarely draw the same
+    /// is what makes split votes rare (§3.4).
+    pub(super) fn reset_election_timer(&mut self, now: Time, out: &mut Effects<Self>) {
+        let wait = self.rng.random_range(self.options.election_min..=self.options.election_max);
+        out.set_timer(Timer::Election, now + wait);
+    }
+
+    /// Whether this node follows a leader that it heard within the least election time-out. Then a
+    /// candidate is most likely wrong about the leader being gone, and is not listened to, so that
+    /// a node which comes back from a partition does not unseat a working leader by itself (§4.2.3).
+    pub(super) fn hears_a_leader(&self, now: Time) -> bool {
+        matches!(self.state, State::Follower)
+            && self.heard.is_some_and(|at| now.saturating_sub(at) < self.options.election_min)
+    }
+
+    pub(super) fn start_election(&mut self, now: Time, out: &mut Effects<Self>) {
+        if matches!(self.state, State::Leader(_)) {
+            return;
+        }
+        let term = self.hard.term + 1;
+        self.hard = HardState { term, vote: Some(self.id) };
+        let ballot = out.persist(vec![log::write_hard(self.hard)]);
+        self.state = State::Candidate(Candidate { votes: [].into(), ballot });
+        self.leader = None;
+        self.heard = None;
+        self.counters.elections_started += 1;
+        out.note(Note::ElectionStarted { term });
+        self.reset_election_timer(now, out);
+        let (last_index, last_term) = (self.log.last_index(), self.log.last_term());
+        for to in &self.others {
+            self.send(*to, Body::RequestVote { last_index, last_term }, out);
+        }
+    }
+
+    /// Grants at most one vote per term (§3.4), and only to a candidate whose log is at least as
+    /// up to date as its own: the last terms decide, then the lengths (§3.6.1).
+    pub(super) fn on_request_vote(
+        &mut self,
+        now: Time,
+        candidate: NodeId,
+        last: (Term, Index),
+        out: &mut Effects<Self>,
+    ) {
+        let free = self.hard.vote.is_none_or(|vote| vote == candidate);
+        let up_to_date = last >= (self.log.last_term(), self.log.last_index());
+        let granted = free && up_to_date;
+        if granted && self.hard.vote.is_none() {
+            self.hard.vote = Some(candidate);
+            out.persist(vec![log::write_hard(self.hard)]);
+            out.note(Note::VoteGranted { term: self.hard.term, candidate });
+        }
+        if granted {
+            self.reset_election_timer(now, out);
+        }
+        self.send(candidate, Body::Vote { granted }, out);
+    }
+
+    pub(super) fn on_vote(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        granted: bool,
+        out: &mut Effects<Self>,
+    ) {
+        let quorum = self.quorum();
+        let State::Candidate(candidate) = &mut self.state else { return };
+        if granted {
+            candidate.votes.insert(from);
+        }
+        if candidate.votes.len() >= quorum {
+            self.become_leader(now, out);
+        }
+    }
+
+    /// Opens the term with an entry of its own: only when that one is committed does the leader
+    /// know that everything before it is (§3.6.2, §6.4).
+    fn become_leader(&mut self, now: Time, out: &mut Effects<Self>) {
+        let (term, last_index) = (self.hard.term, self.log.last_index());
+        self.state = State::Leader(Leader::new(&self.others, last_index));
+        self.counters.elections_won += 1;
+        self.learn_leader(self.id);
+        out.note(Note::BecameLeader { term, last_index });
+        self.append_own(Payload::Noop, out);
+        self.heartbeat(now, out);
+    }
+}

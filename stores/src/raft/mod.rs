@@ -1,0 +1,435 @@
+//! Raft: a replicated log under one elected leader, as a core without I/O.
+//!
+//! The source is Diego Ongaro's dissertation, *Consensus: Bridging Theory and Practice* (Stanford,
+//! 2014), cited as § throughout; the 2014 paper with John Ousterhout (*In Search of an
+//! Understandable Consensus Algorithm*) is its short form.
+//!
+//! | module | role |
+//! |---|---|
+//! | [`mod@self`] | the state of a node, its steps, terms |
+//! | `election` | who leads: time-outs, votes (§3.4, §3.6.1, §4.2.3) |
+//! | `replication` | appending, matching, committing, applying (§3.5, §3.6.2, §10.2) |
+//! | [`read`] | linearizable reads by a quorum round (§6.4) |
+//! | [`log`] | the log in memory, and the records on disk (§3.8) |
+//! | [`message`] | what nodes say to each other |
+//! | [`mutants`] | planted bugs |
+//!
+//! What waits for the disk and what does not: votes, and answers to appends, are promises and wait
+//! for everything persisted before them. A leader's own appends go out while it is still writing
+//! the same entries to its disk (§10.2.1); it counts itself towards a commit only when they are
+//! there. The term in such a message is durable already, because the leader asked for votes in that
+//! term only after storing it.
+
+mod election;
+pub mod log;
+pub mod message;
+pub mod mutants;
+pub mod read;
+mod replication;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::kv;
+use crate::replica::{
+    Effects, Input, NodeId, RecoverError, Refusal, Replica, Request, RequestId, Role, Setup, Slot,
+    Status, Ticket, Time,
+};
+use log::{HardState, Index, Log, Record, Term};
+use message::{Body, Message};
+use mutants::Bug;
+use read::Reads;
+use replication::Progress;
+
+/// The settings of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How often a leader sends to every follower, entries or not.
+    pub heartbeat: Duration,
+    /// The least time without a leader after which a node stands for election, and for which it
+    /// refuses to unseat a leader it hears (§4.2.3).
+    pub election_min: Duration,
+    /// The most such time; each wait is drawn anew from between the two.
+    pub election_max: Duration,
+    /// The size of the entries in one append, in bytes; a single larger entry goes alone.
+    pub append_bytes_max: usize,
+    /// How many entries may be on their way to a follower without an answer.
+    pub append_window: u64,
+    /// How many writes, and how many reads, may wait for their outcome at once.
+    pub requests_max: usize,
+    /// A planted bug, if the core is to be wrong.
+    pub bug: Option<Bug>,
+}
+
+impl Default for Options {
+    /// Heartbeats every 50 ms, elections after 300 to 600 ms: slower than the paper's 150 to
+    /// 300 ms, to keep its head on a busy machine with real disks.
+    fn default() -> Self {
+        Options {
+            heartbeat: Duration::from_millis(50),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(600),
+            append_bytes_max: 256 << 10,
+            append_window: 1024,
+            requests_max: 4096,
+            bug: None,
+        }
+    }
+}
+
+/// The timers of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// Without a leader for too long.
+    Election,
+    /// Time for the leader to make itself heard.
+    Heartbeat,
+}
+
+/// A node of a Raft cluster.
+#[derive(Debug)]
+pub struct Raft {
+    id: NodeId,
+    others: Vec<NodeId>,
+    options: Options,
+    rng: ChaCha8Rng,
+    hard: HardState,
+    log: Log,
+    commit: Index,
+    applied: Index,
+    store: kv::Store,
+    /// The last entry of the log that is on the disk.
+    durable: Index,
+    /// The log's last index after each batch that is not durable yet.
+    unsynced: VecDeque<(Ticket, Index)>,
+    state: State,
+    leader: Option<NodeId>,
+    /// When the leader of the current term was last heard.
+    heard: Option<Time>,
+    counters: Counters,
+}
+
+#[derive(Debug)]
+enum State {
+    Follower,
+    Candidate(Candidate),
+    Leader(Leader),
+}
+
+#[derive(Debug)]
+struct Candidate {
+    votes: BTreeSet<NodeId>,
+    /// The batch with the vote for itself, which counts when it is durable.
+    ballot: Ticket,
+}
+
+#[derive(Debug)]
+struct Leader {
+    followers: BTreeMap<NodeId, Progress>,
+    /// Clients that wait for the entry at an index. All are of this leader's own term.
+    writes: BTreeMap<Index, RequestId>,
+    reads: Reads,
+    /// The latest round of asking who still follows.
+    round: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    elections_started: u64,
+    elections_won: u64,
+    leader_changes: u64,
+    writes_proposed: u64,
+    reads_served: u64,
+    last_leader: Option<NodeId>,
+}
+
+/// What a node tells whoever watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// It stands for election.
+    ElectionStarted {
+        /// The term it wants to lead.
+        term: Term,
+    },
+    /// It gave its vote away.
+    VoteGranted {
+        /// The term.
+        term: Term,
+        /// To whom.
+        candidate: NodeId,
+    },
+    /// It won an election.
+    BecameLeader {
+        /// The term it leads.
+        term: Term,
+        /// Its last entry before those of this term.
+        last_index: Index,
+    },
+    /// It led and does no longer.
+    SteppedDown {
+        /// The term that ended its own.
+        term: Term,
+        /// Writes whose outcome it does not know.
+        writes: usize,
+        /// Reads it did not answer.
+        reads: usize,
+    },
+    /// It follows a leader it did not follow before.
+    Follows {
+        /// The term.
+        term: Term,
+        /// The leader.
+        leader: NodeId,
+    },
+    /// It threw away entries that contradict the leader's.
+    Truncated {
+        /// The first of them.
+        from: Index,
+        /// The last of them.
+        to: Index,
+    },
+    /// It refused a message that no correct leader sends: the protocol is broken somewhere.
+    Nonsense {
+        /// Who sent it.
+        from: NodeId,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::ElectionStarted { term } => write!(f, "stands for election in term {term}"),
+            Note::VoteGranted { term, candidate } => {
+                write!(f, "votes for {candidate} in term {term}")
+            }
+            Note::BecameLeader { term, last_index } => {
+                write!(f, "leads term {term} from entry {last_index} on")
+            }
+            Note::SteppedDown { term, writes, reads } => write!(
+                f,
+                "steps down in term {term}, leaving {writes} writes unknown and {reads} reads \
+                 unanswered"
+            ),
+            Note::Follows { term, leader } => write!(f, "follows {leader} in term {term}"),
+            Note::Truncated { from, to } => write!(f, "drops its entries {from} to {to}"),
+            Note::Nonsense { from, why } => write!(f, "refuses a message of {from}: {why}"),
+        }
+    }
+}
+
+impl Replica for Raft {
+    type Message = Message;
+    type Record = Record;
+    type Timer = Timer;
+    type Note = Note;
+    type Options = Options;
+
+    fn recover(
+        setup: Setup,
+        options: Options,
+        disk: Vec<(Slot, Record)>,
+        now: Time,
+        out: &mut Effects<Self>,
+    ) -> Result<Self, RecoverError> {
+        let (hard, log) = log::read_disk(disk)?;
+        let mut raft = Raft {
+            id: setup.id,
+            others: setup.members.into_iter().filter(|member| *member != setup.id).collect(),
+            options,
+            rng: ChaCha8Rng::seed_from_u64(setup.seed),
+            hard,
+            durable: log.last_index(),
+            log,
+            // What is committed, and therefore the state, is learnt from the next leader (§3.8).
+            commit: 0,
+            applied: 0,
+            store: kv::Store::default(),
+            unsynced: VecDeque::new(),
+            state: State::Follower,
+            leader: None,
+            heard: None,
+            counters: Counters::default(),
+        };
+        raft.reset_election_timer(now, out);
+        Ok(raft)
+    }
+
+    fn step(&mut self, now: Time, input: Input<Self>, out: &mut Effects<Self>) {
+        match input {
+            Input::Message { from, message } => self.on_message(now, from, message, out),
+            Input::Request { id, request: Request::Read(key) } => self.read(id, key, out),
+            Input::Request { id, request: Request::Write(command) } => {
+                self.propose(id, command, out);
+            }
+            Input::Timer(Timer::Election) => self.start_election(now, out),
+            Input::Timer(Timer::Heartbeat) => self.heartbeat(now, out),
+            Input::Stored(ticket) => self.on_stored(now, ticket, out),
+        }
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            id: self.id,
+            role: self.role(),
+            term: self.hard.term,
+            leader: self.leader,
+            last_index: self.log.last_index(),
+            commit_index: self.commit,
+            applied_index: self.applied,
+            elections_started: self.counters.elections_started,
+            elections_won: self.counters.elections_won,
+            leader_changes: self.counters.leader_changes,
+            writes_proposed: self.counters.writes_proposed,
+            reads_served: self.counters.reads_served,
+        }
+    }
+}
+
+/// What watchers may see: invariants are checked from outside.
+impl Raft {
+    /// What the node is at the moment.
+    pub fn role(&self) -> Role {
+        match self.state {
+            State::Follower => Role::Follower,
+            State::Candidate(_) => Role::Candidate,
+            State::Leader(_) => Role::Leader,
+        }
+    }
+
+    /// Its term and vote; on the disk once everything persisted is.
+    pub fn hard_state(&self) -> HardState {
+        self.hard
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The last entry it knows to be committed.
+    pub fn commit_index(&self) -> Index {
+        self.commit
+    }
+
+    /// The state machine after the last applied entry.
+    pub fn store(&self) -> &kv::Store {
+        &self.store
+    }
+}
+
+impl Raft {
+    fn on_message(&mut self, now: Time, from: NodeId, message: Message, out: &mut Effects<Self>) {
+        let Message { term, body } = message;
+        if matches!(body, Body::RequestVote { .. }) && self.hears_a_leader(now) {
+            return;
+        }
+        if term < self.hard.term {
+            // Its sender must learn of the new term; the sender of an old answer will anyway.
+            if matches!(body, Body::RequestVote { .. } | Body::Append { .. }) {
+                self.send(from, Body::Stale, out);
+            }
+            return;
+        }
+        if term > self.hard.term {
+            self.enter_term(now, term, out);
+        }
+        match body {
+            Body::RequestVote { last_index, last_term } => {
+                self.on_request_vote(now, from, (last_term, last_index), out);
+            }
+            Body::Vote { granted } => self.on_vote(now, from, granted, out),
+            Body::Append { prev_index, prev_term, entries, commit, round } => {
+                if let Err(why) = message::check_append(term, prev_index, prev_term, &entries) {
+                    return out.note(Note::Nonsense { from, why });
+                }
+                if !self.follow(now, from, out) {
+                    return;
+                }
+                let outcome = self.append_from_leader(prev_index, prev_term, entries, commit, out);
+                self.send(from, Body::Appended { round, outcome }, out);
+            }
+            Body::Appended { round, outcome } => self.on_appended(from, round, outcome, out),
+            Body::Stale => {}
+        }
+    }
+
+    /// Enters a later term as a follower that has not voted (§3.3).
+    fn enter_term(&mut self, now: Time, term: Term, out: &mut Effects<Self>) {
+        self.hard = HardState { term, vote: None };
+        out.persist(vec![log::write_hard(self.hard)]);
+        self.leader = None;
+        self.heard = None;
+        self.become_follower(now, out);
+    }
+
+    fn become_follower(&mut self, now: Time, out: &mut Effects<Self>) {
+        let State::Leader(leader) = std::mem::replace(&mut self.state, State::Follower) else {
+            return;
+        };
+        let Leader { writes, reads, .. } = leader;
+        let reads = reads.into_requests();
+        let term = self.hard.term;
+        out.note(Note::SteppedDown { term, writes: writes.len(), reads: reads.len() });
+        // The entries may still be committed by the next leader: nobody knows. It promises nothing.
+        for id in writes.into_values().chain(reads) {
+            out.reply_at_once(id, Err(Refusal::LostLeadership { leader: self.leader }));
+        }
+        self.reset_election_timer(now, out);
+    }
+
+    /// Follows the sender of an append in the current term, and says whether it may.
+    fn follow(&mut self, now: Time, leader: NodeId, out: &mut Effects<Self>) -> bool {
+        if matches!(self.state, State::Leader(_)) {
+            let why = "another node claims to lead the term that this one leads";
+            out.note(Note::Nonsense { from: leader, why });
+            return false;
+        }
+        self.become_follower(now, out);
+        if self.leader != Some(leader) {
+            out.note(Note::Follows { term: self.hard.term, leader });
+            self.learn_leader(leader);
+        }
+        self.heard = Some(now);
+        self.reset_election_timer(now, out);
+        true
+    }
+
+    fn learn_leader(&mut self, leader: NodeId) {
+        self.leader = Some(leader);
+        if self.counters.last_leader.replace(leader) != Some(leader) {
+            self.counters.leader_changes += 1;
+        }
+    }
+
+    fn on_stored(&mut self, now: Time, ticket: Ticket, out: &mut Effects<Self>) {
+        while let Some((stored, index)) = self.unsynced.front().copied()
+            && stored <= ticket
+        {
+            self.unsynced.pop_front();
+            self.durable = self.durable.max(index);
+        }
+        match &self.state {
+            State::Candidate(candidate) if candidate.ballot <= ticket => {
+                self.on_vote(now, self.id, true, out);
+            }
+            State::Leader(_) => self.advance_commit(out),
+            State::Candidate(_) | State::Follower => {}
+        }
+    }
+
+    /// How many nodes are a majority of the cluster.
+    fn quorum(&self) -> usize {
+        self.others.len().div_ceil(2) + 1
+    }
+
+    /// Sends in the current term, once everything persisted is durable.
+    fn send(&self, to: NodeId, body: Body, out: &mut Effects<Self>) {
+        out.send(to, Message { term: self.hard.term, body });
+    }
+}

@@ -1,0 +1,270 @@
+//! Appending, matching, committing and applying (§3.5, §3.6.2), with entries on their way to
+//! followers before earlier ones are acknowledged, and in parallel with the leader's own disk
+//! (§10.2).
+
+use std::sync::Arc;
+
+use super::log::{Entry, Index, Payload, Term};
+use super::message::{Body, Message, Outcome};
+use super::read::Reads;
+use super::{Leader, Note, Raft, State, Timer, log};
+use crate::kv;
+use crate::replica::{Effects, NodeId, Refusal, RequestId, Time};
+
+/// What a leader knows of a follower's log.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// The follower has the leader's log up to here, on its disk.
+    matched: Index,
+    /// The next entry to send.
+    next: Index,
+    /// Whether `next` is a guess or known to fit.
+    mode: Mode,
+    /// The latest round in which the follower said that it follows.
+    pub(super) round: u64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Mode {
+    /// Looking for the place where the logs part: one append at a time.
+    Probe {
+        /// One is on its way; the next waits for the answer, or for the next heartbeat.
+        sent: bool,
+    },
+    /// The logs meet: entries are sent without waiting for answers.
+    Stream,
+}
+
+impl Leader {
+    /// At the beginning of a term the leader guesses that all logs are like its own (§3.5).
+    pub(super) fn new(others: &[NodeId], last_index: Index) -> Self {
+        let mode = || Mode::Probe { sent: false };
+        let progress = || Progress { matched: 0, next: last_index + 1, mode: mode(), round: 0 };
+        Leader {
+            followers: others.iter().map(|id| (*id, progress())).collect(),
+            writes: [].into(),
+            reads: Reads::default(),
+            round: 0,
+        }
+    }
+}
+
+impl Raft {
+    /// Takes a client's command up, if this node leads.
+    pub(super) fn propose(&mut self, id: RequestId, command: kv::Command, out: &mut Effects<Self>) {
+        let State::Leader(leader) = &self.state else {
+            return out.reply_at_once(id, Err(Refusal::NotLeader { leader: self.leader }));
+        };
+        if leader.writes.len() >= self.options.requests_max {
+            return out.reply_at_once(id, Err(Refusal::Busy));
+        }
+        let index = self.append_own(Payload::Command(Arc::new(command)), out);
+        self.counters.writes_proposed += 1;
+        if let State::Leader(leader) = &mut self.state {
+            leader.writes.insert(index, id);
+        }
+        self.send_entries(out);
+    }
+
+    /// Adds an entry of the current term to this leader's log.
+    pub(super) fn append_own(&mut self, payload: Payload, out: &mut Effects<Self>) -> Index {
+        let index = self.log.last_index() + 1;
+        let entry = Entry { index, term: self.hard.term, payload };
+        let ticket = out.persist(vec![log::write_entry(&entry)]);
+        self.log.push(entry);
+        self.unsynced.push_back((ticket, index));
+        index
+    }
+
+    /// Makes the leader heard by everybody, and by the way repeats what was not acknowledged.
+    pub(super) fn heartbeat(&mut self, now: Time, out: &mut Effects<Self>) {
+        if matches!(self.state, State::Leader(_)) {
+            out.set_timer(Timer::Heartbeat, now + self.options.heartbeat);
+            self.broadcast(out);
+        }
+    }
+
+    /// Sends an append to every follower, with entries if there are any to send.
+    pub(super) fn broadcast(&mut self, out: &mut Effects<Self>) {
+        for position in 0..self.others.len() {
+            self.send_append(self.others[position], out);
+        }
+    }
+
+    /// Sends new entries to every follower that can take them now.
+    fn send_entries(&mut self, out: &mut Effects<Self>) {
+        for position in 0..self.others.len() {
+            self.send_entries_to(self.others[position], out);
+        }
+    }
+
+    fn send_entries_to(&mut self, to: NodeId, out: &mut Effects<Self>) {
+        let last_index = self.log.last_index();
+        let window = self.options.append_window;
+        while let State::Leader(leader) = &self.state
+            && let Some(progress) = leader.followers.get(&to)
+            && progress.next <= last_index
+            && match progress.mode {
+                Mode::Probe { sent } => !sent,
+                Mode::Stream => progress.next <= progress.matched + window,
+            }
+        {
+            self.send_append(to, out);
+        }
+    }
+
+    fn send_append(&mut self, to: NodeId, out: &mut Effects<Self>) {
+        let State::Leader(leader) = &mut self.state else { return };
+        let Some(progress) = leader.followers.get_mut(&to) else { return };
+        let prev_index = progress.next - 1;
+        let room = progress.matched + self.options.append_window >= progress.next;
+        let bytes_max = self.options.append_bytes_max;
+        let entries = match &mut progress.mode {
+            Mode::Probe { sent } => {
+                *sent = true;
+                self.log.batch_from(progress.next, bytes_max)
+            }
+            Mode::Stream if room => self.log.batch_from(progress.next, bytes_max),
+            Mode::Stream => Vec::new(),
+        };
+        if progress.mode == Mode::Stream {
+            progress.next += entries.len() as Index;
+        }
+        let body = Body::Append {
+            prev_index,
+            prev_term: self.log.term_at(prev_index).unwrap_or_default(),
+            entries,
+            commit: self.commit,
+            round: leader.round,
+        };
+        // An append promises nothing about the leader's own disk; see the top of `raft`.
+        out.send_at_once(to, Message { term: self.hard.term, body });
+    }
+
+    /// Makes the log agree with the leader's up to the last entry sent, if it agrees before the
+    /// first (§3.5).
+    pub(super) fn append_from_leader(
+        &mut self,
+        prev_index: Index,
+        prev_term: Term,
+        entries: Vec<Entry>,
+        commit: Index,
+        out: &mut Effects<Self>,
+    ) -> Outcome {
+        let term = self.log.term_at(prev_index);
+        if term != Some(prev_term) {
+            // §3.5 at its end: say where the run of entries of the conflicting term begins, so
+            // that the leader skips a term and not an entry per round trip.
+            let index = match term {
+                Some(term) => self.log.first_of_term(term),
+                None => self.log.last_index() + 1,
+            };
+            return Outcome::Conflict { prev_index, term, index };
+        }
+        let last_sent = prev_index + entries.len() as Index;
+        self.store_entries(entries, out);
+        // Not simply the leader's commit: what follows the entries sent may contradict its log.
+        self.commit_up_to(commit.min(last_sent), out);
+        Outcome::Match { index: last_sent }
+    }
+
+    /// Stores what is new. What contradicts the leader goes, with all after it; what agrees stays,
+    /// also beyond the entries sent, because an old message may arrive late.
+    fn store_entries(&mut self, entries: Vec<Entry>, out: &mut Effects<Self>) {
+        let mut writes = Vec::new();
+        for entry in entries {
+            match self.log.term_at(entry.index) {
+                Some(term) if term == entry.term => continue,
+                Some(_) => {
+                    let (from, to) = (entry.index, self.log.last_index());
+                    out.note(Note::Truncated { from, to });
+                    writes.push(log::write_truncation(from));
+                    self.truncate(from);
+                }
+                None => {}
+            }
+            writes.push(log::write_entry(&entry));
+            self.log.push(entry);
+        }
+        if !writes.is_empty() {
+            let ticket = out.persist(writes);
+            self.unsynced.push_back((ticket, self.log.last_index()));
+        }
+    }
+
+    /// Batches on their way to the disk no longer stand for entries that are gone.
+    fn truncate(&mut self, from: Index) {
+        self.log.truncate(from);
+        self.durable = self.durable.min(from - 1);
+        for (_, index) in &mut self.unsynced {
+            *index = (*index).min(from - 1);
+        }
+    }
+
+    pub(super) fn on_appended(
+        &mut self,
+        from: NodeId,
+        round: u64,
+        outcome: Outcome,
+        out: &mut Effects<Self>,
+    ) {
+        let State::Leader(leader) = &mut self.state else { return };
+        let Some(progress) = leader.followers.get_mut(&from) else { return };
+        progress.round = progress.round.max(round);
+        match outcome {
+            Outcome::Match { index } => {
+                progress.matched = progress.matched.max(index);
+                progress.next = progress.next.max(progress.matched + 1);
+                progress.mode = Mode::Stream;
+                self.advance_commit(out);
+            }
+            Outcome::Conflict { prev_index, term, index } => {
+                // Answers arrive late and twice: only what the follower is not known to have can
+                // be missing, and only the probe under way can fail.
+                let probing = matches!(progress.mode, Mode::Probe { .. });
+                let stale =
+                    prev_index <= progress.matched || probing && prev_index != progress.next - 1;
+                if !stale {
+                    let own = term.and_then(|term| self.log.last_of_term(term));
+                    let hint = own.map_or(index, |last| last + 1);
+                    progress.next = hint.min(prev_index).max(progress.matched + 1);
+                    progress.mode = Mode::Probe { sent: false };
+                }
+            }
+        }
+        self.send_entries_to(from, out);
+        self.serve_reads(out);
+    }
+
+    /// Commits what a majority has on its disks, if it is of the current term: entries of earlier
+    /// terms are committed by the ones that follow them, never by counting (§3.6.2).
+    pub(super) fn advance_commit(&mut self, out: &mut Effects<Self>) {
+        let State::Leader(leader) = &self.state else { return };
+        let mut matched: Vec<Index> = leader.followers.values().map(|p| p.matched).collect();
+        matched.push(self.durable);
+        matched.sort_unstable_by(|a, b| b.cmp(a));
+        let index = matched[self.quorum() - 1];
+        if self.log.term_at(index) == Some(self.hard.term) {
+            self.commit_up_to(index, out);
+            self.ask_quorum(out);
+        }
+    }
+
+    /// Applies what is committed, in order, and answers the clients that wait for it.
+    fn commit_up_to(&mut self, index: Index, out: &mut Effects<Self>) {
+        self.commit = self.commit.max(index);
+        while self.applied < self.commit
+            && let Some(entry) = self.log.get(self.applied + 1)
+        {
+            self.applied = entry.index;
+            let Payload::Command(command) = &entry.payload else { continue };
+            let output = self.store.apply(command);
+            if let State::Leader(leader) = &mut self.state
+                && let Some(id) = leader.writes.remove(&self.applied)
+            {
+                // Durable on a majority, whatever this node's disk is busy with.
+                out.reply_at_once(id, Ok(output));
+            }
+        }
+    }
+}

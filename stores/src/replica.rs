@@ -1,0 +1,406 @@
+//! The seam between a protocol and the world: inputs go in, effects come out, and nothing else.
+//!
+//! A protocol core is a deterministic state machine. It has no clock, thread, socket, file or
+//! randomness of its own; a *host* (the live node in [`crate::node`], or a simulator) feeds it
+//! [`Input`]s and carries out the [`Effect`]s it answers with. The style is the one etcd's raft
+//! library and FoundationDB's simulation made known: when all I/O is outside, the same bytes of
+//! code run against real disks and against a simulated world that replays from a seed.
+//!
+//! # The contract
+//!
+//! **One at a time.** The host calls [`Replica::step`] with one input and carries out the effects
+//! it produced, in order, before the next call. A step never blocks.
+//!
+//! **Time** is a [`Duration`] since an arbitrary epoch of the host, read from the node's own
+//! monotonic clock: it never goes back within one incarnation, but two nodes' clocks need not
+//! agree in offset or rate. A core compares times with times, and learns what time it is from the
+//! `now` of the step alone.
+//!
+//! **Timers** have names. [`Effect::SetTimer`] replaces the deadline of the timer of that name. A
+//! timer fires once per setting, at its deadline or later, and never for a deadline that has been
+//! replaced. Timers do not survive a crash.
+//!
+//! **Storage** is an ordered map from [`Slot`] to record. [`Effect::Persist`] is a batch of writes
+//! with a [`Ticket`]; tickets increase by one. The host starts the write at once and does not wait
+//! for it. A batch is atomic, and batches become durable in the order of their tickets: what a
+//! crash leaves is the result of the first *k* batches, where *k* is at least the highest ticket
+//! reported by [`Input::Stored`]. `Stored(t)` reports all tickets up to `t`, so a host may put any
+//! number of batches into one fsync (group commit) and report only the last. A write that fails is
+//! fatal: the host stops the node and never reports that ticket or a later one, because after a
+//! failed fsync nobody knows what is on the disk.
+//!
+//! **Promises.** A [`Effect::Send`] or [`Effect::Reply`] carries the ticket it comes `after`: it
+//! leaves the node only when that ticket is durable. [`Effects::send`] and [`Effects::reply`] wait
+//! for everything persisted so far, so a core is safe unless it says otherwise;
+//! [`Effects::send_at_once`] and [`Effects::reply_at_once`] are for what promises nothing that is
+//! still on its way to the disk, and each use explains why. [`Gate`] does the waiting, for every
+//! host alike. What waits is lost in a crash, like the writes it waits for.
+//!
+//! **The network** may lose, delay, duplicate and reorder messages; effects that wait for
+//! different tickets may also overtake each other. `from` is who sent the message; the host
+//! guarantees that it is a member other than this node and that the message is from this cluster.
+//!
+//! **Requests** have an id that the host chose, unique within the incarnation. Each gets at most
+//! one [`Effect::Reply`]; none at all when the core cannot tell the outcome yet, for which the
+//! client's patience is the host's business.
+//!
+//! **Randomness** comes from the seed in [`Setup`]; the host gives each incarnation of each node a
+//! different one.
+//!
+//! **Crash and recovery.** A crash forgets the core, its timers and everything the gate holds.
+//! [`Replica::recover`] builds a new incarnation from what the disk holds.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Debug, Display};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::kv;
+
+/// Time on the node's own monotonic clock, since an epoch of the host's choosing.
+pub type Time = Duration;
+
+/// A node of the cluster, numbered from 1 and printed as `n1`, `n2`, ...
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub u16);
+
+impl Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", self.0)
+    }
+}
+
+/// The number of a persisted batch; see the module's contract. `Ticket::NONE` is before them all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Ticket(pub u64);
+
+impl Ticket {
+    /// Before the first batch: what comes after it need not wait.
+    pub const NONE: Ticket = Ticket(0);
+}
+
+/// The host's name for a client's request, unique within one incarnation of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RequestId(pub u64);
+
+/// Where a record lives on the node's disk. Areas are numbered by the protocol; slots are ordered
+/// by kind, area and then number or name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Slot {
+    /// A place in a sequence, such as a log entry; a lone record is number 0 of its own area.
+    Numbered(u8, u64),
+    /// A named thing, such as a key's register.
+    Named(u8, Arc<str>),
+}
+
+/// One change to the disk, within a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Write<Record> {
+    /// Store the record in the slot, replacing what was there.
+    Put(Slot, Record),
+    /// Remove every record from the first slot to the second, both included.
+    Erase(Slot, Slot),
+}
+
+/// What can happen to a core.
+#[derive(Clone, Debug)]
+pub enum Input<R: Replica> {
+    /// A peer's message arrived.
+    Message {
+        /// The member that sent it.
+        from: NodeId,
+        /// What it said.
+        message: R::Message,
+    },
+    /// A client asks for something.
+    Request {
+        /// The name under which the reply goes back.
+        id: RequestId,
+        /// What it asks for.
+        request: Request,
+    },
+    /// The timer of this name reached its deadline.
+    Timer(R::Timer),
+    /// Every batch up to and including this ticket is durable.
+    Stored(Ticket),
+}
+
+/// What a core wants done.
+#[derive(Clone, Debug)]
+pub enum Effect<R: Replica> {
+    /// Start writing the batch; report it with [`Input::Stored`].
+    Persist {
+        /// The number of the batch.
+        ticket: Ticket,
+        /// Its changes, to be made in order and atomically.
+        writes: Vec<Write<R::Record>>,
+    },
+    /// Send a message to a peer once the ticket is durable.
+    Send {
+        /// What must be durable before.
+        after: Ticket,
+        /// The peer.
+        to: NodeId,
+        /// The message.
+        message: R::Message,
+    },
+    /// Answer a client once the ticket is durable.
+    Reply {
+        /// What must be durable before.
+        after: Ticket,
+        /// The request that is answered.
+        to: RequestId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Let the timer of this name fire at this time, and at no time asked for earlier.
+    SetTimer {
+        /// The timer.
+        timer: R::Timer,
+        /// When, on the node's own clock.
+        at: Time,
+    },
+    /// Tell whoever watches (a log, a trace, coverage counters). Has no influence on anything.
+    Note(R::Note),
+}
+
+/// Collects the effects of a step. One lives as long as the core's incarnation, because it also
+/// hands out the tickets.
+#[derive(Clone, Debug)]
+pub struct Effects<R: Replica> {
+    list: Vec<Effect<R>>,
+    last_ticket: Ticket,
+}
+
+impl<R: Replica> Default for Effects<R> {
+    fn default() -> Self {
+        Effects { list: Vec::new(), last_ticket: Ticket::NONE }
+    }
+}
+
+impl<R: Replica> Effects<R> {
+    /// Persists a batch; everything sent or replied from now on waits for it by default.
+    pub fn persist(&mut self, writes: Vec<Write<R::Record>>) -> Ticket {
+        self.last_ticket = Ticket(self.last_ticket.0 + 1);
+        self.list.push(Effect::Persist { ticket: self.last_ticket, writes });
+        self.last_ticket
+    }
+
+    /// The ticket of the latest batch, or [`Ticket::NONE`].
+    pub fn last_ticket(&self) -> Ticket {
+        self.last_ticket
+    }
+
+    /// Sends once everything persisted so far is durable.
+    pub fn send(&mut self, to: NodeId, message: R::Message) {
+        self.list.push(Effect::Send { after: self.last_ticket, to, message });
+    }
+
+    /// Sends without waiting for the disk: only for what promises nothing that is not durable yet.
+    pub fn send_at_once(&mut self, to: NodeId, message: R::Message) {
+        self.list.push(Effect::Send { after: Ticket::NONE, to, message });
+    }
+
+    /// Replies once everything persisted so far is durable.
+    pub fn reply(&mut self, to: RequestId, reply: Reply) {
+        self.list.push(Effect::Reply { after: self.last_ticket, to, reply });
+    }
+
+    /// Replies without waiting for the disk: only for what is safe by other means.
+    pub fn reply_at_once(&mut self, to: RequestId, reply: Reply) {
+        self.list.push(Effect::Reply { after: Ticket::NONE, to, reply });
+    }
+
+    /// Sets or moves a timer.
+    pub fn set_timer(&mut self, timer: R::Timer, at: Time) {
+        self.list.push(Effect::SetTimer { timer, at });
+    }
+
+    /// Tells whoever watches.
+    pub fn note(&mut self, note: R::Note) {
+        self.list.push(Effect::Note(note));
+    }
+
+    /// Takes the effects gathered so far, in order.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, Effect<R>> {
+        self.list.drain(..)
+    }
+}
+
+/// Holds sends and replies back until what they promise is durable: the one implementation of
+/// that rule, for every host.
+#[derive(Debug)]
+pub struct Gate<R: Replica> {
+    durable: Ticket,
+    held: BTreeMap<Ticket, Vec<Effect<R>>>,
+}
+
+impl<R: Replica> Default for Gate<R> {
+    fn default() -> Self {
+        Gate { durable: Ticket::NONE, held: BTreeMap::new() }
+    }
+}
+
+impl<R: Replica> Gate<R> {
+    /// Gives the effect back if it may be carried out now; otherwise keeps it.
+    pub fn admit(&mut self, effect: Effect<R>) -> Option<Effect<R>> {
+        let after = match &effect {
+            Effect::Send { after, .. } | Effect::Reply { after, .. } => *after,
+            Effect::Persist { .. } | Effect::SetTimer { .. } | Effect::Note(_) => Ticket::NONE,
+        };
+        if after <= self.durable {
+            return Some(effect);
+        }
+        self.held.entry(after).or_default().push(effect);
+        None
+    }
+
+    /// Learns that everything up to the ticket is durable, and releases what waited for it, in the
+    /// order of tickets and, within one ticket, of arrival.
+    pub fn stored(&mut self, ticket: Ticket) -> Vec<Effect<R>> {
+        self.durable = self.durable.max(ticket);
+        let later = self.held.split_off(&Ticket(self.durable.0 + 1));
+        std::mem::replace(&mut self.held, later).into_values().flatten().collect()
+    }
+}
+
+/// What a host gives every core, whatever the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// This node.
+    pub id: NodeId,
+    /// Every member of the cluster, this node included, sorted and without duplicates.
+    pub members: Vec<NodeId>,
+    /// The seed of the core's randomness; different for each node and incarnation.
+    pub seed: u64,
+}
+
+/// A protocol core; see the module's contract.
+pub trait Replica: Sized + Debug + Send + 'static {
+    /// What peers say to each other.
+    type Message: Clone + Debug + Serialize + DeserializeOwned + Send + 'static;
+    /// What is written to disk.
+    type Record: Clone + Debug + Serialize + DeserializeOwned + Send + 'static;
+    /// The names of the timers.
+    type Timer: Copy + Debug + Ord + Send + 'static;
+    /// What the core tells whoever watches.
+    type Note: Clone + Debug + Display + Send + 'static;
+    /// The protocol's settings: timing, limits, a planted bug.
+    type Options: Clone + Debug + Send + 'static;
+
+    /// Starts an incarnation from what the disk holds, in the order of slots; an empty disk is a
+    /// node that has never run. Effects of starting (the first timer) go to `out`.
+    ///
+    /// # Errors
+    /// When the records cannot have been written by this protocol.
+    fn recover(
+        setup: Setup,
+        options: Self::Options,
+        disk: Vec<(Slot, Self::Record)>,
+        now: Time,
+        out: &mut Effects<Self>,
+    ) -> Result<Self, RecoverError>;
+
+    /// Takes one input at time `now` and says what to do about it.
+    fn step(&mut self, now: Time, input: Input<Self>, out: &mut Effects<Self>);
+
+    /// How the node sees itself and the cluster.
+    fn status(&self) -> Status;
+}
+
+/// The disk holds something that the protocol cannot have written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the stored state does not make sense: {0}")]
+pub struct RecoverError(pub String);
+
+/// What a client asks of a store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// The current value of a key.
+    Read(kv::Key),
+    /// A change.
+    Write(kv::Command),
+}
+
+/// What a client hears: the outcome, or why there is none.
+pub type Reply = Result<kv::Output, Refusal>;
+
+/// Why a store did not answer a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// Another node leads, or none does; the request was not taken up.
+    #[error("this node does not lead{}", leader_hint(.leader))]
+    NotLeader {
+        /// Who leads, as far as this node knows.
+        leader: Option<NodeId>,
+    },
+    /// The node led when it took the request up and does no longer: a write may still take effect.
+    #[error("this node lost its leadership before it knew the outcome{}", leader_hint(.leader))]
+    LostLeadership {
+        /// Who leads now, as far as this node knows.
+        leader: Option<NodeId>,
+    },
+    /// Too many requests are waiting; this one was not taken up.
+    #[error("too many requests are waiting for an outcome")]
+    Busy,
+}
+
+fn leader_hint(leader: &Option<NodeId>) -> String {
+    leader.map(|id| format!("; {id} does")).unwrap_or_default()
+}
+
+impl Refusal {
+    /// Whether a write that was refused like this certainly has not happened and never will.
+    pub fn is_definite(&self) -> bool {
+        match self {
+            Refusal::NotLeader { .. } | Refusal::Busy => true,
+            Refusal::LostLeadership { .. } => false,
+        }
+    }
+}
+
+/// What a node is within its cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Takes requests and replicates them.
+    Leader,
+    /// Follows a leader, or waits for one.
+    Follower,
+    /// Asks the others for their vote.
+    Candidate,
+}
+
+/// How a node sees itself and the cluster; the body of `GET /status`. The counters start at zero
+/// with each incarnation and only grow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The node.
+    pub id: NodeId,
+    /// What it is at the moment.
+    pub role: Role,
+    /// Its current term.
+    pub term: u64,
+    /// Who leads in that term, as far as it knows.
+    pub leader: Option<NodeId>,
+    /// The last entry of its log.
+    pub last_index: u64,
+    /// The last entry it knows to be committed.
+    pub commit_index: u64,
+    /// The last entry it has applied to its state machine.
+    pub applied_index: u64,
+    /// Elections it has started itself.
+    pub elections_started: u64,
+    /// Elections it has won.
+    pub elections_won: u64,
+    /// How often it has seen a leader other than the one before, itself included.
+    pub leader_changes: u64,
+    /// Writes it has put into its log for clients.
+    pub writes_proposed: u64,
+    /// Reads it has answered.
+    pub reads_served: u64,
+}

@@ -1,0 +1,116 @@
+//! A cluster of live nodes inside the test process, on ports that the system chose.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use rashomon_stores::node::server::StatusBody;
+use rashomon_stores::node::{Config, Node, Timing};
+use rashomon_stores::replica::{NodeId, Role};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up; far more than it should ever need.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Nodes that run, and what is needed to start them again.
+pub(crate) struct Cluster {
+    pub(crate) client: Client,
+    configs: BTreeMap<NodeId, Config>,
+    running: BTreeMap<NodeId, Node>,
+    _data: TempDir,
+}
+
+impl Cluster {
+    /// Starts nodes 1 to `size`.
+    pub(crate) async fn start(size: u16) -> Cluster {
+        let data = TempDir::new().expect("a temporary directory");
+        let bind = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listeners: BTreeMap<NodeId, TcpListener> =
+            (1..=size).map(|id| (NodeId(id), bind())).collect();
+        let addresses: BTreeMap<NodeId, SocketAddr> = listeners
+            .iter()
+            .map(|(id, listener)| (*id, listener.local_addr().expect("an address")))
+            .collect();
+        let config = |id: NodeId| {
+            let url = |address: &SocketAddr| format!("http://{address}");
+            let others = addresses.iter().filter(|(other, _)| **other != id);
+            Config {
+                id,
+                listen: addresses[&id],
+                peers: others.map(|(other, address)| (*other, url(address))).collect(),
+                data_dir: data.path().join(id.to_string()),
+                store: "raft".parse().expect("a store"),
+                bug: None,
+                seed: 1,
+                cluster: data.path().display().to_string(),
+                timing: Timing { request_timeout_ms: 5000, ..Timing::default() },
+            }
+        };
+        let configs: BTreeMap<_, _> = addresses.keys().map(|id| (*id, config(*id))).collect();
+        let mut running = BTreeMap::new();
+        for (id, listener) in listeners {
+            let node = Node::start_on(configs[&id].clone(), listener).await.expect("it starts");
+            running.insert(id, node);
+        }
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        Cluster { client, configs, running, _data: data }
+    }
+
+    pub(crate) fn config(&self, id: NodeId) -> &Config {
+        &self.configs[&id]
+    }
+
+    pub(crate) async fn stop(&mut self, id: NodeId) {
+        let node = self.running.remove(&id).expect("it runs");
+        node.stop().await.expect("it ran until it was stopped");
+    }
+
+    /// Starts a node that was stopped, on its old port and data.
+    pub(crate) async fn restart(&mut self, id: NodeId) {
+        let node = Node::start(self.configs[&id].clone()).await.expect("it starts again");
+        self.running.insert(id, node);
+    }
+
+    pub(crate) fn request(&self, id: NodeId, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.configs[&id].listen))
+    }
+
+    /// Sends a request and returns the status and the JSON body.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> (StatusCode, Value) {
+        let response = request.send().await.expect("an answer");
+        let status = response.status();
+        let text = response.text().await.expect("a body");
+        let json = serde_json::from_str(&text).unwrap_or_else(|error| {
+            panic!("{status} with a body that is not JSON: {error}: {text}")
+        });
+        (status, json)
+    }
+
+    pub(crate) async fn status(&self, id: NodeId) -> StatusBody {
+        let (status, body) = self.send(self.request(id, Method::GET, "/status")).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        serde_json::from_value(body).expect("a status")
+    }
+
+    /// Waits until a running node leads and has committed an entry of its term, and every other
+    /// running node follows it.
+    pub(crate) async fn leader(&self) -> NodeId {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut all = Vec::new();
+            for id in self.running.keys() {
+                all.push(self.status(*id).await.status);
+            }
+            let leader = all.iter().find(|s| s.role == Role::Leader && s.commit_index > 0);
+            if let Some(leader) = leader
+                && all.iter().all(|s| s.leader == Some(leader.id) && s.term == leader.term)
+            {
+                return leader.id;
+            }
+            assert!(Instant::now() < deadline, "no leader: {all:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

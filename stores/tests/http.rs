@@ -1,0 +1,289 @@
+//! Live nodes over HTTP: what clients are promised, on one node and on three.
+
+mod cluster;
+
+use cluster::Cluster;
+use rashomon_stores::node::server::{
+    CLIENT_MAX, DEPTH_MAX, KEY_MAX, SEQUENCE_HEADER, SESSION_HEADER, VALUE_MAX,
+};
+use rashomon_stores::node::{Node, NodeError, StorageError};
+use rashomon_stores::replica::NodeId;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+const N1: NodeId = NodeId(1);
+
+/// Sends a request to a node and expects 200 with this body.
+async fn expect_ok(cluster: &Cluster, at: NodeId, call: (Method, &str, Value), expected: Value) {
+    let (method, path, body) = call;
+    let request = cluster.request(at, method.clone(), path);
+    let request = if body.is_null() { request } else { request.json(&body) };
+    let (status, answer) = cluster.send(request).await;
+    assert_eq!((status, answer), (StatusCode::OK, expected), "{method} {path} {body}");
+}
+
+#[tokio::test]
+async fn one_node_serves_every_operation() {
+    let cluster = Cluster::start(1).await;
+    assert_eq!(cluster.leader().await, N1);
+    let (get, put, post, delete) = (Method::GET, Method::PUT, Method::POST, Method::DELETE);
+    let steps = [
+        (get.clone(), "/kv/x", Value::Null, json!({"value": null})),
+        (put.clone(), "/kv/x", json!({"value": 1}), json!({})),
+        (get.clone(), "/kv/x", Value::Null, json!({"value": 1})),
+        (post.clone(), "/kv/x/cas", json!({"expected": 1, "new": "a"}), json!({"applied": true})),
+        (
+            post.clone(),
+            "/kv/x/cas",
+            json!({"expected": 1, "new": 2}),
+            json!({"applied": false, "current": "a"}),
+        ),
+        (post.clone(), "/kv/x/append", json!({"value": "b"}), json!({})),
+        (get.clone(), "/kv/x", Value::Null, json!({"value": "ab"})),
+        (delete.clone(), "/kv/x", Value::Null, json!({})),
+        (get.clone(), "/kv/x", Value::Null, json!({"value": null})),
+        (post.clone(), "/kv/x/cas", json!({"expected": null, "new": 3}), json!({"applied": true})),
+        (post.clone(), "/kv/list/append", json!({"value": 1}), json!({})),
+        (post, "/kv/list/append", json!({"value": [2]}), json!({})),
+        (get.clone(), "/kv/list", Value::Null, json!({"value": [1, [2]]})),
+        (put, "/kv/a%2Fb%20%C3%A9", json!({"value": "slash"}), json!({})),
+        (get, "/kv/a%2Fb%20%C3%A9", Value::Null, json!({"value": "slash"})),
+    ];
+    for (method, path, body, expected) in steps {
+        expect_ok(&cluster, N1, (method, path, body), expected).await;
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_command_takes_effect_once() {
+    let cluster = Cluster::start(1).await;
+    cluster.leader().await;
+    let append = |sequence: u64, value: &str| {
+        cluster
+            .request(N1, Method::POST, "/kv/x/append")
+            .header(SESSION_HEADER, "client-1")
+            .header(SEQUENCE_HEADER, sequence)
+            .json(&json!({"value": value}))
+    };
+    for (sequence, value) in [(1, "a"), (1, "a"), (2, "b"), (2, "b"), (2, "b")] {
+        let answer = cluster.send(append(sequence, value)).await;
+        assert_eq!(answer, (StatusCode::OK, json!({})));
+    }
+    let (status, body) = cluster.send(append(1, "a")).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert_eq!((&body["error"], &body["definite"]), (&json!("stale-sequence"), &json!(false)));
+    expect_ok(&cluster, N1, (Method::GET, "/kv/x", Value::Null), json!({"value": "ab"})).await;
+}
+
+#[tokio::test]
+async fn bad_requests_are_told_so_in_json() {
+    let cluster = Cluster::start(1).await;
+    cluster.leader().await;
+    let long_key = format!("/kv/{}", "k".repeat(KEY_MAX + 1));
+    let longest_key = format!("/kv/{}", "k".repeat(KEY_MAX));
+    let text = |bytes: usize| json!({"value": "v".repeat(bytes)}).to_string();
+    let largest = text(VALUE_MAX - 8);
+    let (large, huge) = (text(VALUE_MAX), text(4 << 20));
+    let nested =
+        |depth: usize| format!("{{\"value\":{}1{}}}", "[".repeat(depth), "]".repeat(depth));
+    let (deepest, deep, bottomless) = (nested(DEPTH_MAX), nested(DEPTH_MAX + 1), nested(100_000));
+    let (get, put, post) = (Method::GET, Method::PUT, Method::POST);
+    let cases: &[(&Method, &str, &str, u16)] = &[
+        (&get, "/", "", 404),
+        (&get, "/kv", "", 404),
+        (&get, "/kv/", "", 404),
+        (&get, "/kv/a/b", "", 404),
+        (&get, "/nothing/here", "", 404),
+        (&post, "/kv/x", "", 405),
+        (&get, "/kv/x/cas", "", 405),
+        (&put, "/status", "", 405),
+        (&get, "/kv/%ff", "", 400),
+        (&get, &long_key, "", 400),
+        (&get, &longest_key, "", 200),
+        (&put, "/kv/x", "", 400),
+        (&put, "/kv/x", "{", 400),
+        (&put, "/kv/x", "5", 400),
+        (&put, "/kv/x", "{}", 400),
+        (&put, "/kv/x", "{\"value\":1,\"more\":2}", 400),
+        (&put, "/kv/x", "{\"value\":1.5}", 400),
+        (&put, "/kv/x", "{\"value\":99999999999999999999}", 400),
+        (&put, "/kv/x", "{\"value\":{\"a\":1}}", 400),
+        (&put, "/kv/x", "{\"value\":1} trailing", 400),
+        (&put, "/kv/x", "{\"value\":null}", 200),
+        (&put, "/kv/x", "\u{0}\u{1}\u{2}", 400),
+        (&put, "/kv/x", &largest, 200),
+        (&put, "/kv/x", &large, 413),
+        (&put, "/kv/x", &huge, 413),
+        (&put, "/kv/x", &deepest, 200),
+        (&put, "/kv/x", &deep, 400),
+        (&put, "/kv/x", &bottomless, 400),
+        (&post, "/kv/x/cas", "{\"new\":1}", 400),
+        (&post, "/kv/x/cas", "{\"expected\":1}", 400),
+        (&post, "/kv/x/append", "[]", 400),
+        (&post, "/peer", "hello", 400),
+        (&post, "/peer", "{\"cluster\":\"other\",\"from\":2,\"to\":1}", 421),
+    ];
+    for (method, path, body, code) in cases {
+        let request = cluster.request(N1, (*method).clone(), path).body((*body).to_owned());
+        let (status, answer) = cluster.send(request).await;
+        let shown = body.chars().take(60).collect::<String>();
+        assert_eq!(status.as_u16(), *code, "{method} {path} {shown}: {answer}");
+        if status != StatusCode::OK {
+            assert_eq!(answer["definite"], json!(true), "{method} {path} {shown}");
+            assert!(answer["error"].is_string() && answer["message"].is_string(), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn sessions_that_make_no_sense_are_refused() {
+    let cluster = Cluster::start(1).await;
+    cluster.leader().await;
+    let long = "c".repeat(CLIENT_MAX + 1);
+    let cases: &[(Option<&str>, Option<&str>)] = &[
+        (Some("c"), None),
+        (None, Some("1")),
+        (Some(""), Some("1")),
+        (Some(&long), Some("1")),
+        (Some("c"), Some("-1")),
+        (Some("c"), Some("one")),
+    ];
+    for (client, sequence) in cases {
+        let mut request = cluster.request(N1, Method::PUT, "/kv/x").json(&json!({"value": 1}));
+        if let Some(client) = client {
+            request = request.header(SESSION_HEADER, *client);
+        }
+        if let Some(sequence) = sequence {
+            request = request.header(SEQUENCE_HEADER, *sequence);
+        }
+        let (status, answer) = cluster.send(request).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{client:?} {sequence:?}: {answer}");
+    }
+    expect_ok(&cluster, N1, (Method::GET, "/kv/x", Value::Null), json!({"value": null})).await;
+}
+
+#[tokio::test]
+async fn appending_to_a_number_is_refused_and_changes_nothing() {
+    let cluster = Cluster::start(1).await;
+    cluster.leader().await;
+    expect_ok(&cluster, N1, (Method::PUT, "/kv/x", json!({"value": 7})), json!({})).await;
+    let append = cluster.request(N1, Method::POST, "/kv/x/append").json(&json!({"value": "a"}));
+    let (status, body) = cluster.send(append).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert_eq!((&body["error"], &body["definite"]), (&json!("type-mismatch"), &json!(true)));
+    expect_ok(&cluster, N1, (Method::GET, "/kv/x", Value::Null), json!({"value": 7})).await;
+}
+
+#[tokio::test]
+async fn three_nodes_elect_replicate_and_survive_their_leader() {
+    let mut cluster = Cluster::start(3).await;
+    let first = cluster.leader().await;
+    expect_ok(&cluster, first, (Method::PUT, "/kv/x", json!({"value": "kept"})), json!({})).await;
+
+    for id in (1..=3).map(NodeId).filter(|id| *id != first) {
+        for method in [Method::GET, Method::DELETE] {
+            let (status, body) = cluster.send(cluster.request(id, method, "/kv/x")).await;
+            assert_eq!(status, StatusCode::MISDIRECTED_REQUEST);
+            assert_eq!(body["error"], json!("not-leader"));
+            assert_eq!(body["leader"], json!(first));
+            assert_eq!(body["definite"], json!(true));
+        }
+    }
+
+    cluster.stop(first).await;
+    let second = cluster.leader().await;
+    assert_ne!(first, second);
+    let read = (Method::GET, "/kv/x", Value::Null);
+    expect_ok(&cluster, second, read.clone(), json!({"value": "kept"})).await;
+    let write = (Method::POST, "/kv/x/append", json!({"value": "!"}));
+    expect_ok(&cluster, second, write, json!({})).await;
+
+    cluster.restart(first).await;
+    let leader = cluster.leader().await;
+    expect_ok(&cluster, leader, read, json!({"value": "kept!"})).await;
+    assert_eq!(cluster.status(first).await.about.incarnation, 2);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_restart_of_all() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    for number in 0..20 {
+        let path = format!("/kv/key-{number}");
+        expect_ok(&cluster, leader, (Method::PUT, &path, json!({"value": number})), json!({}))
+            .await;
+    }
+    let term = cluster.status(leader).await.status.term;
+    for id in (1..=3).map(NodeId) {
+        cluster.stop(id).await;
+    }
+    for id in (1..=3).map(NodeId) {
+        cluster.restart(id).await;
+    }
+    let leader = cluster.leader().await;
+    assert!(cluster.status(leader).await.status.term > term, "terms never start again");
+    for number in 0..20 {
+        let path = format!("/kv/key-{number}");
+        let expected = json!({"value": number});
+        expect_ok(&cluster, leader, (Method::GET, &path, Value::Null), expected).await;
+    }
+}
+
+#[tokio::test]
+async fn a_leader_without_a_majority_acknowledges_nothing() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    for id in (1..=3).map(NodeId).filter(|id| *id != leader) {
+        cluster.stop(id).await;
+    }
+    let put = cluster.request(leader, Method::PUT, "/kv/x").json(&json!({"value": 1}));
+    let get = cluster.request(leader, Method::GET, "/kv/x");
+    let ((put_status, put), (get_status, get)) = tokio::join!(cluster.send(put), cluster.send(get));
+    assert_eq!(put_status, StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(put["definite"], json!(false), "it may still happen");
+    assert_eq!(get_status, StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(get["definite"], json!(true), "a read never happens later");
+}
+
+#[tokio::test]
+async fn a_node_refuses_data_that_is_not_its_own() {
+    let mut cluster = Cluster::start(1).await;
+    let good = cluster.config(N1).clone();
+
+    let busy = Node::start(good.clone()).await;
+    assert!(matches!(busy, Err(NodeError::Listen { .. })), "{busy:?}");
+    let mut elsewhere = good.clone();
+    elsewhere.listen.set_port(0);
+    let open_twice = Node::start(elsewhere.clone()).await;
+    assert!(matches!(open_twice, Err(NodeError::Storage(_))), "{open_twice:?}");
+
+    cluster.stop(N1).await;
+    let mut other_node = elsewhere.clone();
+    other_node.id = NodeId(2);
+    let mut other_cluster = elsewhere.clone();
+    other_cluster.cluster = "another".to_owned();
+    for (config, differs) in [(other_node, "node"), (other_cluster, "cluster")] {
+        match Node::start(config).await {
+            Err(NodeError::Storage(StorageError::Foreign { what, .. })) => {
+                assert_eq!(what, differs);
+            }
+            other => panic!("{differs}: {other:?}"),
+        }
+    }
+    let node = Node::start(elsewhere).await.expect("its own node still may");
+    node.stop().await.expect("it ran");
+}
+
+#[tokio::test]
+async fn a_corrupt_data_directory_is_refused_with_its_name() {
+    let mut cluster = Cluster::start(1).await;
+    cluster.stop(N1).await;
+    let file = cluster.config(N1).data_dir.join("node.redb");
+    let sound = std::fs::read(&file).expect("the database");
+    let overwritten = vec![0x5a; sound.len()];
+    for broken in [&overwritten[..], &sound[..sound.len() / 2], b"not a database"] {
+        std::fs::write(&file, broken).expect("it can be overwritten");
+        let error = Node::start(cluster.config(N1).clone()).await.expect_err("a corrupt file");
+        assert!(error.to_string().contains("node.redb"), "{error}");
+    }
+}
