@@ -8,10 +8,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::value::Value;
 
 /// Who acted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Process {
     /// A client process: at most one operation at a time.
     Client(u64),
@@ -36,7 +39,8 @@ impl fmt::Display for Process {
 }
 
 /// What a line says about its operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EventType {
     /// The client is about to send.
     Invoke,
@@ -66,29 +70,35 @@ impl EventType {
     }
 }
 
-/// One line of a history.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One line of a history. Serialised, it is a line of our own recordings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
     /// Position in the recording, dense from 0 in our own histories.
     pub index: u64,
     /// Nanoseconds since the run began, on one monotonic clock; `None` where a format has none,
     /// and then the order of the lines is the order of the events.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<u64>,
     /// Who acted.
     pub process: Process,
     /// Invocation or completion.
+    #[serde(rename = "type")]
     pub kind: EventType,
     /// The function: `read`, `write`, `cas`, `append`, `partition`, …
     pub f: Arc<str>,
     /// The object the operation is on, where the history has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Value>,
     /// Argument at the invocation, result at the completion. A read is `nil` until it is answered;
     /// a compare-and-set is `[expected new]`.
     pub value: Value,
     /// The node that was asked, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<Arc<str>>,
     /// Why it failed, or why nobody knows. `Some(Nil)` means the same as `None`, as in `key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
     /// 1-based line in the file it was read from; 0 for an event that was never in a file.
+    #[serde(skip)]
     pub line: u32,
 }

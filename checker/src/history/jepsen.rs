@@ -6,7 +6,7 @@
 use super::blocks::{self, Block, Events};
 use super::edn::Edn;
 use super::error::count_newlines;
-use super::syntax::{Cursor, Fault, FaultKind, Scratch};
+use super::syntax::{Cursor, Fault, Scratch};
 
 /// The characters of a text but for space and comments, to see how it begins.
 pub(super) fn significant(text: &str) -> impl Iterator<Item = char> + '_ {
@@ -58,8 +58,8 @@ fn read_block(block: &Block<'_>, start: usize, close: Option<u8>) -> Result<Even
         counted = at;
         match edn.cursor.peek() {
             None if block.is_last && close.is_some() => {
-                let message = "the bracket before this is never closed";
-                return Err(Cursor::wrong(start, message));
+                let open = if close == Some(b']') { '[' } else { '(' };
+                return Err(Cursor::wrong(start - 1, format!("this `{open}` is never closed")));
             }
             None => return Ok(events),
             Some(byte) if block.is_last && close == Some(byte) => {
@@ -75,7 +75,8 @@ fn read_block(block: &Block<'_>, start: usize, close: Option<u8>) -> Result<Even
         match edn.event() {
             Ok(draft) => events
                 .push(draft.finish(line).map_err(|message| shifted(Fault::event(at, message)))?),
-            Err(fault) if fault.kind == FaultKind::End && block.is_last && close.is_none() => {
+            // Also a word that makes no sense may be the beginning of one that does.
+            Err(_) if edn.cursor.at == text.len() && block.is_last && close.is_none() => {
                 return cut_off(events, line, &text[at..], block.offset + at);
             }
             Err(fault) => return Err(shifted(fault)),

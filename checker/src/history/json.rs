@@ -1,19 +1,13 @@
 //! JSON as histories need it: every number kept exactly, every line parsed where it lies.
 //!
-//! The grammar is RFC 8259's. Two objects with one field carry what JSON cannot say:
-//! `{"$number": "1/3"}` is a number with a spelling of its own, and `{"$map": [[k, v], …]}` is a
-//! map whose keys are not all text (or one that looks like these two).
+//! The grammar is RFC 8259's. Values come in the form that their `Serialize` writes.
 
 use std::borrow::Cow;
-use std::io;
-use std::sync::Arc;
 
 use super::draft::Draft;
-use super::syntax::{Cursor, Fault, MAX_DEPTH, Scratch};
+use super::serial::untagged;
+use super::syntax::{Cursor, Fault, Scratch};
 use super::value::Value;
-
-const NUMBER_TAG: &str = "$number";
-const MAP_TAG: &str = "$map";
 
 /// A parser of JSON text.
 #[derive(Debug)]
@@ -223,113 +217,4 @@ fn digits(cursor: &mut Cursor<'_>) -> Result<(), Fault> {
         "" => Err(cursor.expected("a digit")),
         _ => Ok(()),
     }
-}
-
-/// The number or map that an object with a tag stands for; anything else is itself.
-fn untagged(map: Value) -> Value {
-    let Value::Map(pairs) = &map else { return map };
-    let [(Value::Text(tag), content)] = &**pairs else { return map };
-    match (&**tag, content) {
-        (NUMBER_TAG, Value::Text(spelling)) => Value::Number(Arc::clone(spelling)),
-        (MAP_TAG, Value::List(entries)) => {
-            let pair = |entry: &Value| match entry.as_list() {
-                Some([key, value]) => Some((key.clone(), value.clone())),
-                _ => None,
-            };
-            entries.iter().map(pair).collect::<Option<Vec<_>>>().map_or(map, Value::map)
-        }
-        _ => map,
-    }
-}
-
-/// Writes a value so that [`Json::value`] at the same depth reads it back.
-///
-/// # Errors
-///
-/// [`io::ErrorKind::InvalidInput`] when it is nested too deeply to be read back.
-pub(super) fn write_value(out: &mut Vec<u8>, value: &Value, depth: usize) -> io::Result<()> {
-    if depth > MAX_DEPTH {
-        let message = format!("a value is nested more than {MAX_DEPTH} deep");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-    }
-    match value {
-        Value::Nil => out.extend_from_slice(b"null"),
-        Value::Bool(truth) => out.extend_from_slice(if *truth { b"true" } else { b"false" }),
-        Value::Int(int) => write_display(out, int)?,
-        Value::Number(spelling) if is_plain_number(spelling) => {
-            out.extend_from_slice(spelling.as_bytes());
-        }
-        Value::Number(spelling) => {
-            write_tag(out, NUMBER_TAG)?;
-            write_text(out, spelling)?;
-            out.push(b'}');
-        }
-        Value::Text(text) => write_text(out, text)?,
-        Value::List(items) => write_list(out, items, depth)?,
-        Value::Map(pairs) => write_map(out, pairs, depth)?,
-    }
-    Ok(())
-}
-
-/// Writes text as a JSON string.
-pub(super) fn write_text(out: &mut Vec<u8>, text: &str) -> io::Result<()> {
-    Ok(serde_json::to_writer(out, text)?)
-}
-
-/// Writes a number.
-pub(super) fn write_display(out: &mut Vec<u8>, number: &impl std::fmt::Display) -> io::Result<()> {
-    use std::io::Write;
-    write!(out, "{number}")
-}
-
-/// Whether a spelling stands for itself in JSON and is read back as it is, not as an integer.
-fn is_plain_number(spelling: &str) -> bool {
-    let mut scratch = Scratch::new();
-    let mut json = Json::new(spelling, &mut scratch);
-    json.number_grammar().is_ok()
-        && json.cursor.at == spelling.len()
-        && spelling.parse::<i64>().is_err()
-}
-
-fn write_tag(out: &mut Vec<u8>, tag: &str) -> io::Result<()> {
-    out.push(b'{');
-    write_text(out, tag)?;
-    out.push(b':');
-    Ok(())
-}
-
-fn write_list(out: &mut Vec<u8>, items: &[Value], depth: usize) -> io::Result<()> {
-    out.push(b'[');
-    for (position, item) in items.iter().enumerate() {
-        if position > 0 {
-            out.push(b',');
-        }
-        write_value(out, item, depth + 1)?;
-    }
-    out.push(b']');
-    Ok(())
-}
-
-fn write_map(out: &mut Vec<u8>, pairs: &[(Value, Value)], depth: usize) -> io::Result<()> {
-    let names: Option<Vec<&str>> = pairs.iter().map(|(key, _)| key.as_text()).collect();
-    match names.as_deref() {
-        None | Some([NUMBER_TAG | MAP_TAG]) => {
-            let entry = |(key, value): &(Value, Value)| Value::list([key.clone(), value.clone()]);
-            write_tag(out, MAP_TAG)?;
-            write_value(out, &Value::list(pairs.iter().map(entry)), depth + 1)?;
-        }
-        Some(names) => {
-            out.push(b'{');
-            for (position, (name, (_, value))) in names.iter().zip(pairs).enumerate() {
-                if position > 0 {
-                    out.push(b',');
-                }
-                write_text(out, name)?;
-                out.push(b':');
-                write_value(out, value, depth + 1)?;
-            }
-        }
-    }
-    out.push(b'}');
-    Ok(())
 }

@@ -11,9 +11,10 @@ use std::io::{self, Write};
 
 use super::blocks::{self, Block, Events};
 use super::error::count_newlines;
-use super::event::{Event, Process};
-use super::json::{Json, write_display, write_text, write_value};
-use super::syntax::{Fault, FaultKind, Scratch};
+use super::event::Event;
+use super::json::Json;
+use super::serial;
+use super::syntax::{Fault, FaultKind, MAX_DEPTH, Scratch};
 
 /// Writes an event as one line, in a single write.
 ///
@@ -25,37 +26,15 @@ use super::syntax::{Fault, FaultKind, Scratch};
 /// What the writer fails with, and [`io::ErrorKind::InvalidInput`] for a value nested too deeply
 /// to be read back.
 pub fn write_event(out: &mut (impl Write + ?Sized), event: &Event) -> io::Result<()> {
+    let values = [Some(&event.value), event.key.as_ref(), event.error.as_ref()];
+    // The object of the line itself is one level.
+    if values.into_iter().flatten().any(|value| 1 + serial::depth(value) > MAX_DEPTH) {
+        let message = format!("a value is nested more than {MAX_DEPTH} deep");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
     let mut line = Vec::with_capacity(160);
-    line.extend_from_slice(b"{\"index\":");
-    write_display(&mut line, &event.index)?;
-    if let Some(time) = event.time {
-        line.extend_from_slice(b",\"time\":");
-        write_display(&mut line, &time)?;
-    }
-    line.extend_from_slice(b",\"process\":");
-    match &event.process {
-        Process::Client(number) => write_display(&mut line, number)?,
-        Process::Named(name) => write_text(&mut line, name)?,
-    }
-    line.extend_from_slice(b",\"type\":");
-    write_text(&mut line, event.kind.as_str())?;
-    line.extend_from_slice(b",\"f\":");
-    write_text(&mut line, &event.f)?;
-    if let Some(key) = &event.key {
-        line.extend_from_slice(b",\"key\":");
-        write_value(&mut line, key, 1)?;
-    }
-    line.extend_from_slice(b",\"value\":");
-    write_value(&mut line, &event.value, 1)?;
-    if let Some(node) = &event.node {
-        line.extend_from_slice(b",\"node\":");
-        write_text(&mut line, node)?;
-    }
-    if let Some(error) = &event.error {
-        line.extend_from_slice(b",\"error\":");
-        write_value(&mut line, error, 1)?;
-    }
-    line.extend_from_slice(b"}\n");
+    serde_json::to_writer(&mut line, event)?;
+    line.push(b'\n');
     out.write_all(&line)
 }
 

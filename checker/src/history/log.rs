@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::edn::Edn;
 use super::error::Warning;
 use super::event::Event;
-use super::syntax::{Cursor, Fault, FaultKind, Scratch};
+use super::syntax::{Cursor, Fault, Scratch};
 use super::value::Value;
 
 /// What stands before every operation of Porcupine's recordings.
@@ -70,9 +70,7 @@ pub(super) fn read(text: &str) -> Result<(Events, Vec<Warning>), Fault> {
             Line::Operation(start, operation) => {
                 match read_operation(operation, number, &mut scratch) {
                     Ok(event) => events.push(event),
-                    Err(fault) if fault.kind == FaultKind::End && !is_terminated => {
-                        events.cut_off = Some(number);
-                    }
+                    Err(_) if !is_terminated => events.cut_off = Some(number),
                     Err(fault) => return Err(fault.shifted(offset + start)),
                 }
                 // Without its newline, a number may have lost digits; a bracket has lost nothing.

@@ -13,6 +13,7 @@ mod keys;
 mod log;
 mod operation;
 mod read;
+mod serial;
 mod syntax;
 mod value;
 
