@@ -201,7 +201,7 @@ async fn a_cut_stops_its_direction_and_no_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn not_a_byte_passes_once_cut_returns() {
     let mut net = Net::start(2).await;
-    for _ in 0..20 {
+    for round in 1..=20 {
         let mut writers = JoinSet::new();
         for _ in 0..8 {
             let mut stream = net.connect(N1, N2).await;
@@ -213,6 +213,8 @@ async fn not_a_byte_passes_once_cut_returns() {
                 tokio::join!(writing, reading);
             });
         }
+        // One that came after the cut would be swallowed, and write on until healed.
+        until("every writer", || net.counters(N1, N2).connections == 8 * round).await;
         let before = net.counters(N1, N2).bytes;
         until("traffic", || net.counters(N1, N2).bytes > before + 50_000).await;
         net.links.cut(&link(N1, N2)).expect("a link");
@@ -282,6 +284,19 @@ async fn a_hold_delivers_when_healed() {
 }
 
 #[tokio::test]
+async fn a_hold_keeps_the_end_of_a_connection_too() {
+    let mut net = Net::start(2).await;
+    let mut stream = net.connect(N1, N2).await;
+    echo(&mut stream, b"before").await.expect("an open link");
+    net.links.hold(&link(N1, N2)).expect("a link");
+    stream.shutdown().await.expect("the sender's end");
+    // The node would end its side as soon as it heard of that.
+    expect_silence(&mut stream).await;
+    net.links.heal();
+    expect_end(&mut stream).await;
+}
+
+#[tokio::test]
 async fn a_held_link_pushes_back() {
     let mut net = Net::start(2).await;
     let mut stream = net.connect(N1, N2).await;
@@ -302,12 +317,17 @@ async fn a_cut_loses_what_was_held() {
     net.links.hold(&link(N1, N2)).expect("a link");
     stream.write_all(b"held").await.expect("room to wait in");
     until("the hold", || net.counters(N1, N2).stopped_bytes == 4).await;
+    // What a connection begun under a hold has sent, nobody has read when the cut comes.
+    let mut unread = net.connect(N1, N2).await;
+    unread.write_all(b"unread").await.expect("room to wait in");
+    until("the connection", || net.counters(N1, N2).stopped_connections == 1).await;
     net.links.cut(&link(N1, N2)).expect("a link");
     // To hold what is cut changes nothing.
     net.links.hold(&link(N1, N2)).expect("a link");
     expect_end(&mut stream).await;
+    expect_end(&mut unread).await;
     let bite = net.links.heal()[0];
-    assert_eq!((bite.severed, bite.bytes), (1, 4));
+    assert_eq!((bite.severed, bite.connections, bite.bytes), (2, 1, 10));
     assert_eq!(net.nodes[&N2].everything(), [b"before".to_vec()]);
 }
 

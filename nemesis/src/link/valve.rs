@@ -170,3 +170,29 @@ impl Tap {
 pub(super) fn count(counter: &AtomicU64, more: usize) {
     counter.fetch_add(more as u64, Relaxed);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_open_valve_passes_and_only_what_lived_through_no_cut() {
+        let valve = Valve::new();
+        let tap = valve.tap();
+        let passes = |cuts| matches!(tap.pass(cuts, || Ok(1)), Passage::Passed(Ok(1)));
+        assert!(passes(0));
+        valve.close(Mode::Hold);
+        assert!(matches!(tap.pass(0, || Ok(1)), Passage::Held));
+        valve.close(Mode::Cut);
+        assert!(matches!(tap.pass(0, || Ok(1)), Passage::Severed));
+        assert!(matches!(tap.pass(1, || Ok(1)), Passage::Severed));
+        valve.close(Mode::Hold);
+        assert_eq!(tap.look(), (Mode::Cut, 1));
+        // Healed at once: what began before the cut is severed all the same.
+        valve.open();
+        assert!(matches!(tap.pass(0, || Ok(1)), Passage::Severed));
+        assert!(passes(1));
+        valve.open();
+        assert_eq!(tap.look(), (Mode::Open, 1));
+    }
+}
