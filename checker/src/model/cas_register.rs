@@ -5,6 +5,7 @@ use rustc_hash::FxHashSet;
 use super::{
     Call, ModelError, NilRead, Part, Specification, bad_input, bad_output, by_key, part, unknown,
 };
+use crate::explain::{self, Case, Finding};
 use crate::history::{History, NEVER, Operation, Outcome, Value, ValueId};
 
 /// A register, with or without compare-and-set.
@@ -159,6 +160,10 @@ impl Specification for CasRegister {
             _ => false,
         };
         calls.iter().map(unneeded).collect()
+    }
+
+    fn diagnose(&self, case: &Case<'_, RegisterOperation>) -> Option<Finding> {
+        explain::diagnose_register(self.initial, case)
     }
 
     fn describe(&self, history: &History, state: &ValueId) -> String {

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use super::{Call, ModelError, Part, Specification, by_key, part, unknown};
+use crate::explain::{self, Case, Finding};
 use crate::history::{History, NEVER, OpId, Operation, Outcome, Value, ValueId};
 
 /// One key.
@@ -141,7 +142,7 @@ impl Content {
         }
     }
 
-    fn starts_with(&self, start: &Content) -> bool {
+    pub(crate) fn starts_with(&self, start: &Content) -> bool {
         match (self, start) {
             (Content::Text(text), Content::Text(start)) => text.starts_with(&**start),
             (Content::List(list), Content::List(start)) => list.starts_with(start),
@@ -149,7 +150,7 @@ impl Content {
         }
     }
 
-    fn contains(&self, part: &Content) -> bool {
+    pub(crate) fn contains(&self, part: &Content) -> bool {
         match (self, part) {
             (Content::Text(text), Content::Text(part)) => text.contains(&**part),
             (Content::List(list), Content::List(part)) => {
@@ -206,6 +207,19 @@ impl Specification for Kv {
             })
         };
         calls.iter().map(|call| call.ret == NEVER && !gets(call)).collect()
+    }
+
+    fn diagnose(&self, case: &Case<'_, KvOperation>) -> Option<Finding> {
+        explain::diagnose_kv(case)
+    }
+
+    fn size(&self, state: &Content) -> usize {
+        let owned = match state {
+            Content::Whole(_) => 0,
+            Content::Text(text) => text.len(),
+            Content::List(items) => size_of_val::<[ValueId]>(items),
+        };
+        size_of::<Content>() + owned
     }
 
     fn describe(&self, history: &History, state: &Content) -> String {

@@ -21,6 +21,7 @@ use std::hash::Hash;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
+use crate::explain::{Case, Finding};
 use crate::history::{History, OpId, Operation, Outcome, Place, Value, ValueId};
 
 pub use cas_register::{CasRegister, RegisterOperation};
@@ -67,6 +68,16 @@ pub trait Specification: Debug + Send + Sync + Sized {
     /// explains the part, then so does one without them.
     fn unneeded(&self, calls: &[Call<Self::Operation>]) -> Vec<bool> {
         vec![false; calls.len()]
+    }
+
+    /// The kind of a violation, if the operations prove one.
+    fn diagnose(&self, _case: &Case<'_, Self::Operation>) -> Option<Finding> {
+        None
+    }
+
+    /// How many bytes a state takes, with what it owns.
+    fn size(&self, state: &Self::State) -> usize {
+        size_of_val(state)
     }
 
     /// The state in words.

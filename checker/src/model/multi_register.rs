@@ -7,8 +7,10 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
 use super::{
-    ModelError, NilRead, Part, Specification, bad_input, bad_output, by_key, part, unknown,
+    Call, ModelError, NilRead, Part, RegisterOperation, Specification, bad_input, bad_output,
+    by_key, part, unknown,
 };
+use crate::explain::{self, Case, Finding};
 use crate::history::{History, Operation, Outcome, Value, ValueId};
 
 /// The registers of one part.
@@ -111,6 +113,27 @@ impl MultiRegister {
     }
 }
 
+/// What a transaction does to one register: what it found, if it looked before it wrote, and what
+/// it left.
+fn project(call: &Call<Vec<MicroOperation>>, register: u32) -> Option<Call<RegisterOperation>> {
+    let here =
+        |micro: &&MicroOperation| matches!(**micro, Read(r, _) | Write(r, _) if r == register);
+    let found = match call.operation.iter().find(here)? {
+        Read(_, value) => Some(*value),
+        Write(..) => None,
+    };
+    let left = call.operation.iter().rev().find_map(|micro| match *micro {
+        Write(r, value) if r == register => Some(value),
+        Write(..) | Read(..) => None,
+    });
+    let operation = match (found, left) {
+        (Some(found), Some(left)) => RegisterOperation::Cas(found, left),
+        (Some(found), None) => RegisterOperation::Read(found),
+        (None, left) => RegisterOperation::Write(left?),
+    };
+    Some(Call { id: call.id, operation, call: call.call, ret: call.ret })
+}
+
 impl Specification for MultiRegister {
     type Operation = Vec<MicroOperation>;
     /// The values, by number of the register.
@@ -145,6 +168,22 @@ impl Specification for MultiRegister {
         observer
             .iter()
             .any(|micro| matches!(*micro, Read(register, value) if writes(register, value)))
+    }
+
+    /// Each register alone must make sense too.
+    fn diagnose(&self, case: &Case<'_, Vec<MicroOperation>>) -> Option<Finding> {
+        (0..self.registers.len()).find_map(|register| {
+            let project = |call: &Call<Vec<MicroOperation>>| project(call, register as u32);
+            let all = |calls: &[Call<_>]| calls.iter().filter_map(project).collect::<Vec<_>>();
+            let (calls, every, failed) = (all(case.calls), all(case.all), all(case.failed));
+            let stuck = project(case.stuck)?;
+            let case = Case { calls: &calls, all: &every, failed: &failed, stuck: &stuck };
+            explain::diagnose_register(self.initial[register], &case)
+        })
+    }
+
+    fn size(&self, state: &Box<[ValueId]>) -> usize {
+        size_of_val(state) + size_of_val::<[ValueId]>(state)
     }
 
     fn describe(&self, history: &History, state: &Box<[ValueId]>) -> String {

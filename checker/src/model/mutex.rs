@@ -2,6 +2,7 @@
 //! is legal whoever does it, as long as the mutex is held.
 
 use super::{ModelError, Part, Specification, by_key, part, unknown};
+use crate::explain::{self, Case, Finding};
 use crate::history::History;
 
 /// The mutex.
@@ -53,6 +54,10 @@ impl Specification for Mutex {
     fn observes(&self, observer: &MutexOperation, mutator: &MutexOperation) -> bool {
         // Each needs the state that the other leaves, and cannot follow its like.
         observer != mutator
+    }
+
+    fn diagnose(&self, case: &Case<'_, MutexOperation>) -> Option<Finding> {
+        explain::diagnose_mutex(case)
     }
 
     fn describe(&self, _history: &History, held: &bool) -> String {

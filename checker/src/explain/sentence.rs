@@ -1,0 +1,144 @@
+//! The violation in plain words.
+
+use super::{Cause, Evidence, Explanation, OperationRecord, Role};
+use crate::history::{OpId, Outcome};
+
+/// What happened, why it is impossible, and what would have been legal.
+pub(super) fn sentence(explanation: &Explanation) -> String {
+    let teller = Teller { explanation };
+    let key = explanation.key.as_ref().map_or(String::new(), |key| format!("key {key}: "));
+    let unplaced = teller.clause(explanation.operation);
+    let why = teller.why();
+    format!("{key}{unplaced}, {why}.{}", teller.instead())
+}
+
+struct Teller<'a> {
+    explanation: &'a Explanation,
+}
+
+impl Teller<'_> {
+    /// Why the unplaced operation is impossible, to follow its clause.
+    fn why(&self) -> String {
+        let made = self.clauses(Role::Made);
+        match self.explanation.cause {
+            Cause::ValueFromNowhere => "but nobody had ever written that".to_owned(),
+            Cause::ValueFromTheFuture => {
+                format!("but only later {}", self.clauses(Role::Later))
+            }
+            Cause::ReadOfFailedWrite => {
+                format!(
+                    "but the only attempt to write that had failed: {}",
+                    self.clauses(Role::Failed)
+                )
+            }
+            Cause::StaleRead => self.stale(),
+            Cause::LostUpdate if self.has(Role::Missed) => {
+                format!("but before that began, {}", self.clauses(Role::Missed))
+            }
+            Cause::LostUpdate if self.has(Role::Newer) => {
+                format!("but before that began, {}", self.clauses(Role::Newer))
+            }
+            Cause::LostUpdate => {
+                let took = self.clauses(Role::Took);
+                let made = match self.has(Role::Made) {
+                    true => format!("only this made it: {made}"),
+                    false => "it was only there at first".to_owned(),
+                };
+                format!("but {took} from the same value, and {made}")
+            }
+            Cause::DuplicateEffect => format!("but something is there more often than {made}"),
+            Cause::OutOfOrder if self.has(Role::Newer) => {
+                format!("but in another order {}", self.clauses(Role::Newer))
+            }
+            Cause::OutOfOrder => format!("but one after the other {made}"),
+            Cause::OrderCycle => {
+                let (this, other) = (self.clauses(Role::Saw), self.clauses(Role::Other));
+                let this = if this.is_empty() { String::new() } else { format!("{this}, but ") };
+                format!("but {this}{other}: each of the two values would have to come first")
+            }
+            Cause::TwoOwners => {
+                format!("but {}, and nobody can have released it between", self.clauses(Role::Same))
+            }
+            Cause::NotHeld if self.has(Role::Same) => {
+                format!("but {}, and nobody can have acquired it between", self.clauses(Role::Same))
+            }
+            Cause::NotHeld => "but nobody can have held it".to_owned(),
+            Cause::NoOrder => {
+                let count = self.explanation.minimal.len();
+                format!("and no order of the {count} operations below explains that")
+            }
+        }
+    }
+
+    fn stale(&self) -> String {
+        let newer = match self.has(Role::Missed) {
+            true => self.clauses(Role::Missed),
+            false => self.clauses(Role::Newer),
+        };
+        let before = [Role::Made, Role::Saw].map(|role| self.clauses(role));
+        let before: Vec<String> = before.into_iter().filter(|clause| !clause.is_empty()).collect();
+        match before.is_empty() {
+            true => format!("but before that began, {newer}"),
+            false => {
+                let before = before.join(" and ");
+                format!(
+                    "but before that began, {newer}, and before that, for the last time, {before}"
+                )
+            }
+        }
+    }
+
+    /// What the object could have been instead.
+    fn instead(&self) -> String {
+        let explanation = self.explanation;
+        let (list, what) = match explanation.legal.is_empty() {
+            false => (&explanation.legal, "It could only have returned"),
+            true => (&explanation.states, "The state could only have been"),
+        };
+        match &list[..] {
+            [] => String::new(),
+            [only] => format!(" {what} {only}."),
+            [first @ .., last] => format!(" {what} {} or {last}.", first.join(", ")),
+        }
+    }
+
+    fn has(&self, role: Role) -> bool {
+        self.explanation.proof.iter().any(|evidence| evidence.role == role)
+    }
+
+    /// The clauses of all operations in a role, joined.
+    fn clauses(&self, role: Role) -> String {
+        let in_role = |evidence: &&Evidence| evidence.role == role;
+        let evidence = self.explanation.proof.iter().filter(in_role);
+        evidence.map(|evidence| self.clause(evidence.operation)).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// Who did what, and where it stands.
+    fn clause(&self, id: OpId) -> String {
+        let record = self.explanation.operations.iter().find(|record| record.id == id);
+        record.map_or(String::new(), |record| {
+            let place = match record.outcome {
+                Outcome::Info => format!("{}, outcome unknown", record.call),
+                Outcome::Ok | Outcome::Fail => record.ret.unwrap_or(record.call).to_string(),
+            };
+            format!("process {} {} ({place})", record.process, deed(record))
+        })
+    }
+}
+
+/// What was done, in the past tense.
+fn deed(record: &OperationRecord) -> String {
+    let OperationRecord { input, output, .. } = record;
+    match &*record.f {
+        "read" | "r" => format!("read {output}"),
+        "get" => format!("got {output}"),
+        "write" | "w" => format!("wrote {input}"),
+        "put" => format!("put {input}"),
+        "append" => format!("appended {input}"),
+        "acquire" => "acquired the lock".to_owned(),
+        "release" => "released the lock".to_owned(),
+        "txn" if record.outcome == Outcome::Ok => format!("ran {output}"),
+        "txn" => format!("ran {input}"),
+        f => format!("did {f} {input}"),
+    }
+}

@@ -1,0 +1,350 @@
+//! The depth-first search itself.
+
+use super::memo::{Configuration, Memo};
+use super::steps::Steps;
+use super::timeline::{Event, Facts, Timeline, Window, has, ones, set};
+use crate::history::NEVER;
+use crate::linearizability::Outcome;
+use crate::linearizability::budget::{Budget, Meter, Resource};
+use crate::model::{Call, Specification};
+
+/// Decides whether one legal order explains these operations (by invocation). With `prune`, the
+/// specification may name crashed operations that make no difference; without, the states of a
+/// violation are complete.
+pub(crate) fn decide<S: Specification>(
+    specification: &S,
+    calls: &[Call<S::Operation>],
+    budget: &Budget,
+    prune: bool,
+) -> Outcome<S::State> {
+    let mut search = Search::new(specification, calls, budget, prune);
+    match search.run() {
+        Ok(true) => Outcome::Linearizable(search.order),
+        Ok(false) => search.violation(),
+        Err(resource) => Outcome::Exhausted { resource, reached: search.furthest },
+    }
+}
+
+/// The states in which the object can be right before `rank`, where no completed operation may be
+/// pending. Crashed ones that are pending there have been used as little as possible: they may
+/// still take effect from each of these states.
+pub(crate) fn states_at<S: Specification>(
+    specification: &S,
+    calls: &[Call<S::Operation>],
+    rank: u32,
+    budget: &Budget,
+) -> Result<Vec<S::State>, Resource> {
+    let before = calls.partition_point(|call| call.call < rank);
+    let mut search = Search::new(specification, &calls[..before], budget, false);
+    search.collect = true;
+    search.run()?;
+    Ok(search.ends.iter().map(|&state| search.steps.state(state).clone()).collect())
+}
+
+/// No operation, no state, no frame.
+const NONE: u32 = u32::MAX;
+
+/// A configuration on the way from the root to where the search is.
+#[derive(Debug)]
+struct Frame {
+    /// The place: a return of an operation that has not taken effect.
+    at: u32,
+    returning: u32,
+    state: u32,
+    /// How long the order was.
+    order: u32,
+    /// The operation that was linearized to get here without passing an event, and the state
+    /// before it; `NONE` if this is the first configuration at this place.
+    via: u32,
+    before: u32,
+    /// Where its candidates begin on the shared stack.
+    candidates: u32,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The returning operation itself comes first.
+    Returning,
+    /// Then the others that are pending; they are not listed yet.
+    Unlisted,
+    /// They are listed on the stack of candidates.
+    Listed,
+}
+
+struct Search<'a, S: Specification> {
+    facts: Facts<'a, S>,
+    timeline: Timeline,
+    window: Window,
+    steps: Steps<'a, S>,
+    memo: Memo,
+    meter: Meter<'a>,
+    frames: Vec<Frame>,
+    /// The bit sets of the frames, one after the other.
+    masks: Vec<u64>,
+    candidates: Vec<u32>,
+    /// Operations in the order in which they took effect, up to here.
+    order: Vec<u32>,
+    /// Which pending operations took effect, here.
+    mask: Vec<u64>,
+    state: u32,
+    /// The operation whose return is the furthest place reached, and that place.
+    furthest: Option<u32>,
+    furthest_at: u32,
+    /// Whether to look for every way to the end instead of one, and the states found there.
+    collect: bool,
+    ends: Vec<u32>,
+    scratch: [Vec<u64>; 2],
+}
+
+impl<'a, S: Specification> Search<'a, S> {
+    fn new(
+        specification: &'a S,
+        calls: &'a [Call<S::Operation>],
+        budget: &'a Budget,
+        prune: bool,
+    ) -> Self {
+        let mut skip = match prune {
+            true => specification.unneeded(calls),
+            false => vec![false; calls.len()],
+        };
+        for (skip, call) in skip.iter_mut().zip(calls) {
+            *skip |= call.ret == NEVER && specification.is_read(&call.operation);
+        }
+        let timeline = Timeline::new(calls, &skip);
+        let words = timeline.words();
+        Search {
+            facts: Facts { specification, calls },
+            window: Window::new(&timeline),
+            steps: Steps::new(specification, calls),
+            memo: Memo::new(words),
+            meter: budget.meter(),
+            frames: Vec::new(),
+            masks: Vec::new(),
+            candidates: Vec::new(),
+            order: Vec::with_capacity(calls.len()),
+            mask: vec![0; words],
+            state: Steps::<S>::INIT,
+            furthest: None,
+            furthest_at: 0,
+            collect: false,
+            ends: Vec::new(),
+            scratch: [vec![0; words], vec![0; words]],
+            timeline,
+        }
+    }
+
+    /// Searches for a way to the end of the line; `false` if there is none.
+    fn run(&mut self) -> Result<bool, Resource> {
+        // What an event costs before anything is searched: itself, half a slot, class and order.
+        self.meter.draw(self.timeline.len() * size_of::<[u64; 2]>())?;
+        if self.advance(NONE, NONE)? {
+            return Ok(true);
+        }
+        while !self.frames.is_empty() {
+            self.meter.tick()?;
+            let Some(op) = self.next_candidate()? else {
+                self.pop();
+                continue;
+            };
+            if self.linearize(op)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Passes all events that ask for nothing; `true` at the end of the line, otherwise there is a
+    /// new frame or the configuration is known.
+    fn advance(&mut self, mut via: u32, before: u32) -> Result<bool, Resource> {
+        while self.window.at() < self.timeline.len() {
+            match self.timeline.event(self.window.at()) {
+                Event::Call(op) => {
+                    self.window.forward(&self.timeline, &self.facts);
+                    let slot = self.timeline.slot(op);
+                    if has(&self.window.reads, slot) {
+                        self.answer(op)?;
+                    }
+                }
+                Event::Return(op) => {
+                    let slot = self.timeline.slot(op);
+                    if !has(&self.mask, slot) {
+                        self.arrive(op, via, before)?;
+                        return Ok(false);
+                    }
+                    set(&mut self.mask, slot, false);
+                    self.window.forward(&self.timeline, &self.facts);
+                }
+            }
+            via = NONE;
+        }
+        if self.collect && !self.ends.contains(&self.state) {
+            self.ends.push(self.state);
+        }
+        Ok(!self.collect)
+    }
+
+    /// Answers a pending read if it agrees with the state.
+    fn answer(&mut self, op: u32) -> Result<bool, Resource> {
+        let agrees = self.steps.step(self.state, op, &mut self.meter)?.is_some();
+        if agrees {
+            set(&mut self.mask, self.timeline.slot(op), true);
+            self.order.push(op);
+        }
+        Ok(agrees)
+    }
+
+    /// Makes the configuration here, before the return of an operation that has not taken effect,
+    /// a frame unless it is known.
+    fn arrive(&mut self, returning: u32, via: u32, before: u32) -> Result<(), Resource> {
+        let at = self.window.at() as u32;
+        let [exact, good] = &mut self.scratch;
+        for word in 0..self.mask.len() {
+            let (mask, crashed) = (self.mask[word], self.window.crashed[word]);
+            let reads = self.window.reads[word];
+            exact[word] = mask & !crashed & !reads;
+            good[word] = mask & reads | !mask & crashed;
+        }
+        let configuration = Configuration { at, state: self.state, exact, good };
+        if self.memo.insert(&configuration, &mut self.meter)? {
+            if self.furthest.is_none() || self.furthest_at < at {
+                (self.furthest, self.furthest_at) = (Some(returning), at);
+            }
+            if self.frames.len() == self.frames.capacity() {
+                let frame = size_of::<Frame>() + self.mask.len() * size_of::<u64>();
+                self.meter.draw(self.frames.len().max(16) * frame)?;
+            }
+            self.masks.extend_from_slice(&self.mask);
+            self.frames.push(Frame {
+                at,
+                returning,
+                state: self.state,
+                order: self.order.len() as u32,
+                via,
+                before,
+                candidates: self.candidates.len() as u32,
+                stage: Stage::Returning,
+            });
+        }
+        Ok(())
+    }
+
+    fn pop(&mut self) {
+        self.frames.pop();
+        self.masks.truncate(self.frames.len() * self.mask.len());
+    }
+
+    /// The operation to try next from the last frame.
+    fn next_candidate(&mut self) -> Result<Option<u32>, Resource> {
+        let Some(frame) = self.frames.last_mut() else { return Ok(None) };
+        if frame.stage == Stage::Returning {
+            frame.stage = Stage::Unlisted;
+            let op = frame.returning;
+            if self.is_worth_returning(op)? {
+                return Ok(Some(op));
+            }
+        }
+        if self.frames.last().is_some_and(|frame| frame.stage == Stage::Unlisted) {
+            self.restore();
+            self.list_candidates()?;
+        }
+        let Some(frame) = self.frames.last() else { return Ok(None) };
+        let listed = self.candidates.len() > frame.candidates as usize;
+        Ok(listed.then(|| self.candidates.pop()).flatten())
+    }
+
+    /// Goes back to the configuration of the last frame.
+    fn restore(&mut self) {
+        if let Some(frame) = self.frames.last() {
+            self.window.rewind(frame.at as usize, &self.timeline, &self.facts);
+            self.state = frame.state;
+            self.order.truncate(frame.order as usize);
+            let masks = self.masks.len() - self.mask.len();
+            self.mask.copy_from_slice(&self.masks[masks..]);
+        }
+    }
+
+    /// Whether linearizing the returning operation now is possible and not covered elsewhere.
+    fn is_worth_returning(&mut self, op: u32) -> Result<bool, Resource> {
+        let Some(frame) = self.frames.last() else { return Ok(false) };
+        let (state, via, before) = (frame.state, frame.via, frame.before);
+        let Some(after) = self.steps.step(state, op, &mut self.meter)? else { return Ok(false) };
+        if via == NONE {
+            return Ok(true);
+        }
+        let Some(without) = self.steps.step(before, op, &mut self.meter)? else { return Ok(true) };
+        let in_vain = self.facts.is_crashed(via) && without == after;
+        Ok(!in_vain && self.steps.step(without, via, &mut self.meter)? != Some(after))
+    }
+
+    /// Puts the other pending operations that are possible here on the stack, the best last:
+    /// those that let the returning operation follow, and of these the first to return.
+    fn list_candidates(&mut self) -> Result<(), Resource> {
+        let Some(frame) = self.frames.last_mut() else { return Ok(()) };
+        frame.stage = Stage::Listed;
+        let (state, via, before) = (frame.state, frame.via, frame.before);
+        let returning = frame.returning;
+        let mut listed = Vec::new();
+        for word in 0..self.mask.len() {
+            let open = self.window.pending[word] & !self.window.reads[word] & !self.mask[word];
+            for slot in ones(open, word) {
+                let op = self.window.owner(slot);
+                let Some(after) = self.steps.step(state, op, &mut self.meter)? else { continue };
+                let in_vain = via != NONE
+                    && self.facts.is_crashed(via)
+                    && self.steps.step(before, op, &mut self.meter)? == Some(after);
+                if op != returning && !in_vain {
+                    listed.push((
+                        self.steps.class(op),
+                        self.facts.calls[op as usize].ret,
+                        op,
+                        after,
+                    ));
+                }
+            }
+        }
+        // Of equal operations, the one that must return first; of crashed ones, the first invoked.
+        listed.sort_unstable();
+        listed.dedup_by_key(|&mut (class, ..)| class);
+        let returning_class = self.steps.class(returning);
+        let mut ranked = Vec::with_capacity(listed.len());
+        for (class, ret, op, after) in listed {
+            // The returning operation is the first to return of its own class.
+            if class != returning_class {
+                let follows = self.steps.step(after, returning, &mut self.meter)?.is_some();
+                ranked.push((!follows, ret, op));
+            }
+        }
+        ranked.sort_unstable();
+        self.candidates.extend(ranked.into_iter().rev().map(|(.., op)| op));
+        Ok(())
+    }
+
+    /// Lets an operation take effect in the configuration of the last frame and goes on from
+    /// there; `true` at the end of the line.
+    fn linearize(&mut self, op: u32) -> Result<bool, Resource> {
+        self.restore();
+        let before = self.state;
+        let Some(after) = self.steps.step(before, op, &mut self.meter)? else { return Ok(false) };
+        self.state = after;
+        set(&mut self.mask, self.timeline.slot(op), true);
+        self.order.push(op);
+        let mut answered = false;
+        for word in 0..self.mask.len() {
+            for slot in ones(self.window.reads[word] & !self.mask[word], word) {
+                answered |= self.answer(self.window.owner(slot))?;
+            }
+        }
+        // What follows may only be compared with a world without this operation if it alone
+        // makes the difference: no read was answered by it.
+        if answered { self.advance(NONE, NONE) } else { self.advance(op, before) }
+    }
+
+    /// What to say after everything was tried.
+    fn violation(&self) -> Outcome<S::State> {
+        let Some(stuck) = self.furthest else { return Outcome::Linearizable(Vec::new()) };
+        let states = self.memo.states_at(self.furthest_at);
+        let states = states.into_iter().map(|state| self.steps.state(state).clone()).collect();
+        Outcome::Violation { stuck, states }
+    }
+}

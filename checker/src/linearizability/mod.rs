@@ -1,0 +1,131 @@
+//! Linearizability: is there one order of the operations that is legal for the model and agrees
+//! with real time (Herlihy & Wing, TOPLAS 1990)?
+//!
+//! [`check`] splits the history into independent parts, decides each with an engine, and turns the
+//! outcomes into a [`Verdict`]. A violation in one part is a violation, whatever the others did.
+
+pub mod brute;
+mod budget;
+mod general;
+mod verdict;
+mod witness;
+
+use std::cmp::Reverse;
+
+use rayon::prelude::*;
+
+use crate::explain::{Subject, explain};
+use crate::history::History;
+use crate::model::{Call, Model, ModelError, Part, Specification, Visitor};
+
+pub use budget::Resource;
+pub use verdict::{Bound, Options, Verdict};
+pub use witness::{CertificateError, Witness, certify};
+
+pub(crate) use budget::Budget;
+pub(crate) use general::states_at;
+
+/// What an engine says of one part; operations are indices into its calls.
+#[derive(Debug)]
+pub(crate) enum Outcome<State> {
+    /// This order is legal.
+    Linearizable(Vec<u32>),
+    /// No order leads past the return of `stuck`, and right before it the object can be in these
+    /// states.
+    Violation { stuck: u32, states: Vec<State> },
+    /// Nobody knows; the furthest return that was reached is that of `reached`.
+    Exhausted { resource: Resource, reached: Option<u32> },
+}
+
+/// Decides one part with the engine that suits it.
+pub(crate) fn decide<S: Specification>(
+    specification: &S,
+    calls: &[Call<S::Operation>],
+    budget: &Budget,
+) -> Outcome<S::State> {
+    general::decide(specification, calls, budget, true)
+}
+
+/// Decides one part without leaving out what makes no difference to the verdict, so that the
+/// states of a violation are complete.
+pub(crate) fn decide_fully<S: Specification>(
+    specification: &S,
+    calls: &[Call<S::Operation>],
+    budget: &Budget,
+) -> Outcome<S::State> {
+    general::decide(specification, calls, budget, false)
+}
+
+/// Decides whether a history is linearizable. The verdict does not depend on how many threads
+/// work on it, except that what hits a bound may hit it elsewhere.
+///
+/// # Errors
+///
+/// [`ModelError`] if the model cannot read the history.
+pub fn check(history: &History, model: &Model, options: &Options) -> Result<Verdict, ModelError> {
+    model.decode(history, Check { history, model, options })
+}
+
+struct Check<'a> {
+    history: &'a History,
+    model: &'a Model,
+    options: &'a Options,
+}
+
+impl Visitor for Check<'_> {
+    type Output = Verdict;
+
+    fn visit<S: Specification>(self, parts: Vec<Part<S>>) -> Verdict {
+        let mut outcomes = self.decide_all(&parts);
+        // The violation that shows first is the one to explain, whichever thread found it.
+        let shows = |number: usize| match &outcomes[number] {
+            Outcome::Violation { stuck, .. } => Some(parts[number].calls[*stuck as usize].ret),
+            _ => None,
+        };
+        let mut violated: Vec<(u32, usize)> =
+            (0..parts.len()).filter_map(|number| Some((shows(number)?, number))).collect();
+        violated.sort_unstable();
+        if let Some(&(_, first)) = violated.first()
+            && let Outcome::Violation { stuck, states } = outcomes.swap_remove(first)
+        {
+            let others = violated[1..].iter().filter_map(|&(_, number)| parts[number].key.as_ref());
+            let others: Vec<_> = others.collect();
+            let subject = Subject { history: self.history, model: self.model, part: &parts[first] };
+            let time = self.options.explanation_time;
+            let memory = self.options.memory;
+            let explanation = explain(&subject, stuck, &states, &others, time, memory);
+            return Verdict::Invalid(Box::new(explanation));
+        }
+        match Bound::of(self.history, &parts, &outcomes) {
+            Some(bound) => Verdict::Unknown(bound),
+            None => Verdict::Valid(witness(&parts, outcomes)),
+        }
+    }
+}
+
+impl Check<'_> {
+    /// Decides all parts in parallel, the largest first, so that none is left to run alone at the
+    /// end. The outcomes are in the order of the parts.
+    fn decide_all<S: Specification>(&self, parts: &[Part<S>]) -> Vec<Outcome<S::State>> {
+        let budget = Budget::new(self.options.time, self.options.memory);
+        let mut numbers: Vec<usize> = (0..parts.len()).collect();
+        numbers.sort_by_key(|&number| Reverse(parts[number].calls.len()));
+        let decide_one = |&number: &usize| {
+            let part: &Part<S> = &parts[number];
+            (number, decide(&part.specification, &part.calls, &budget))
+        };
+        let mut outcomes: Vec<(usize, Outcome<S::State>)> =
+            numbers.par_iter().with_max_len(1).map(decide_one).collect();
+        outcomes.sort_by_key(|&(number, _)| number);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+}
+
+/// The witness of a history all of whose parts are linearizable.
+fn witness<S: Specification>(parts: &[Part<S>], outcomes: Vec<Outcome<S::State>>) -> Witness {
+    let orders = parts.iter().zip(outcomes).filter_map(|(part, outcome)| match outcome {
+        Outcome::Linearizable(order) => Some((part, order)),
+        _ => None,
+    });
+    Witness::merge(&orders.collect::<Vec<_>>())
+}

@@ -1,0 +1,112 @@
+//! What may be asked of a check, and what it answers.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Outcome, Resource, Witness};
+use crate::explain::Explanation;
+use crate::history::{History, Place, Value};
+use crate::model::{Part, Specification};
+
+/// What a check may spend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Time for the verdict. Parts that are not decided by then are unknown.
+    pub time: Duration,
+    /// Bytes that all engines together may hold, beside the history itself.
+    pub memory: usize,
+    /// Time for the explanation of a violation; when it is over, the smallest sub-history found so
+    /// far stands.
+    pub explanation_time: Duration,
+}
+
+impl Default for Options {
+    /// A minute, 2 GiB, and ten seconds for the explanation.
+    fn default() -> Self {
+        Options {
+            time: Duration::from_secs(60),
+            memory: 2 << 30,
+            explanation_time: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What came out of a check.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// One order explains the history; here it is.
+    Valid(Witness),
+    /// No order does; this is why.
+    Invalid(Box<Explanation>),
+    /// A bound was hit before the answer was found.
+    Unknown(Bound),
+}
+
+/// Where a check ended without an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// What ran out.
+    pub resource: Resource,
+    /// The object of the first undecided part; `None` if the history has only one.
+    pub key: Option<String>,
+    /// How many operations that part has.
+    pub operations: usize,
+    /// How many of them were invoked before the furthest completion that some order explains.
+    pub reached: usize,
+    /// Where that completion stands; `None` if nothing was explained.
+    pub place: Option<Place>,
+    /// How many parts are undecided.
+    pub undecided: usize,
+    /// How many parts there are.
+    pub parts: usize,
+}
+
+impl Bound {
+    /// The bound that was hit first in the order of the parts, if one was hit.
+    pub(super) fn of<S: Specification>(
+        history: &History,
+        parts: &[Part<S>],
+        outcomes: &[Outcome<S::State>],
+    ) -> Option<Bound> {
+        let exhausted = |(part, outcome)| match outcome {
+            &Outcome::Exhausted { resource, reached } => Some((part, resource, reached)),
+            Outcome::Linearizable(_) | Outcome::Violation { .. } => None,
+        };
+        let mut undecided = parts.iter().zip(outcomes).filter_map(exhausted);
+        let (part, resource, reached): (&Part<S>, _, Option<u32>) = undecided.next()?;
+        let furthest = reached.map(|index| &part.calls[index as usize]);
+        Some(Bound {
+            resource,
+            key: part.key.as_ref().map(Value::to_string),
+            operations: part.calls.len(),
+            reached: furthest
+                .map_or(0, |last| part.calls.partition_point(|call| call.call < last.ret)),
+            place: furthest.and_then(|last| history.operation(last.id).return_place()),
+            undecided: 1 + undecided.count(),
+            parts: parts.len(),
+        })
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "undecided within {}", self.resource)?;
+        if let Some(key) = &self.key {
+            write!(f, " on key {key}")?;
+        }
+        write!(f, ": {} of {} operations explained", self.reached, self.operations)?;
+        if let Some(place) = self.place {
+            write!(f, ", up to {place}")?;
+        }
+        if self.undecided > 1 {
+            write!(f, " ({} of {} keys undecided)", self.undecided, self.parts)?;
+        }
+        let limit = match self.resource {
+            Resource::Time(_) => "time",
+            Resource::Memory(_) => "memory",
+        };
+        write!(f, "; raise the {limit} limit of the check, or split the history")
+    }
+}
