@@ -218,6 +218,10 @@ fn keys_can_be_told() {
     let told = read_bytes_with(text.as_bytes(), "h", keyed(true)).unwrap();
     assert!(told.events.iter().all(|event| event.key == Some(Value::Int(7))));
     assert!(told.events.iter().all(|event| event.value.is_nil()));
+    let ours = r#"{"process":0,"type":"invoke","f":"cas","key":"x","value":[1,2]}"#;
+    let told = read_bytes_with(ours.as_bytes(), "h", keyed(true)).unwrap();
+    assert_eq!(told.events[0].key, Some(Value::text("x")));
+    assert_eq!(told.events[0].value, Value::list([1, 2].map(Value::Int)));
     let denied = read_bytes_with(KEYED.as_bytes(), "h", keyed(false)).unwrap();
     assert!(denied.events.iter().all(|event| event.key.is_none()));
     let text = KEYED.replace("[7 nil]", "nil");
@@ -274,10 +278,7 @@ fn broken_files_name_the_place_and_the_problem() {
         ),
         (format!("{good}{good}x\n{good}"), "history:3:1: not jsonl: expected `{`, found 'x'"),
         (format!("{good}{{\"é\":01}}"), "history:2:7: not jsonl: expected `,` or `}`, found '1'"),
-        (
-            format!("{good}{{}} {{}}\n"),
-            "history:2:4: not jsonl: expected nothing more on this line",
-        ),
+        (format!("{good}{{}} {{}}\n"), "history:2:4: not jsonl: expected nothing more"),
         (
             "{\"process\":-1,\"type\":\"ok\",\"f\":\"f\"}\n".into(),
             "history:1:12: not an event: its process is -1, which is neither a whole number from 0 \
@@ -345,6 +346,20 @@ fn binary_files_are_no_histories() {
     ] {
         assert_eq!(error(&bytes), format!("{place}: {not_text}"), "{}", bytes.escape_ascii());
     }
+}
+
+#[test]
+fn clients_with_names_are_pointed_at() {
+    let text = "{:process 0, :type :invoke, :f :read}\n{:process 0, :type :ok, :f :read}\n";
+    assert_eq!(read(text).warnings, []);
+    let named = text.replace(":process 0", ":process \"0\"");
+    let [warning] = &read(&named).warnings[..] else { panic!("no warning") };
+    assert_eq!(
+        warning.to_string(),
+        "no process is a number, so no event counts as a client's; that of line 1 is called \"0\""
+    );
+    let nemesis = "{:process :nemesis, :type :info, :f :start}\n";
+    assert_eq!(read(nemesis).warnings, []);
 }
 
 #[test]

@@ -99,6 +99,12 @@ fn written(events: &[Event]) -> Vec<u8> {
     out
 }
 
+/// The warnings about the file, not about who acts in it.
+fn damage(recording: &Recording) -> Vec<Warning> {
+    let is_damage = |warning: &&Warning| !matches!(warning, Warning::NoClients { .. });
+    recording.warnings.iter().filter(is_damage).cloned().collect()
+}
+
 fn unplaced(events: &[Event]) -> Vec<Event> {
     events.iter().map(|event| Event { line: 0, ..event.clone() }).collect()
 }
@@ -109,7 +115,7 @@ proptest! {
     #[test]
     fn events_written_are_read_back(events in vec(event(), 1..6)) {
         let recording = read_bytes(&written(&events), "h", Some(Format::Jsonl)).unwrap();
-        prop_assert_eq!(&recording.warnings, &[]);
+        prop_assert_eq!(damage(&recording), &[]);
         prop_assert_eq!(unplaced(&recording.events), events);
         for (line, event) in (1..).zip(&recording.events) {
             prop_assert_eq!(event.line, line);
@@ -374,7 +380,7 @@ fn check_cut(whole: &Recording, bytes: &[u8], format: Format) -> Result<(), Test
     prop_assert_eq!(&cut.events[..], &whole.events[..complete + usize::from(is_whole)]);
     let warning = Warning::CutOff { line: complete as u32 + 1 };
     let expected = if rest.is_empty() || is_whole { vec![] } else { vec![warning] };
-    prop_assert_eq!(cut.warnings, expected);
+    prop_assert_eq!(damage(&cut), expected);
     Ok(())
 }
 

@@ -9,10 +9,12 @@ use rayon::prelude::*;
 
 use super::error::{count_newlines, line_of};
 use super::event::Event;
-use super::syntax::{Fault, FaultKind};
+use super::syntax::{Fault, text};
 
 /// Small enough to spread over threads, large enough that a thread's start does not show.
 const BLOCK_BYTES: usize = 1 << 20;
+/// Enough to keep all threads busy, and little beside the events.
+const BATCH_BLOCKS: usize = 32;
 
 /// A part of a file that holds whole events.
 #[derive(Clone, Copy, Debug)]
@@ -40,22 +42,9 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The block as text. A last character that was cut off with the end of the file is left out:
-    /// the event it stood in is not complete either.
+    /// The block as text.
     pub(super) fn text(&self) -> Result<&'a str, Fault> {
-        let error = match std::str::from_utf8(self.bytes) {
-            Ok(text) => return Ok(text),
-            Err(error) => error,
-        };
-        let valid = std::str::from_utf8(&self.bytes[..error.valid_up_to()]).unwrap_or_default();
-        if self.is_last && error.error_len().is_none() {
-            return Ok(valid);
-        }
-        Err(Fault {
-            at: self.offset + error.valid_up_to(),
-            kind: FaultKind::Binary,
-            message: "bytes that are not UTF-8".to_owned(),
-        })
+        text(self.bytes, self.is_last).map_err(|fault| fault.shifted(self.offset))
     }
 }
 
@@ -64,7 +53,7 @@ impl<'a> Block<'a> {
 pub(super) struct Events {
     pub(super) events: Vec<Event>,
     /// Whether some event has no index of its own.
-    lacks_index: bool,
+    pub(super) lacks_index: bool,
     /// The line of an event that the end of the file cut off.
     pub(super) cut_off: Option<u32>,
 }
@@ -142,17 +131,12 @@ pub(super) fn read_all<'a>(
     blocks: &[Block<'a>],
     read: impl Fn(&Block<'a>) -> Result<Events, Fault> + Send + Sync,
 ) -> Result<Events, Fault> {
-    let parts: Vec<Result<Events, Fault>> = match blocks {
-        // A small file is read before a thread pool has woken up.
-        [only] => vec![read(only)],
-        _ => blocks.par_iter().map(read).collect(),
-    };
-    let parts = parts.into_iter().collect::<Result<Vec<Events>, Fault>>()?;
-    let mut parts = parts.into_iter();
-    let mut all = parts.next().unwrap_or_default();
-    all.events.reserve_exact(parts.as_slice().iter().map(|part| part.events.len()).sum());
-    for part in parts {
-        all.append(part);
+    let mut all = Events::default();
+    for batch in blocks.chunks(BATCH_BLOCKS) {
+        let parts: Vec<_> = batch.par_iter().map(&read).collect();
+        for part in parts {
+            all.append(part?);
+        }
     }
     Ok(all)
 }

@@ -16,7 +16,8 @@ pub(super) struct Edn<'a, 's> {
     scratch: &'s mut Scratch,
 }
 
-fn is_space(byte: u8) -> bool {
+/// Commas are space.
+pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b',' | b'\t' | b'\n' | b'\r' | 0x0C)
 }
 

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io;
 
+use super::event::Process;
 use super::read::Format;
 
 /// A place in a file, for people: both numbers count from 1.
@@ -51,8 +52,7 @@ pub struct ReadError {
     pub file: String,
     /// Where in the file, unless it is the file as a whole.
     pub position: Option<Position>,
-    /// What is wrong.
-    #[source]
+    /// What is wrong; part of this error's own message, so no source of it.
     pub problem: Problem,
 }
 
@@ -133,6 +133,13 @@ pub enum Warning {
         /// The first of them.
         first: u32,
     },
+    /// Somebody invokes and completes operations, but all processes have names.
+    NoClients {
+        /// The line of the first such event.
+        line: u32,
+        /// Its process.
+        process: Process,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -146,6 +153,12 @@ impl fmt::Display for Warning {
                 f,
                 "line {line} is the last and has no newline; it was taken as complete, delete it \
                  if its recorder was killed"
+            ),
+            Warning::NoClients { line, process } => write!(
+                f,
+                "no process is a number, so no event counts as a client's; that of line {line} is \
+                 called {:?}",
+                process.to_string()
             ),
             Warning::Skipped { lines: 1, first } => {
                 write!(f, "line {first} is not about an operation and was left out")

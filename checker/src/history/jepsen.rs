@@ -4,7 +4,7 @@
 //! Large files are read by blocks, in parallel, where that gives the same.
 
 use super::blocks::{self, Block, Events};
-use super::edn::Edn;
+use super::edn::{Edn, is_space};
 use super::error::count_newlines;
 use super::syntax::{Cursor, Fault, Scratch};
 
@@ -16,8 +16,11 @@ pub(super) fn significant(text: &str) -> impl Iterator<Item = char> + '_ {
 
 /// Reads a whole file.
 pub(super) fn read(bytes: &[u8]) -> Result<Events, Fault> {
-    let (start, close) = head(bytes)?;
-    let blocks = blocks::split(bytes, start, |rest| rest.first() == Some(&b'{'));
+    let (start, close) = head(bytes);
+    let blocks = blocks::split(bytes, start, |rest| {
+        let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+        matches!(rest.first(), Some(b'{' | b'#'))
+    });
     // A block that is complete in itself begins and ends between two events, whatever stands
     // before it. So if all are, this is what reading from top to bottom gives; if one is not
     // (a newline inside a string, say), reading from top to bottom tells.
@@ -30,16 +33,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<Events, Fault> {
 }
 
 /// Where the events begin, and which bracket ends them if they stand in a vector or list.
-fn head(bytes: &[u8]) -> Result<(usize, Option<u8>), Fault> {
-    let block = Block::rest(bytes, 0);
-    let mut scratch = Scratch::new();
-    let mut edn = Edn::new(block.text()?, &mut scratch);
-    edn.skip(0)?;
-    Ok(match edn.cursor.peek() {
-        Some(b'[') => (edn.cursor.at + 1, Some(b']')),
-        Some(b'(') => (edn.cursor.at + 1, Some(b')')),
-        _ => (0, None),
-    })
+fn head(bytes: &[u8]) -> (usize, Option<u8>) {
+    let mut at = 0;
+    loop {
+        match bytes.get(at) {
+            Some(b';') => at += memchr::memchr(b'\n', &bytes[at..]).unwrap_or(bytes.len() - at),
+            Some(byte) if is_space(*byte) => at += 1,
+            Some(b'[') => return (at + 1, Some(b']')),
+            Some(b'(') => return (at + 1, Some(b')')),
+            _ => return (0, None),
+        }
+    }
 }
 
 /// Reads a block of whole events; `close` is the bracket that must end the last block, and `start`

@@ -21,7 +21,12 @@ impl<'a, 's> Json<'a, 's> {
         Json { cursor: Cursor::new(text), scratch }
     }
 
+    #[inline]
     pub(super) fn skip_space(&mut self) {
+        // Recorders write none.
+        if self.cursor.peek().is_some_and(|byte| byte > b' ') {
+            return;
+        }
         self.cursor.take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
     }
 
@@ -41,7 +46,7 @@ impl<'a, 's> Json<'a, 's> {
         self.skip_space();
         match self.cursor.peek() {
             None => Ok(()),
-            Some(_) => Err(Cursor::wrong(self.cursor.at, "expected nothing more on this line")),
+            Some(_) => Err(Cursor::wrong(self.cursor.at, "expected nothing more")),
         }
     }
 

@@ -8,13 +8,18 @@
 //! end. Lines are independent of each other, and so blocks of them are read in parallel.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::blocks::{self, Block, Events};
+use rayon::prelude::*;
+
+use super::blocks::Events;
 use super::error::count_newlines;
-use super::event::Event;
+use super::event::{Event, EventType, Process};
 use super::json::Json;
 use super::serial;
-use super::syntax::{Fault, FaultKind, MAX_DEPTH, Scratch};
+use super::syntax::{Fault, FaultKind, MAX_DEPTH, Scratch, text};
+use super::value::Value;
 
 /// Writes an event as one line, in a single write.
 ///
@@ -38,50 +43,121 @@ pub fn write_event(out: &mut (impl Write + ?Sized), event: &Event) -> io::Result
     out.write_all(&line)
 }
 
-/// Reads a whole file.
-pub(super) fn read(bytes: &[u8]) -> Result<Events, Fault> {
-    blocks::read_all(&blocks::split(bytes, 0, |_| true), read_block)
+/// How much of a file is split into lines before they are read: enough to keep all threads busy,
+/// and little beside the events.
+const BATCH_BYTES: usize = 32 << 20;
+/// A thread's share is worth waking it up only from here on.
+const FEWEST_LINES: usize = 512;
+
+/// A line that is not blank.
+#[derive(Clone, Copy, Debug)]
+struct Line<'a> {
+    bytes: &'a [u8],
+    /// Where it begins in the file.
+    offset: usize,
+    /// Its number in the file, from 1.
+    number: u32,
+    /// Whether a newline ends it, so that it cannot be cut off.
+    is_terminated: bool,
 }
 
-/// Reads a block of whole lines.
-fn read_block(block: &Block<'_>) -> Result<Events, Fault> {
-    let text = block.text()?;
-    let mut events = Events::with_capacity(block.newlines as usize + 1);
-    let mut scratch = Scratch::new();
-    let mut start = 0;
-    for (number, line) in (block.line..).zip(text.split('\n')) {
-        match read_line(line, number, &mut scratch) {
-            Ok(None) => {}
-            Ok(Some(event)) => events.push(event),
-            Err(fault) => {
-                // Only the last line of a file can be cut off: every other has its newline.
-                let is_last = block.is_last && start + line.len() == text.len();
-                if !is_last || fault.kind != FaultKind::End {
-                    return Err(fault.shifted(block.offset + start));
-                }
-                events.cut_off = Some(number);
+/// Reads a whole file.
+pub(super) fn read(bytes: &[u8]) -> Result<Events, Fault> {
+    let mut events = Events::default();
+    let mut lines = Vec::new();
+    let (mut start, mut number) = (0, 1);
+    while start < bytes.len() {
+        lines.clear();
+        let batch_end = (start + BATCH_BYTES).min(bytes.len());
+        while start < batch_end {
+            let newline = memchr::memchr(b'\n', &bytes[start..]);
+            let end = newline.map_or(bytes.len(), |length| start + length);
+            let line = &bytes[start..end];
+            if !line.trim_ascii_start().is_empty() {
+                let is_terminated = newline.is_some();
+                lines.push(Line { bytes: line, offset: start, number, is_terminated });
             }
+            number = number.saturating_add(1);
+            start = end + 1;
         }
-        start += line.len() + 1;
+        read_batch(&lines, &mut events)?;
     }
     Ok(events)
 }
 
-/// The event on a line, unless the line is blank; and whether it has an index.
-fn read_line(
-    line: &str,
-    number: u32,
-    scratch: &mut Scratch,
-) -> Result<Option<(Event, bool)>, Fault> {
-    let mut json = Json::new(line, scratch);
-    json.skip_space();
-    let start = json.cursor.at;
-    if start == line.len() {
-        return Ok(None);
+/// Reads lines in parallel, each event straight to its place.
+fn read_batch(lines: &[Line<'_>], events: &mut Events) -> Result<(), Fault> {
+    let first_fault: Mutex<Option<Fault>> = Mutex::new(None);
+    let lacks_index = AtomicBool::new(false);
+    let event = |scratch: &mut Scratch, line: &Line<'_>| match read_line(line, scratch) {
+        Ok((event, has_index)) => {
+            if !has_index {
+                lacks_index.store(true, Ordering::Relaxed);
+            }
+            event
+        }
+        Err(fault) => {
+            let mut first = first_fault.lock().unwrap_or_else(PoisonError::into_inner);
+            if first.as_ref().is_none_or(|first| fault.at < first.at) {
+                *first = Some(fault);
+            }
+            nothing()
+        }
+    };
+    if lines.len() <= FEWEST_LINES {
+        let mut scratch = Scratch::new();
+        events.events.extend(lines.iter().map(|line| event(&mut scratch, line)));
+    } else {
+        let lines = lines.par_iter().with_min_len(FEWEST_LINES);
+        events.events.par_extend(lines.map_init(Scratch::new, event));
     }
-    let draft = json.event()?;
-    json.end()?;
-    draft.finish(number).map(Some).map_err(|message| Fault::event(start, message))
+    events.lacks_index |= lacks_index.into_inner();
+    let last = lines.last();
+    match first_fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        None => Ok(()),
+        Some(fault) => match last {
+            Some(last) if is_cut_off(last, &fault) => {
+                events.events.pop();
+                events.cut_off = Some(last.number);
+                Ok(())
+            }
+            _ => Err(fault),
+        },
+    }
+}
+
+/// Whether a fault is that of a last line which ends too early.
+fn is_cut_off(last: &Line<'_>, fault: &Fault) -> bool {
+    !last.is_terminated && fault.kind == FaultKind::End && fault.at >= last.offset
+}
+
+/// What stands in the place of an event that could not be read; it is never given out.
+fn nothing() -> Event {
+    Event {
+        index: 0,
+        time: None,
+        process: Process::Client(0),
+        kind: EventType::Info,
+        f: Arc::from(""),
+        key: None,
+        value: Value::Nil,
+        node: None,
+        error: None,
+        line: 0,
+    }
+}
+
+/// The event on a line, and whether it has an index.
+fn read_line(line: &Line<'_>, scratch: &mut Scratch) -> Result<(Event, bool), Fault> {
+    let read = |scratch| {
+        let mut json = Json::new(text(line.bytes, !line.is_terminated)?, scratch);
+        json.skip_space();
+        let start = json.cursor.at;
+        let draft = json.event()?;
+        json.end()?;
+        draft.finish(line.number).map_err(|message| Fault::event(start, message))
+    };
+    read(scratch).map_err(|fault: Fault| fault.shifted(line.offset))
 }
 
 /// Reads a file that is one array of events, of any layout.

@@ -77,11 +77,14 @@ pub(super) fn are_evident(events: &[Event]) -> bool {
     are_possible && has_keyed_read && keys(events).is_ok()
 }
 
-/// The key of each event, as far as it has one.
+/// The key in each event's value; none where there is nothing to lift.
 fn keys(events: &[Event]) -> Result<Vec<Option<Value>>, (u32, String)> {
     let mut pending = Pending::default();
     let mut key_of = |event: &Event| {
-        let Process::Client(client) = event.process else { return Ok(event.key.clone()) };
+        let Process::Client(client) = event.process else { return Ok(None) };
+        if event.key.is_some() {
+            return Ok(None);
+        }
         let own = pair(&event.value).map(|(key, _)| key.clone());
         if event.kind == EventType::Invoke {
             let Some(key) = own else {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::blocks::{Block, Events};
 use super::error::{Position, Problem, ReadError, Warning};
-use super::event::{Event, Process};
+use super::event::{Event, EventType, Process};
 use super::syntax::{Fault, FaultKind};
 use super::{jepsen, jsonl, keys, log};
 
@@ -193,6 +193,7 @@ pub fn read_bytes_with(
         return Err(fail(None, Problem::Empty));
     }
     warnings.extend(cut_off.map(|line| Warning::CutOff { line }));
+    warnings.extend(no_clients(&events));
     let format = match (options.format, format) {
         (None, Format::Edn) if are_keyed(&events) => Format::PorcupineKv,
         _ => format,
@@ -242,9 +243,21 @@ fn parse(bytes: &[u8], format: Format) -> Result<(Events, Vec<Warning>), Fault> 
     }
 }
 
+/// A warning if there seem to be clients, but none that counts as one.
+fn no_clients(events: &[Event]) -> Option<Warning> {
+    if events.iter().any(is_of_client) {
+        return None;
+    }
+    let acting = events.iter().find(|event| event.kind != EventType::Info)?;
+    Some(Warning::NoClients { line: acting.line, process: acting.process.clone() })
+}
+
+fn is_of_client(event: &Event) -> bool {
+    matches!(event.process, Process::Client(_))
+}
+
 /// Whether every client's event has a key of its own.
 fn are_keyed(events: &[Event]) -> bool {
-    let mut clients = events.iter().filter(|event| matches!(event.process, Process::Client(_)));
-    clients.by_ref().next().is_some_and(|first| first.key.is_some())
-        && clients.all(|event| event.key.is_some())
+    let mut clients = events.iter().filter(|event| is_of_client(event)).peekable();
+    clients.peek().is_some() && clients.all(|event| event.key.is_some())
 }

@@ -47,6 +47,23 @@ impl Fault {
     }
 }
 
+/// Bytes as text. Where the file may have been cut off at their end, half a character there is
+/// left out: the event it stands in is not complete either.
+pub(super) fn text(bytes: &[u8], may_be_cut: bool) -> Result<&str, Fault> {
+    let error = match std::str::from_utf8(bytes) {
+        Ok(text) => return Ok(text),
+        Err(error) => error,
+    };
+    match std::str::from_utf8(&bytes[..error.valid_up_to()]) {
+        Ok(valid) if may_be_cut && error.error_len().is_none() => Ok(valid),
+        _ => Err(Fault {
+            at: error.valid_up_to(),
+            kind: FaultKind::Binary,
+            message: "bytes that are not UTF-8".to_owned(),
+        }),
+    }
+}
+
 /// A position in text that only moves forward.
 #[derive(Debug)]
 pub(super) struct Cursor<'a> {
@@ -60,6 +77,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next byte, if there is one.
+    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -70,6 +88,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes the next byte if it is this one.
+    #[inline]
     pub(super) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
@@ -78,6 +97,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes bytes while they please, and gives what was taken. `wanted` must hold for all bytes
     /// of a non-ASCII character or for none.
+    #[inline]
     pub(super) fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'a str {
         let rest = &self.text.as_bytes()[self.at..];
         let length = rest.iter().position(|byte| !wanted(*byte));
