@@ -1,1 +1,19 @@
-//! Rashomon: test campaigns against replicated stores.
+//! Rashomon tests replicated stores: it runs a cluster, lets clients work while a nemesis breaks
+//! things, records what every client saw, and decides whether one order explains all of it.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`campaign`] | a run from plan to verdict |
+//! | [`workload`] | what clients are asked to do |
+//! | [`client`] | how they do it, and what they may conclude |
+//! | [`target`] | systems under test |
+//! | [`report`] | results for terminals, programs and browsers |
+//! | [`cli`] | the command line |
+
+pub mod campaign;
+pub mod cli;
+pub mod client;
+pub mod exit;
+pub mod report;
+pub mod target;
+pub mod workload;

@@ -1,0 +1,158 @@
+//! The conductor: watches who leads, strikes when the schedule says so, and undoes everything.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rashomon_nemesis::{Action, Outcome, Resolved, Schedule};
+use tokio::sync::watch;
+
+use super::chronicle;
+use super::recorder::Recorder;
+use super::run::Watcher;
+use crate::target::{Leader, Target, TargetError};
+
+/// How often it is asked who leads.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Drives the faults of one run.
+pub(super) struct Conductor<'a, T> {
+    pub(super) target: &'a mut T,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) watcher: &'a dyn Watcher,
+    /// Who leads now, if anybody says so.
+    leads: Option<Leader>,
+    /// The latest leader that was recorded.
+    recorded: Option<Leader>,
+    open: Vec<OpenFault>,
+    struck: u64,
+}
+
+/// A fault that has struck and is not undone yet.
+struct OpenFault {
+    id: u64,
+    action: Action,
+    outcome: Outcome,
+}
+
+impl<'a, T: Target> Conductor<'a, T> {
+    pub(super) fn new(
+        target: &'a mut T,
+        recorder: Arc<Recorder>,
+        watcher: &'a dyn Watcher,
+    ) -> Self {
+        let (leads, recorded, open) = (None, None, Vec::new());
+        Conductor { target, recorder, watcher, leads, recorded, open, struck: 0 }
+    }
+
+    /// Carries out the schedule until `end` or until told to stop; faults may then still stand.
+    pub(super) async fn conduct(
+        &mut self,
+        schedule: &Schedule,
+        end: Instant,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), TargetError> {
+        let began = self.recorder.began();
+        for (number, step) in schedule.steps().iter().enumerate() {
+            let due = (began + step.at).min(end);
+            if !self.watch_until(due, &mut stop).await || due == end {
+                return Ok(());
+            }
+            self.watch().await;
+            let cluster = self.target.cluster(self.leads.map(|leader| leader.node));
+            let resolved = step.fault.resolve(&cluster, &mut schedule.rng(number))?;
+            self.carry_out(&resolved).await?;
+        }
+        self.watch_until(end, &mut stop).await;
+        Ok(())
+    }
+
+    /// Heals every link and restarts every node that is down.
+    pub(super) async fn undo_everything(&mut self) -> Result<(), TargetError> {
+        if self.open.iter().any(|fault| undone_by(&fault.action, &Action::Heal)) {
+            self.undo(&Action::Heal).await?;
+        }
+        let down = self.target.cluster(None).down;
+        if !down.is_empty() {
+            self.undo(&Action::Restart(down)).await?;
+        }
+        Ok(())
+    }
+
+    /// Notices who leads, and records it when it changes.
+    pub(super) async fn watch(&mut self) {
+        self.leads = self.target.leader().await;
+        let Some(leader) = self.leads else { return };
+        // Of two that claim to lead the later counts, so the term never goes back.
+        if self.recorded.is_none_or(|known| leader.term > known.term) {
+            self.recorded = Some(leader);
+            self.recorder.record(chronicle::leads(&leader.node.to_string(), leader.term));
+            self.say(&format!("{} leads, term {}", leader.node, leader.term));
+        }
+    }
+
+    /// Watches until `due`; says whether it came to that, rather than to a stop.
+    async fn watch_until(&mut self, due: Instant, stop: &mut watch::Receiver<bool>) -> bool {
+        loop {
+            if *stop.borrow() {
+                return false;
+            }
+            let now = Instant::now();
+            if now >= due {
+                return true;
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(due.min(now + WATCH_INTERVAL).into()) => {}
+                _ = stop.wait_for(|stopped| *stopped) => return false,
+            }
+            self.watch().await;
+        }
+    }
+
+    async fn carry_out(&mut self, resolved: &Resolved) -> Result<(), TargetError> {
+        let action = &resolved.action;
+        if action.is_empty() {
+            return Ok(());
+        }
+        if !resolved.asked.is_strike() {
+            return self.undo(action).await;
+        }
+        let outcome = self.target.apply(action).await?;
+        self.struck += 1;
+        self.recorder.record(chronicle::struck(self.struck, resolved));
+        self.say(&format!("{}: {}", resolved.asked.name(), resolved.sentence()));
+        self.open.push(OpenFault { id: self.struck, action: action.clone(), outcome });
+        Ok(())
+    }
+
+    async fn undo(&mut self, action: &Action) -> Result<(), TargetError> {
+        let outcome = self.target.apply(action).await?;
+        let open = std::mem::take(&mut self.open);
+        let (over, open): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|fault| undone_by(&fault.action, action));
+        self.open = open;
+        for fault in over {
+            // What a cut did is known when it is healed; what a kill did, when it struck.
+            let (bit, observed) = match action {
+                Action::Heal => (outcome.bitten() > 0, outcome.to_string()),
+                _ => (!fault.outcome.killed.is_empty(), fault.outcome.to_string()),
+            };
+            self.recorder.record(chronicle::healed(fault.id, bit, &observed));
+            self.say(&format!("{action}: {observed}"));
+        }
+        Ok(())
+    }
+
+    fn say(&self, what: &str) {
+        self.watcher.say(self.recorder.began().elapsed(), what);
+    }
+}
+
+/// Whether an action undoes an earlier one. A kill of several nodes is undone when the first of
+/// its nodes is back: from then on it is no longer the fault that it was.
+fn undone_by(fault: &Action, action: &Action) -> bool {
+    match (fault, action) {
+        (Action::Cut(_) | Action::Hold(_), Action::Heal) => true,
+        (Action::Kill(killed), Action::Restart(restarted)) => !killed.is_disjoint(restarted),
+        _ => false,
+    }
+}

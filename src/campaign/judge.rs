@@ -1,0 +1,171 @@
+//! The judgement of a run, made from the history file alone: what is on disk is what is checked.
+
+use std::fs;
+use std::io;
+
+use rashomon_checker::history::{Event, History, HistoryError, Outcome, ReadError, read_file};
+use rashomon_checker::linearizability::{self, Options, Verdict};
+use rashomon_checker::model::{Model, ModelError, ParseModelError};
+
+use super::chronicle;
+use super::plan::Plan;
+use super::run::Recovery;
+use super::run_dir::RunDir;
+use crate::report::{
+    Coverage, Finding, FunctionSummary, Latency, OperationLine, Results, VerdictWord, html,
+};
+
+/// Why a run could not be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// Its history cannot be read.
+    #[error("the run's history cannot be read")]
+    Read(#[from] ReadError),
+    /// Its events are no history.
+    #[error("the run's history makes no sense")]
+    History(#[from] HistoryError),
+    /// The workload's model cannot read the operations.
+    #[error("the workload's model cannot read the run's operations")]
+    Model(#[from] ModelError),
+    /// The workload names a model that there is none of.
+    #[error("the workload names no model")]
+    ModelName(#[from] ParseModelError),
+    /// A file of the run could not be written.
+    #[error("cannot write {0}")]
+    Write(String, #[source] io::Error),
+}
+
+/// A judged run.
+#[derive(Debug)]
+pub struct Judged {
+    /// What came out.
+    pub results: Results,
+    /// The operations, for the report's timeline.
+    pub history: History,
+}
+
+/// Judges a run. `stopped_by` names the signal that ended it early, if one did.
+///
+/// # Errors
+/// When the history cannot be read, which no run of ours should bring about.
+pub fn judge(
+    plan: &Plan,
+    directory: &RunDir,
+    recovery: Recovery,
+    stopped_by: Option<&'static str>,
+) -> Result<Judged, JudgeError> {
+    let recording = read_file(&directory.history())?;
+    let history = History::from_events(&recording.events)?;
+    let model: Model = plan.workload.build().model().parse()?;
+    let verdict = linearizability::check(&history, &model, &Options::default())?;
+    let coverage = coverage(&recording.events, &history);
+    let (verdict, why, finding) = decide(plan, &verdict, &recovery, &coverage, &history);
+    let results = Results {
+        schema: Results::SCHEMA,
+        verdict,
+        why,
+        model: model.to_string(),
+        finding,
+        recovery,
+        coverage,
+        functions: functions(&history),
+        stopped_by,
+        reproduce: plan.command(),
+        run: directory.path().to_owned(),
+        plan: plan.clone(),
+    };
+    Ok(Judged { results, history })
+}
+
+/// Puts everything together: nothing masks a violation, and nothing tested is not valid.
+fn decide(
+    plan: &Plan,
+    verdict: &Verdict,
+    recovery: &Recovery,
+    coverage: &Coverage,
+    history: &History,
+) -> (VerdictWord, String, Option<Finding>) {
+    if let Verdict::Invalid(explanation) = verdict {
+        let finding = Finding::of(history, explanation);
+        return (VerdictWord::Violation, explanation.sentence().to_owned(), Some(finding));
+    }
+    if let Some(missing) = &recovery.missing {
+        let why = format!("after every fault was healed the store did not recover: {missing}");
+        return (VerdictWord::Violation, why, None);
+    }
+    let unknown = |why: String| (VerdictWord::Unknown, why, None);
+    if let Verdict::Unknown(bound) = verdict {
+        return unknown(bound.to_string());
+    }
+    if coverage.successful_reads == 0 {
+        return unknown("no read succeeded, so nothing was tested".into());
+    }
+    if !plan.schedule.steps().is_empty() && coverage.faults.iter().all(|fault| !fault.bit) {
+        return unknown("none of the faults bit, so the store was not tested under faults".into());
+    }
+    let why = format!("{} operations are linearizable", history.len());
+    (VerdictWord::Valid, why, None)
+}
+
+impl Judged {
+    /// Writes `results.json` and `report.html` into the run's directory.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, directory: &RunDir) -> Result<(), JudgeError> {
+        let json = serde_json::to_vec_pretty(&self.results).expect("results have string keys only");
+        let operations: Vec<OperationLine> = self
+            .history
+            .operations()
+            .map(|operation| OperationLine::of(&self.history, operation.id()))
+            .collect();
+        let page = html::render(&self.results, &operations);
+        for (path, contents) in [(directory.results(), json), (directory.report(), page.into())] {
+            fs::write(&path, contents)
+                .map_err(|error| JudgeError::Write(path.display().to_string(), error))?;
+        }
+        Ok(())
+    }
+}
+
+fn coverage(events: &[Event], history: &History) -> Coverage {
+    let faults = chronicle::faults(events);
+    let overlaps = |from: u64, to: u64| {
+        faults.iter().any(|fault| fault.from_ns <= to && from <= fault.to_ns.unwrap_or(u64::MAX))
+    };
+    let mut overlapping = 0;
+    let mut successful_reads = 0;
+    for operation in history.operations() {
+        let from = operation.call_time().unwrap_or(0);
+        overlapping += usize::from(overlaps(from, operation.return_time().unwrap_or(from)));
+        let is_read = matches!(operation.f(), "read" | "get");
+        successful_reads += usize::from(is_read && operation.outcome() == Outcome::Ok);
+    }
+    let leaders = chronicle::leader_changes(events);
+    Coverage { faults, leaders, overlapping, successful_reads }
+}
+
+/// Counts and latencies of every function, by name.
+fn functions(history: &History) -> Vec<FunctionSummary> {
+    let mut names: Vec<&str> = history.functions().collect();
+    names.sort_unstable();
+    let of = |name: &str| {
+        let mut summary = FunctionSummary::new(name);
+        let mut latencies = Vec::new();
+        for operation in history.operations().filter(|operation| operation.f() == name) {
+            match operation.outcome() {
+                Outcome::Ok => summary.ok += 1,
+                Outcome::Fail => summary.fail += 1,
+                Outcome::Info => summary.info += 1,
+            }
+            if let (Outcome::Ok, Some(from), Some(to)) =
+                (operation.outcome(), operation.call_time(), operation.return_time())
+            {
+                latencies.push(to - from);
+            }
+        }
+        summary.latency = Latency::of(latencies);
+        summary
+    };
+    names.into_iter().map(of).collect()
+}

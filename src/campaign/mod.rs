@@ -1,0 +1,16 @@
+//! Campaigns: clients work, a nemesis breaks, a recorder writes down, and then there is a verdict.
+//!
+//! [`run`] is the whole life of one run against a [`Target`](crate::target::Target); everything it
+//! learns goes through the history file, which [`judge`] reads back.
+
+pub mod chronicle;
+mod conductor;
+pub mod judge;
+pub mod plan;
+mod recorder;
+mod run;
+pub mod run_dir;
+mod worker;
+
+pub use recorder::{Entry, Recorder};
+pub use run::{Recovery, RunError, Tally, Watcher, run};

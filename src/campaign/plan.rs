@@ -1,0 +1,78 @@
+//! The plan of a run: every choice resolved, so that the run can be read about and repeated.
+
+use std::fmt;
+
+use clap::ValueEnum;
+use rashomon_nemesis::{Packages, Schedule};
+use rashomon_stores::catalogue::Store;
+use serde::{Deserialize, Serialize};
+
+/// What a run does, fully resolved; written to `plan.toml` in the run's directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The version of Rashomon that made the plan.
+    pub version: String,
+    /// Seed of the schedule, the operations and the nodes' election timers.
+    pub seed: u64,
+    /// The store under test.
+    pub store: Store,
+    /// The planted bug, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bug: Option<String>,
+    /// Number of nodes.
+    pub nodes: u16,
+    /// Number of clients that work at the same time.
+    pub concurrency: u16,
+    /// Operations per second, all clients together.
+    pub rate: f64,
+    /// How long the clients work, in seconds.
+    pub time_limit_s: f64,
+    /// How long a client waits for one operation, in milliseconds.
+    pub operation_timeout_ms: u64,
+    /// What the clients do.
+    pub workload: WorkloadName,
+    /// The kinds of fault.
+    pub nemesis: Packages,
+    /// Which fault strikes when.
+    pub schedule: Schedule,
+}
+
+impl Plan {
+    /// The command that repeats this run. A run of real processes is never the same twice; what is
+    /// the same are its operations, its faults and their times.
+    pub fn command(&self) -> String {
+        let mut command = format!(
+            "rashomon test --store {} --workload {} --nemesis {} --nodes {} --concurrency {} \
+             --rate {} --time-limit {}s --seed {}",
+            self.store,
+            self.workload,
+            self.nemesis,
+            self.nodes,
+            self.concurrency,
+            self.rate,
+            self.time_limit_s,
+            self.seed,
+        );
+        if let Some(bug) = &self.bug {
+            command += &format!(" --bug {bug}");
+        }
+        command
+    }
+}
+
+/// What the clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkloadName {
+    /// Reads, writes and compare-and-sets of registers.
+    Register,
+    /// Appends to lists, and reads of them.
+    Append,
+}
+
+impl fmt::Display for WorkloadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_possible_value().expect("no workload is hidden").get_name())
+    }
+}

@@ -1,0 +1,188 @@
+//! One run, from the first operation to the last read after healing.
+//!
+//! Safety, then heal, then liveness: clients work while the schedule strikes; then every fault is
+//! undone, and the store must serve and agree again (TigerBeetle's VOPR ends its simulations the
+//! same way).
+
+use std::io;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::conductor::Conductor;
+use super::plan::Plan;
+use super::recorder::Recorder;
+use super::run_dir::RunDir;
+use super::worker::{Desk, Shop, Worker};
+use crate::target::{Target, TargetError};
+use crate::workload::{Outcome, Request};
+
+/// How long a healed cluster may take until it serves and agrees again. Generous: a slow machine
+/// must not turn a sound store into a violation.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(30);
+const RECOVERY_POLL: Duration = Duration::from_millis(100);
+
+/// Why a run could not be carried through.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The system under test, or a fault on it, failed us.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The history or another file of the run could not be written.
+    #[error("cannot write {what} of the run")]
+    Write {
+        /// Which file.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A client crashed: a bug in Rashomon.
+    #[error("a client crashed")]
+    Client(#[from] tokio::task::JoinError),
+}
+
+/// Counts of completed operations, as they grow.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Happened.
+    pub ok: AtomicU64,
+    /// Certainly did not happen.
+    pub fail: AtomicU64,
+    /// Nobody knows.
+    pub info: AtomicU64,
+}
+
+/// Somebody who wants to hear how a run goes.
+pub trait Watcher: Send + Sync {
+    /// Something happened, so long after the run began.
+    fn say(&self, at: Duration, what: &str);
+}
+
+/// What became of the store after every fault was undone.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recovery {
+    /// How long it took until it served and agreed, in milliseconds; `None` if it never did.
+    pub took_ms: Option<u64>,
+    /// What was still missing when it was given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+}
+
+/// Runs the plan against a started target and leaves the history in the run's directory. When
+/// `stop` turns true, work ends early; healing and the last reads still happen.
+///
+/// # Errors
+/// When the target or a file fails; whatever was struck is undone all the same.
+pub async fn run<T: Target>(
+    plan: &Plan,
+    directory: &RunDir,
+    target: &mut T,
+    watcher: &dyn Watcher,
+    tally: Arc<Tally>,
+    stop: watch::Receiver<bool>,
+) -> Result<Recovery, RunError> {
+    let write = |what| move |source| RunError::Write { what, source };
+    let recorder = Arc::new(Recorder::create(&directory.history()).map_err(write("the history"))?);
+    let shop = Arc::new(Shop { recorder: recorder.clone(), tally, desk: Mutex::new(desk(plan)) });
+    let end = recorder.began() + Duration::from_secs_f64(plan.time_limit_s);
+
+    let mut workers = JoinSet::new();
+    for number in 0..plan.concurrency {
+        let worker = worker(plan, target, &shop, number, u64::from(number))?;
+        workers.spawn(worker.work(end, stop.clone()));
+    }
+    let mut conductor = Conductor::new(target, recorder.clone(), watcher);
+    let conducted = conductor.conduct(&plan.schedule, end, stop).await;
+    let undone = conductor.undo_everything().await;
+    conducted.and(undone)?;
+    while let Some(ended) = workers.join_next().await {
+        ended?;
+    }
+    let recovery = recover(plan, &mut conductor, &shop).await?;
+    recorder.finish().map_err(write("the history"))?;
+    Ok(recovery)
+}
+
+fn desk(plan: &Plan) -> Desk {
+    Desk {
+        workload: plan.workload.build(),
+        rng: ChaCha8Rng::seed_from_u64(plan.seed),
+        interval: Duration::from_secs_f64(1.0 / plan.rate),
+        due: Instant::now(),
+    }
+}
+
+fn worker<T: Target>(
+    plan: &Plan,
+    target: &T,
+    shop: &Arc<Shop>,
+    number: u16,
+    process: u64,
+) -> Result<Worker<T::Client>, TargetError> {
+    let client = target.client(number, process)?;
+    Ok(Worker { client, process, stride: u64::from(plan.concurrency), shop: shop.clone() })
+}
+
+/// Reads the latest keys by way of every node until all reads succeed and the nodes agree.
+async fn recover<T: Target>(
+    plan: &Plan,
+    conductor: &mut Conductor<'_, T>,
+    shop: &Arc<Shop>,
+) -> Result<Recovery, RunError> {
+    let healed = Instant::now();
+    let reads = shop.desk().workload.final_reads();
+    let mut missing = None;
+    for node in 0..plan.nodes {
+        // Processes of their own, apart from those of all workers.
+        let process = (1 << 32) + u64::from(node);
+        let mut reader = worker(plan, conductor.target, shop, node, process)?;
+        for request in &reads {
+            conductor.watch().await;
+            if let Err(why) = read_in_time(&mut reader, request, healed + RECOVERY_LIMIT).await {
+                missing.get_or_insert(why);
+                break;
+            }
+        }
+    }
+    if missing.is_none() {
+        missing = settle_in_time(conductor, healed + RECOVERY_LIMIT).await.err();
+    }
+    let took = u64::try_from(healed.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Recovery { took_ms: missing.is_none().then_some(took), missing })
+}
+
+async fn read_in_time<C: crate::client::Client>(
+    reader: &mut Worker<C>,
+    request: &Request,
+    deadline: Instant,
+) -> Result<(), String> {
+    loop {
+        let why = match reader.perform(request).await {
+            Outcome::Ok(_) => return Ok(()),
+            Outcome::Fail(why) | Outcome::Info(why) => why,
+        };
+        if Instant::now() >= deadline {
+            return Err(format!("{} of {} fails: {why}", request.action.f(), request.key));
+        }
+        tokio::time::sleep(RECOVERY_POLL).await;
+    }
+}
+
+async fn settle_in_time<T: Target>(
+    conductor: &mut Conductor<'_, T>,
+    deadline: Instant,
+) -> Result<(), String> {
+    loop {
+        conductor.watch().await;
+        match conductor.target.settled().await {
+            Err(_) if Instant::now() < deadline => tokio::time::sleep(RECOVERY_POLL).await,
+            settled => return settled,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The command line: arguments in, exit code out. Data goes to stdout, talk to stderr.
+
+mod check;
+mod duration;
+mod node;
+mod progress;
+mod signals;
+mod test;
+
+use std::io::{self, Write};
+
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+
+use crate::exit::Exit;
+
+/// Test replicated stores: run a cluster, break it, and decide whether one story explains what its clients saw
+#[derive(Debug, Parser)]
+#[command(name = "rashomon", version, propagate_version = true, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Examples:
+  rashomon test                        five Raft nodes, ten clients, partitions, a verdict
+  rashomon test --bug stale-read       the same with a planted bug: exit 1 and the proof
+  rashomon check runs/latest/history.jsonl
+                                       judge a recorded history
+
+Exit codes: 0 valid, 1 violation, 2 usage or unreadable input, 3 unknown, 4 infrastructure,
+70 a bug in rashomon, 130 Ctrl-C, 143 SIGTERM";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Test(test::TestArguments),
+    Check(check::CheckArguments),
+    #[command(hide = true)]
+    Node(node::NodeArguments),
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> Exit {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // A closed pipe while printing help is nobody's error.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Valid };
+        }
+    };
+    match arguments.command {
+        Command::Test(arguments) => test::run(arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Node(arguments) => node::run(&arguments),
+    }
+}
+
+/// Prints data. A reader that has seen enough, such as `head`, is no error.
+fn print_text(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints data as JSON, on a line of its own.
+fn print_json(data: &impl Serialize) {
+    let text = serde_json::to_string(data).expect("results have string keys only");
+    print_text(&(text + "\n"));
+}
+
+/// Prints an error the way every command does: what failed, why, and what to do about it.
+fn complain(error: &dyn std::error::Error, hint: Option<&str>) {
+    let mut said = error.to_string();
+    eprintln!("error: {said}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Some errors speak for their cause.
+        if !said.contains(&error.to_string()) {
+            said = error.to_string();
+            eprintln!("  caused by: {said}");
+        }
+        cause = error.source();
+    }
+    if let Some(hint) = hint {
+        eprintln!("\nhint: {hint}");
+    }
+}

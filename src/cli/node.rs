@@ -1,0 +1,66 @@
+//! `rashomon node`: one node of a built-in store. The harness starts it; people need not.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use rashomon_stores::node::{self, Config};
+use tokio::io::AsyncReadExt;
+
+use super::complain;
+use crate::exit::Exit;
+use crate::target::address_file;
+
+/// Run one node of a built-in store until standard input ends
+#[derive(Debug, Args)]
+pub(super) struct NodeArguments {
+    /// The node's configuration, as JSON
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(super) fn run(arguments: &NodeArguments) -> Exit {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("RASHOMON_LOG")
+                .unwrap_or_else(|_| "info".into()),
+        )
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
+    match serve(&arguments.config) {
+        Ok(()) => Exit::Valid,
+        Err(error) => {
+            complain(&*error, None);
+            Exit::Infrastructure
+        }
+    }
+}
+
+fn serve(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let config: Config = serde_json::from_slice(&fs::read(file)?)?;
+    let place = file.parent().unwrap_or(Path::new(".")).to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ready = move |address| {
+        if let Err(error) = announce(&place, address) {
+            tracing::error!("cannot write down the address: {error}");
+        }
+    };
+    Ok(runtime.block_on(node::run(config, ready, end_of_input()))?)
+}
+
+/// The harness holds the other end of standard input: when it ends, in whatever way, so do we.
+async fn end_of_input() {
+    let mut input = tokio::io::stdin();
+    let mut ignored = [0; 64];
+    while !matches!(input.read(&mut ignored).await, Ok(0) | Err(_)) {}
+}
+
+/// Writes down where the node listens; by a rename, so that nobody reads half an address.
+fn announce(place: &Path, address: SocketAddr) -> io::Result<()> {
+    let fresh = place.join("address.new");
+    fs::write(&fresh, address.to_string())?;
+    fs::rename(fresh, address_file(place))
+}

@@ -1,0 +1,215 @@
+//! `rashomon test`: one run against a built-in store, from nothing to a verdict.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use rashomon_nemesis::{Packages, Schedule};
+use rashomon_stores::catalogue::Store;
+use tokio::sync::watch;
+
+use super::progress::Progress;
+use super::signals::Signals;
+use super::{complain, duration, print_json, print_text};
+use crate::campaign::judge::{JudgeError, judge};
+use crate::campaign::plan::{Plan, WorkloadName};
+use crate::campaign::run_dir::RunDir;
+use crate::campaign::{Recovery, RunError, Tally, run as run_campaign};
+use crate::exit::Exit;
+use crate::report::{self, Results, VerdictWord};
+use crate::target::{LocalCluster, Target, TargetError};
+
+/// Run a cluster, break it, and judge what its clients saw
+#[derive(Debug, Args)]
+pub(super) struct TestArguments {
+    /// The store to test
+    #[arg(long, default_value_t = Store::Raft, help_heading = "Store")]
+    store: Store,
+    /// How many nodes, each a process of its own
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=15), help_heading = "Store")]
+    nodes: u16,
+    /// A bug to plant in the store, such as stale-read
+    #[arg(long, value_name = "NAME", help_heading = "Store")]
+    bug: Option<String>,
+    /// What the clients do
+    #[arg(long, value_enum, default_value_t = WorkloadName::Register, help_heading = "Workload")]
+    workload: WorkloadName,
+    /// How many clients work at the same time
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000), help_heading = "Workload")]
+    concurrency: u16,
+    /// Operations per second, all clients together
+    #[arg(long, default_value_t = 200.0, value_parser = rate, help_heading = "Workload")]
+    rate: f64,
+    /// How long the clients work
+    #[arg(long, default_value = "20s", value_parser = duration::parse, help_heading = "Workload")]
+    time_limit: Duration,
+    /// Kinds of fault: partition, kill, both with a comma, or none
+    #[arg(long, default_value = "partition", help_heading = "Faults")]
+    nemesis: Packages,
+    /// Seed of operations, faults and their times; drawn if not given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Directory for runs
+    #[arg(long, default_value = "runs", value_name = "DIR", help_heading = "Output")]
+    out: PathBuf,
+    /// Print the results as JSON on standard output
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.01..=100_000.0).contains(&rate) => Ok(rate),
+        _ => Err("a number from 0.01 to 100000".into()),
+    }
+}
+
+/// How long a client waits for one operation: longer than an election takes, so that most
+/// operations outlive one, and much shorter than a partition.
+const OPERATION_TIMEOUT_MS: u64 = 1_000;
+
+pub(super) fn run(arguments: TestArguments) -> Exit {
+    let (out, json) = (arguments.out.clone(), arguments.json);
+    let plan = match plan(arguments) {
+        Ok(plan) => plan,
+        Err(error) => {
+            complain(&*error, None);
+            return Exit::Usage;
+        }
+    };
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(test(&plan, &out, json)),
+        Err(error) => {
+            complain(&error, None);
+            Exit::Infrastructure
+        }
+    }
+}
+
+fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
+    let bugs = arguments.store.mutants();
+    if let Some(bug) =
+        arguments.bug.as_ref().filter(|bug| bugs.iter().all(|known| known.name != **bug))
+    {
+        let known: Vec<&str> = bugs.iter().map(|known| known.name).collect();
+        let store = arguments.store;
+        return Err(
+            format!("--bug {bug}: {store} has no such bug; it has {}", known.join(", ")).into()
+        );
+    }
+    if arguments.time_limit < Duration::from_secs(1) {
+        return Err("--time-limit must be a second or more".into());
+    }
+    let seed = arguments.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
+    let schedule =
+        Schedule::generate(&arguments.nemesis, seed, arguments.time_limit, arguments.nodes);
+    Ok(Plan {
+        version: env!("CARGO_PKG_VERSION").into(),
+        seed,
+        store: arguments.store,
+        bug: arguments.bug,
+        nodes: arguments.nodes,
+        concurrency: arguments.concurrency,
+        rate: arguments.rate,
+        time_limit_s: arguments.time_limit.as_secs_f64(),
+        operation_timeout_ms: OPERATION_TIMEOUT_MS,
+        workload: arguments.workload,
+        nemesis: arguments.nemesis,
+        schedule,
+    })
+}
+
+async fn test(plan: &Plan, out: &Path, json: bool) -> Exit {
+    let directory = match lay_out(plan, out) {
+        Ok(directory) => directory,
+        Err(error) => {
+            complain(&error, Some("choose a directory for runs that can be written with --out"));
+            return Exit::Infrastructure;
+        }
+    };
+    let (signals, stop) = Signals::listen();
+    let tally = Arc::new(Tally::default());
+    let progress = Progress::begin(plan, &directory, tally.clone());
+    let carried_out = carry_out(plan, &directory, &progress, tally, stop).await;
+    progress.end();
+    let recovery = match carried_out {
+        Ok(Some(recovery)) => recovery,
+        Ok(None) => return signals.exit().unwrap_or(Exit::Interrupted),
+        Err(error) => {
+            complain(&error, Some("what was recorded until then is in the run's directory"));
+            return Exit::Infrastructure;
+        }
+    };
+    match conclude(plan, &directory, recovery, &signals) {
+        Ok(results) => {
+            let text = report::print(&results);
+            if json {
+                eprint!("{text}");
+                print_json(&results);
+            } else {
+                print_text(&text);
+            }
+            exit(&results, &signals)
+        }
+        Err(error) => {
+            complain(&error, None);
+            Exit::Bug
+        }
+    }
+}
+
+fn lay_out(plan: &Plan, out: &Path) -> io::Result<RunDir> {
+    let name = format!("{}-{}-{}", plan.store, plan.workload, plan.seed);
+    let directory = RunDir::create(out, &name, Timestamp::now())?;
+    let text = toml::to_string_pretty(plan).map_err(io::Error::other)?;
+    fs::write(directory.plan(), text)?;
+    Ok(directory)
+}
+
+/// Starts the cluster, runs the plan, and stops the cluster whatever happened.
+async fn carry_out(
+    plan: &Plan,
+    directory: &RunDir,
+    progress: &Progress,
+    tally: Arc<Tally>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<Option<Recovery>, RunError> {
+    let program = std::env::current_exe().map_err(|source| TargetError::Io {
+        what: "cannot find this program's own file".into(),
+        source,
+    })?;
+    let started = tokio::select! {
+        started = LocalCluster::start(plan, directory, &program) => started?,
+        // Dropping what has been started of the cluster kills it.
+        _ = stop.wait_for(|stopped| *stopped) => return Ok(None),
+    };
+    let mut target = started;
+    let outcome = run_campaign(plan, directory, &mut target, progress, tally, stop).await;
+    target.stop().await;
+    outcome.map(Some)
+}
+
+fn conclude(
+    plan: &Plan,
+    directory: &RunDir,
+    recovery: Recovery,
+    signals: &Signals,
+) -> Result<Results, JudgeError> {
+    let judged = judge(plan, directory, recovery, signals.received())?;
+    judged.write(directory)?;
+    Ok(judged.results)
+}
+
+/// A violation is a violation also when the run was stopped early.
+fn exit(results: &Results, signals: &Signals) -> Exit {
+    let verdict = match results.verdict {
+        VerdictWord::Valid => Exit::Valid,
+        VerdictWord::Violation => Exit::Violation,
+        VerdictWord::Unknown => Exit::Unknown,
+    };
+    signals.exit().map_or(verdict, |signal| signal.worst(verdict))
+}

@@ -1,0 +1,239 @@
+//! The client of the built-in stores: HTTP with reqwest.
+//!
+//! It begins at its home node, also when that node is cut off from the others, and follows a
+//! node's word about who leads. An attempt whose fate is unknown is repeated under the same
+//! session and sequence number, so that the store can make it take effect once (Ongaro's
+//! dissertation, §6.3); from then on the operation can end well or unknown, but not as a failure.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use rashomon_checker::history::Value;
+use reqwest::{Method, RequestBuilder, Response};
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::{Answer, Client};
+use crate::workload::{Action, Outcome, Request};
+
+/// Wait before asking another node, so that an election is not drowned in questions.
+const PAUSE: Duration = Duration::from_millis(50);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Where the nodes listen; a node that restarts may come back elsewhere.
+#[derive(Clone, Debug)]
+pub struct Addresses(Arc<RwLock<Vec<SocketAddr>>>);
+
+impl Addresses {
+    /// The addresses of all nodes, in their order.
+    pub fn new(addresses: Vec<SocketAddr>) -> Self {
+        Addresses(Arc::new(RwLock::new(addresses)))
+    }
+
+    /// Where a node listens now; an index from 0.
+    pub fn get(&self, node: usize) -> SocketAddr {
+        self.0.read().expect("no code panics with the lock held")[node]
+    }
+
+    /// Notes that a node listens elsewhere.
+    pub fn set(&self, node: usize, address: SocketAddr) {
+        self.0.write().expect("no code panics with the lock held")[node] = address;
+    }
+
+    /// How many nodes there are.
+    pub fn count(&self) -> usize {
+        self.0.read().expect("no code panics with the lock held").len()
+    }
+}
+
+/// One client process.
+#[derive(Debug)]
+pub struct HttpClient {
+    http: reqwest::Client,
+    addresses: Addresses,
+    home: usize,
+    session: u64,
+    sequence: u64,
+    timeout: Duration,
+}
+
+/// What one attempt at one node came to.
+enum Attempt {
+    Done(Value),
+    /// Certainly did not happen and will not, wherever it is asked.
+    Refused(String),
+    /// Certainly did not happen at this node; another may do it.
+    Elsewhere {
+        leader: Option<usize>,
+        why: String,
+    },
+    /// Nobody knows.
+    Unsure(String),
+}
+
+/// The body of every error the stores answer with.
+#[derive(Deserialize)]
+struct StoreError {
+    error: String,
+    #[serde(default)]
+    message: String,
+    /// Nodes count from 1.
+    leader: Option<usize>,
+    definite: bool,
+}
+
+impl HttpClient {
+    /// A client for process number `session`, which begins every operation at node `home`.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be built.
+    pub fn new(
+        addresses: Addresses,
+        home: usize,
+        session: u64,
+        timeout: Duration,
+    ) -> reqwest::Result<Self> {
+        let http =
+            reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).no_proxy().build()?;
+        Ok(HttpClient { http, addresses, home, session, sequence: 0, timeout })
+    }
+
+    async fn attempt(&self, node: usize, request: &Request, within: Duration) -> Attempt {
+        let sent = self.request(node, request).timeout(within).send().await;
+        match sent {
+            Ok(response) => read_response(response, request).await,
+            // Without a connection nothing can have arrived.
+            Err(error) if error.is_connect() => {
+                Attempt::Elsewhere { leader: None, why: "no connection".into() }
+            }
+            Err(error) if error.is_timeout() => Attempt::Unsure("timeout".into()),
+            Err(error) => Attempt::Unsure(root_cause(&error)),
+        }
+    }
+
+    fn request(&self, node: usize, request: &Request) -> RequestBuilder {
+        let base = format!("http://{}/kv/{}", self.addresses.get(node), request.key);
+        let (method, url, body) = match request.action {
+            Action::Read | Action::Get => (Method::GET, base, None),
+            Action::Write(value) => (Method::PUT, base, Some(json!({ "value": value }))),
+            Action::Cas { expected, new } => (
+                Method::POST,
+                format!("{base}/cas"),
+                Some(json!({ "expected": expected, "new": new })),
+            ),
+            Action::Append(value) => {
+                (Method::POST, format!("{base}/append"), Some(json!({ "value": value })))
+            }
+        };
+        let mut builder = self
+            .http
+            .request(method, url)
+            .header("rashomon-session", self.session)
+            .header("rashomon-sequence", self.sequence);
+        if let Some(body) = body {
+            builder = builder.json(&body);
+        }
+        builder
+    }
+}
+
+impl Client for HttpClient {
+    fn home(&self) -> usize {
+        self.home
+    }
+
+    fn renew(&mut self, process: u64) {
+        self.session = process;
+        self.sequence = 0;
+    }
+
+    async fn perform(&mut self, request: &Request) -> Answer {
+        self.sequence += 1;
+        let deadline = Instant::now() + self.timeout;
+        let mut node = self.home;
+        let mut unsure = None;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let reason = match self.attempt(node, request, left).await {
+                Attempt::Done(value) => return Answer { outcome: Outcome::Ok(value), node },
+                Attempt::Refused(why) => return Answer { outcome: Outcome::Fail(why), node },
+                Attempt::Elsewhere { leader: Some(leader), .. }
+                    if leader != node && leader < self.addresses.count() =>
+                {
+                    node = leader;
+                    if Instant::now() < deadline {
+                        continue;
+                    }
+                    "no leader found in time".to_owned()
+                }
+                Attempt::Elsewhere { why, .. } => why,
+                Attempt::Unsure(why) => unsure.insert(why).clone(),
+            };
+            if Instant::now() + PAUSE >= deadline {
+                let outcome = match unsure {
+                    Some(why) if !request.action.is_read() => Outcome::Info(why),
+                    _ => Outcome::Fail(reason),
+                };
+                return Answer { outcome, node };
+            }
+            tokio::time::sleep(PAUSE).await;
+            node = (node + 1) % self.addresses.count();
+        }
+    }
+}
+
+async fn read_response(response: Response, request: &Request) -> Attempt {
+    let status = response.status();
+    let body: Json = match response.json().await {
+        Ok(body) => body,
+        Err(error) => return Attempt::Unsure(format!("{status}: {}", root_cause(&error))),
+    };
+    if status.is_success() {
+        return read_success(&body, request);
+    }
+    match StoreError::deserialize(&body) {
+        Ok(error) if error.definite && status.as_u16() == 421 => Attempt::Elsewhere {
+            leader: error.leader.and_then(|id| id.checked_sub(1)),
+            why: error.error,
+        },
+        Ok(error) if error.definite && status.is_server_error() => {
+            Attempt::Elsewhere { leader: None, why: error.error }
+        }
+        Ok(error) if error.definite => {
+            Attempt::Refused(format!("{}: {}", error.error, error.message))
+        }
+        Ok(error) => Attempt::Unsure(error.error),
+        Err(_) => Attempt::Unsure(format!("{status}, not in the store's words")),
+    }
+}
+
+fn read_success(body: &Json, request: &Request) -> Attempt {
+    match &request.action {
+        Action::Read | Action::Get => match body.get("value") {
+            Some(value) => match Value::deserialize(value) {
+                Ok(value) => Attempt::Done(value),
+                Err(error) => Attempt::Unsure(format!("an answer that is no value: {error}")),
+            },
+            None => Attempt::Unsure("an answer without a value".into()),
+        },
+        Action::Cas { .. } => match body.get("applied").and_then(Json::as_bool) {
+            Some(true) => Attempt::Done(request.action.argument()),
+            Some(false) => {
+                let current = body.get("current").unwrap_or(&Json::Null);
+                Attempt::Refused(format!("mismatch: the value was {current}"))
+            }
+            None => Attempt::Unsure("an answer that does not say whether it applied".into()),
+        },
+        action => Attempt::Done(action.argument()),
+    }
+}
+
+/// The innermost reason of an error: `reqwest` wraps what matters in two layers of what was tried.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,78 @@
+//! The operations that a violation is shown with: those of its minimal history and of its proof.
+
+use std::collections::BTreeMap;
+
+use rashomon_checker::explain::{Explanation, Role};
+use rashomon_checker::history::OpId;
+
+use crate::report::{Finding, OperationLine};
+
+/// Processes of a run's last reads are numbered from here; all others are clients'.
+pub(super) const FINAL_READERS: u64 = 1 << 32;
+
+/// An operation and its part in the violation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown<'a> {
+    /// The operation.
+    pub(super) line: &'a OperationLine,
+    /// What it contributes to the proof; `None` if it only belongs to the minimal history.
+    pub(super) role: Option<Role>,
+    /// Whether this is the operation that cannot be placed.
+    pub(super) culprit: bool,
+}
+
+/// Everything to show for a finding, by invocation.
+pub(super) fn shown<'a>(finding: &'a Finding, operations: &'a [OperationLine]) -> Vec<Shown<'a>> {
+    let explanation = &finding.explanation;
+    let mut lines: BTreeMap<OpId, &OperationLine> =
+        finding.minimal.iter().map(|line| (line.id, line)).collect();
+    // What has failed, or came later, proves something without being part of the history.
+    for evidence in &explanation.proof {
+        if let Some(line) = operations.iter().find(|line| line.id == evidence.operation) {
+            lines.entry(line.id).or_insert(line);
+        }
+    }
+    let mut shown: Vec<Shown<'_>> = lines
+        .into_values()
+        .map(|line| Shown {
+            line,
+            role: role(explanation, line.id),
+            culprit: finding.is_stuck(line),
+        })
+        .collect();
+    shown.sort_by_key(|shown| shown.line.call);
+    shown
+}
+
+fn role(explanation: &Explanation, id: OpId) -> Option<Role> {
+    let evidence = explanation.proof.iter().find(|evidence| evidence.operation == id);
+    evidence.map(|evidence| evidence.role)
+}
+
+impl Shown<'_> {
+    /// A few words on its part, to stand below its bar.
+    pub(super) fn caption(&self) -> &'static str {
+        match self.role {
+            _ if self.culprit => "cannot be placed",
+            Some(Role::Made) => "made what was seen",
+            Some(Role::Saw) => "saw the same",
+            Some(Role::Newer) => "newer",
+            Some(Role::Took) => "took the same value",
+            Some(Role::Missed) => "not seen",
+            Some(Role::Failed) => "failed",
+            Some(Role::Later) => "began later",
+            Some(Role::Same) => "did the same",
+            Some(Role::Other) => "another value",
+            Some(_) => "evidence",
+            None => "",
+        }
+    }
+}
+
+/// Who performed an operation.
+pub(super) fn process_name(process: u64) -> String {
+    match process.checked_sub(FINAL_READERS) {
+        None => format!("process {process}"),
+        Some(reader) => format!("final read {}", reader + 1),
+    }
+}

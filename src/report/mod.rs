@@ -1,0 +1,13 @@
+//! What came out of a run, for programs, terminals and browsers.
+//!
+//! [`Results`] is the data; everything else renders it.
+
+mod diagram;
+pub mod html;
+mod results;
+mod terminal;
+
+pub use results::{
+    Coverage, Finding, FunctionSummary, Latency, OperationLine, Results, VerdictWord,
+};
+pub use terminal::{print, proof};

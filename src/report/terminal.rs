@@ -1,0 +1,135 @@
+//! The end of a run on a terminal: the verdict last, where the eye looks.
+
+use std::fmt::{self, Write};
+
+use super::diagram::{self, Bar};
+use super::results::{Coverage, Finding, OperationLine, Results, VerdictWord};
+
+/// Columns used where nobody says how many there are.
+const WIDTH: usize = 100;
+
+/// The whole text for a run, ending in a newline.
+pub fn print(results: &Results) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_all(&mut text, results);
+    text
+}
+
+fn write_all(out: &mut String, results: &Results) -> fmt::Result {
+    let [operations, ok, fail, info] = results.totals();
+    let plan = &results.plan;
+    writeln!(out)?;
+    field(out, "operations", &format!("{operations}: {ok} ok, {fail} fail, {info} info"))?;
+    for function in &results.functions {
+        let counts = format!("{} ok, {} fail, {} info", function.ok, function.fail, function.info);
+        let latency = function.latency.map_or(String::new(), |latency| {
+            let ms = |ns: u64| ns as f64 / 1e6;
+            let (p50, p99, max) = (ms(latency.p50_ns), ms(latency.p99_ns), ms(latency.max_ns));
+            format!("; p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.0} ms")
+        });
+        field(out, "", &format!("{:7} {counts}{latency}", function.f))?;
+    }
+    coverage(out, &results.coverage)?;
+    let recovery = match (results.recovery.took_ms, &results.recovery.missing) {
+        (Some(ms), _) => format!("served and agreed {:.1} s after the last heal", ms as f64 / 1e3),
+        (None, missing) => format!("none: {}", missing.as_deref().unwrap_or("unknown")),
+    };
+    field(out, "recovery", &recovery)?;
+    if let Some(signal) = results.stopped_by {
+        field(out, "stopped", &format!("early, by {signal}"))?;
+    }
+    if let Some(finding) = &results.finding {
+        writeln!(out)?;
+        out.push_str(&proof(finding));
+    }
+    writeln!(out)?;
+    let word = results.verdict.as_str();
+    let model = format!("{}, store {}, seed {}", results.model, plan.store, plan.seed);
+    field(out, word, &format!("{} ({model})", results.why))?;
+    field(out, "report", &results.run.join("report.html").display().to_string())?;
+    if results.verdict != VerdictWord::Valid {
+        field(out, "again", &results.reproduce)?;
+    }
+    Ok(())
+}
+
+fn field(out: &mut String, name: &str, text: &str) -> fmt::Result {
+    writeln!(out, "{name:11}{text}")
+}
+
+/// What was really tested: nothing failed and nothing was tested must look different.
+fn coverage(out: &mut String, coverage: &Coverage) -> fmt::Result {
+    let bit = coverage.faults.iter().filter(|fault| fault.bit).count();
+    let text = match coverage.faults.len() {
+        0 => "none".to_owned(),
+        faults => format!(
+            "{faults}, of which {bit} bit; {} operations overlapped one",
+            coverage.overlapping
+        ),
+    };
+    field(out, "faults", &text)?;
+    for fault in &coverage.faults {
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        let until = fault.to_ns.map_or("the end".into(), |to| format!("{:.1}s", seconds(to)));
+        // A leader that was elected while the fault stood, or just after it.
+        let elected: Vec<String> = coverage
+            .leaders
+            .iter()
+            .filter(|leader| {
+                fault.from_ns < leader.time_ns && leader.time_ns <= fault.to_ns.unwrap_or(u64::MAX)
+            })
+            .map(|leader| format!("{} in term {}", leader.node, leader.term))
+            .collect();
+        let elected = match elected.as_slice() {
+            [] => String::new(),
+            elected => format!("; elected: {}", elected.join(", ")),
+        };
+        let from = seconds(fault.from_ns);
+        field(out, "", &format!("{from:.1}s-{until} {}{elected}", fault.sentence))?;
+    }
+    let elections = coverage.leaders.len().saturating_sub(1);
+    field(out, "elections", &format!("{elections} after the first"))
+}
+
+/// The picture of a violation and what would have been legal.
+pub fn proof(finding: &Finding) -> String {
+    let bars: Vec<Bar> = finding.minimal.iter().map(|line| bar(line, finding)).collect();
+    let mut text = diagram::draw(&bars, WIDTH).unwrap_or_else(|| list(finding));
+    let legal = &finding.explanation.legal;
+    if !legal.is_empty() {
+        text += &format!("\nlegal would have been: {}\n", legal.join(", "));
+    }
+    text
+}
+
+fn bar(line: &OperationLine, finding: &Finding) -> Bar {
+    Bar {
+        lane: match &line.node {
+            Some(node) => format!("client {} at {node}", line.process),
+            None => format!("client {}", line.process),
+        },
+        label: line.label.clone(),
+        from: u64::from(line.call),
+        to: line.ret.map(u64::from),
+        culprit: finding.is_stuck(line),
+    }
+}
+
+/// The operations of a violation that is too wide to be drawn, a line each.
+fn list(finding: &Finding) -> String {
+    let mut text = String::new();
+    for line in &finding.minimal {
+        let mark = if finding.is_stuck(line) { "  <- cannot be placed" } else { "" };
+        let ms = |ns: u64| format!("{:.3} ms", ns as f64 / 1e6);
+        let from = line.from_ns.map_or(format!("#{}", line.call), ms);
+        let to = match (line.to_ns, line.ret) {
+            (Some(ns), _) => ms(ns),
+            (None, Some(rank)) => format!("#{rank}"),
+            (None, None) => "?".into(),
+        };
+        let _ =
+            writeln!(text, "  client {:<4} {:32} {from} .. {to}{mark}", line.process, line.label);
+    }
+    text
+}

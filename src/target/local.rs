@@ -1,0 +1,252 @@
+//! The built-in stores as a target: one process a node, on this machine, behind link proxies.
+//!
+//! A node is this same binary, run as `rashomon node --config FILE`. It listens on a port of its
+//! own choosing, which it writes into the file `address` beside its configuration; so no port is
+//! ever asked for that another program might have taken in the meantime.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rashomon_nemesis::{
+    Action, Cluster, Hands, HandsError, Launch, Links, Node, NodeProcess, Outcome,
+};
+use rashomon_stores::node::server::StatusBody;
+use rashomon_stores::node::{Config, Timing};
+use rashomon_stores::replica::{NodeId, Role, Status};
+use reqwest::Client as Http;
+
+use super::{Leader, Target, TargetError};
+use crate::campaign::plan::Plan;
+use crate::campaign::run_dir::RunDir;
+use crate::client::{Addresses, HttpClient};
+
+/// How long a node may take to come up. Generous: a loaded machine is no fault of the store.
+const START_LIMIT: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
+/// How long a node may take to tell its status; one that takes longer does not count as leading.
+const STATUS_LIMIT: Duration = Duration::from_millis(500);
+/// How long a node may take to end when asked to.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// A running cluster of built-in nodes. Dropping it kills them.
+#[derive(Debug)]
+pub struct LocalCluster {
+    hands: Hands,
+    directory: RunDir,
+    addresses: Addresses,
+    operation_timeout: Duration,
+    http: Http,
+}
+
+impl LocalCluster {
+    /// Starts the nodes of a plan, `program` being this binary, and waits until one of them leads.
+    ///
+    /// # Errors
+    /// When a node does not come up in time; then none is left running.
+    pub async fn start(
+        plan: &Plan,
+        directory: &RunDir,
+        program: &Path,
+    ) -> Result<Self, TargetError> {
+        let links = Links::open(Node::first(plan.nodes)).await?;
+        let mut processes = Vec::new();
+        for node in Node::first(plan.nodes) {
+            let launch = prepare(plan, directory, program, node, &links)?;
+            let process = NodeProcess::start(node, launch).map_err(HandsError::from)?;
+            processes.push(process);
+        }
+        let mut cluster = LocalCluster {
+            hands: Hands::new(links, processes),
+            directory: directory.clone(),
+            addresses: Addresses::new(vec![([127, 0, 0, 1], 0).into(); usize::from(plan.nodes)]),
+            operation_timeout: Duration::from_millis(plan.operation_timeout_ms),
+            http: Http::builder().no_proxy().timeout(STATUS_LIMIT).build()?,
+        };
+        for node in Node::first(plan.nodes) {
+            cluster.find(node).await?;
+        }
+        cluster.wait_for_leader().await?;
+        Ok(cluster)
+    }
+
+    /// Waits until a node that was started has said where it listens.
+    async fn find(&mut self, node: Node) -> Result<(), TargetError> {
+        let began = Instant::now();
+        let place = self.directory.node(&node.to_string());
+        loop {
+            let written = fs::read_to_string(address_file(&place)).ok();
+            if let Some(address) = written.and_then(|text| text.trim().parse::<SocketAddr>().ok()) {
+                self.hands.links().set_upstream(node, address);
+                self.addresses.set(index(node), address);
+                return Ok(());
+            }
+            let crashed = self.hands.crashed()?.into_iter().find(|(crashed, _)| *crashed == node);
+            let reason = match crashed {
+                Some((_, status)) => format!("it ended with {status}"),
+                None if began.elapsed() > START_LIMIT => "it does not say where it listens".into(),
+                None => {
+                    tokio::time::sleep(POLL).await;
+                    continue;
+                }
+            };
+            return Err(TargetError::NotUp { node, reason, log: place.join("log") });
+        }
+    }
+
+    async fn wait_for_leader(&self) -> Result<(), TargetError> {
+        let began = Instant::now();
+        while self.leader().await.is_none() {
+            if began.elapsed() > START_LIMIT {
+                let logs = self.directory.path().join("nodes");
+                return Err(TargetError::NoLeader { seconds: START_LIMIT.as_secs(), logs });
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// What every node says of itself, asked at the same time; `None` for one that does not.
+    async fn statuses(&self) -> Vec<(Node, Option<Status>)> {
+        let down = self.hands.cluster(None).down;
+        let nodes: Vec<Node> = self.hands.cluster(None).nodes.into_iter().collect();
+        let asked: Vec<_> = nodes
+            .iter()
+            .map(|node| {
+                let url = format!("http://{}/status", self.addresses.get(index(*node)));
+                let request = self.http.get(url).send();
+                let is_down = down.contains(node);
+                tokio::spawn(async move {
+                    if is_down {
+                        return None;
+                    }
+                    Some(request.await.ok()?.json::<StatusBody>().await.ok()?.status)
+                })
+            })
+            .collect();
+        let mut statuses = Vec::new();
+        for (node, status) in nodes.into_iter().zip(asked) {
+            statuses.push((node, status.await.ok().flatten()));
+        }
+        statuses
+    }
+}
+
+impl Target for LocalCluster {
+    type Client = HttpClient;
+
+    fn client(&self, worker: u16, process: u64) -> Result<HttpClient, TargetError> {
+        let home = usize::from(worker) % self.addresses.count();
+        Ok(HttpClient::new(self.addresses.clone(), home, process, self.operation_timeout)?)
+    }
+
+    async fn leader(&self) -> Option<Leader> {
+        let leads = |(node, status): (Node, Option<Status>)| {
+            let status = status.filter(|status| status.role == Role::Leader)?;
+            Some(Leader { node, term: status.term })
+        };
+        self.statuses().await.into_iter().filter_map(leads).max_by_key(|leader| leader.term)
+    }
+
+    async fn settled(&self) -> Result<(), String> {
+        let mut first: Option<(Node, Status)> = None;
+        for (node, status) in self.statuses().await {
+            let Some(status) = status else { return Err(format!("{node} does not answer")) };
+            if status.applied_index != status.commit_index {
+                return Err(format!("{node} has not applied all that is committed"));
+            }
+            let Some((other, known)) = &first else {
+                first = Some((node, status));
+                continue;
+            };
+            if (status.term, status.leader) != (known.term, known.leader) {
+                return Err(format!("{other} and {node} do not agree on who leads"));
+            }
+            if status.commit_index != known.commit_index {
+                return Err(format!("{other} and {node} have not committed the same"));
+            }
+        }
+        Ok(())
+    }
+
+    fn cluster(&self, leader: Option<Node>) -> Cluster {
+        self.hands.cluster(leader)
+    }
+
+    async fn apply(&mut self, action: &Action) -> Result<Outcome, TargetError> {
+        if let Action::Restart(nodes) = action {
+            for node in nodes {
+                let place = self.directory.node(&node.to_string());
+                forget_address(&place)?;
+            }
+        }
+        let outcome = self.hands.apply(action).await?;
+        for node in &outcome.restarted {
+            self.find(*node).await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn stop(self) {
+        // What could not be ended in order was killed.
+        let _ = self.hands.stop(GRACE).await;
+    }
+}
+
+/// Where a node with this directory writes down the address it listens on.
+pub fn address_file(place: &Path) -> PathBuf {
+    place.join("address")
+}
+
+fn forget_address(place: &Path) -> Result<(), TargetError> {
+    match fs::remove_file(address_file(place)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(TargetError::Io {
+            what: format!("cannot remove {}", address_file(place).display()),
+            source: error,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Lays out a node's directory with its configuration, and says how to start it.
+fn prepare(
+    plan: &Plan,
+    directory: &RunDir,
+    program: &Path,
+    node: Node,
+    links: &Links,
+) -> Result<Launch, TargetError> {
+    let place = directory.node(&node.to_string());
+    let io =
+        |source| TargetError::Io { what: format!("cannot lay out {}", place.display()), source };
+    fs::create_dir_all(&place).map_err(io)?;
+    // Nodes are started in the directory they were planned in, wherever the harness was started.
+    let place = fs::canonicalize(&place).map_err(io)?;
+    let peers = links.peers(node).map(|(peer, proxy)| (NodeId(peer.0), format!("http://{proxy}")));
+    let config = Config {
+        id: NodeId(node.0),
+        listen: ([127, 0, 0, 1], 0).into(),
+        peers: peers.collect(),
+        data_dir: place.join("data"),
+        store: plan.store,
+        bug: plan.bug.clone(),
+        seed: plan.seed,
+        cluster: directory.name(),
+        timing: Timing::default(),
+    };
+    let file = place.join("config.json");
+    let text = serde_json::to_string_pretty(&config).map_err(io::Error::from).map_err(io)?;
+    fs::write(&file, text).map_err(io)?;
+    Ok(Launch {
+        program: program.to_owned(),
+        args: vec!["node".into(), "--config".into(), file.into()],
+        log: place.join("log"),
+    })
+}
+
+/// Nodes count from 1, addresses from 0.
+fn index(node: Node) -> usize {
+    usize::from(node.0) - 1
+}

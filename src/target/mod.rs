@@ -1,0 +1,101 @@
+//! Targets: systems that can be started, asked, broken, mended and stopped.
+//!
+//! A campaign knows a system only through this seam. What it must offer: clients, a word about
+//! who leads (so that a schedule can aim), and hands that carry out an [`Action`] and undo it.
+
+mod local;
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use rashomon_nemesis::{Action, Cluster, HandsError, LinkError, Node, Outcome, UnknownNode};
+
+use crate::client::Client;
+
+pub use local::{LocalCluster, address_file};
+
+/// Why a target could not do what it was asked to; the test cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// A node did not come up.
+    #[error("node {node} did not come up: {reason}; its log is {}", log.display())]
+    NotUp {
+        /// The node.
+        node: Node,
+        /// What was seen of it.
+        reason: String,
+        /// Where it says why.
+        log: PathBuf,
+    },
+    /// The nodes came up but never served.
+    #[error("the cluster came up but nobody leads after {seconds} s; the nodes' logs are in {}", logs.display())]
+    NoLeader {
+        /// How long it was waited for.
+        seconds: u64,
+        /// Where the nodes' directories are.
+        logs: PathBuf,
+    },
+    /// A fault could not be carried out or undone, or a process not be started.
+    #[error(transparent)]
+    Hands(#[from] HandsError),
+    /// The schedule names a node that there is none of.
+    #[error(transparent)]
+    UnknownNode(#[from] UnknownNode),
+    /// The links between the nodes could not be opened.
+    #[error(transparent)]
+    Links(#[from] LinkError),
+    /// A file, a socket or a process could not be had.
+    #[error("{what}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+    /// An HTTP client could not be built.
+    #[error("cannot build an HTTP client")]
+    Http(#[from] reqwest::Error),
+}
+
+/// Who leads, in which term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leader {
+    /// The node.
+    pub node: Node,
+    /// Its term: of two that claim to lead, the one with the greater term does.
+    pub term: u64,
+}
+
+/// A system under test.
+pub trait Target: Send {
+    /// Its client.
+    type Client: Client + 'static;
+
+    /// A client for a process; `worker` spreads the clients over the nodes.
+    ///
+    /// # Errors
+    /// When no client can be built.
+    fn client(&self, worker: u16, process: u64) -> Result<Self::Client, TargetError>;
+
+    /// Who leads now, if anybody says so.
+    fn leader(&self) -> impl Future<Output = Option<Leader>> + Send;
+
+    /// Whether every node is up and tells the same, or what is still missing: `n2 does not
+    /// answer`.
+    fn settled(&self) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// The nodes as a fault finds them.
+    fn cluster(&self, leader: Option<Node>) -> Cluster;
+
+    /// Carries out an action and says what really happened.
+    ///
+    /// # Errors
+    /// When it cannot be done.
+    fn apply(
+        &mut self,
+        action: &Action,
+    ) -> impl Future<Output = Result<Outcome, TargetError>> + Send;
+
+    /// Stops every node and leaves nothing behind.
+    fn stop(self) -> impl Future<Output = ()> + Send;
+}
