@@ -130,6 +130,9 @@ impl<'a, T: Target> Conductor<'a, T> {
         let (over, open): (Vec<_>, Vec<_>) =
             open.into_iter().partition(|fault| undone_by(&fault.action, action));
         self.open = open;
+        if !over.is_empty() {
+            self.say(&outcome.to_string());
+        }
         for fault in over {
             // What a cut did is known when it is healed; what a kill did, when it struck.
             let (bit, observed) = match action {
@@ -137,7 +140,6 @@ impl<'a, T: Target> Conductor<'a, T> {
                 _ => (!fault.outcome.killed.is_empty(), fault.outcome.to_string()),
             };
             self.recorder.record(chronicle::healed(fault.id, bit, &observed));
-            self.say(&format!("{action}: {observed}"));
         }
         Ok(())
     }

@@ -48,7 +48,10 @@ fn serve(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
             tracing::error!("cannot write down the address: {error}");
         }
     };
-    Ok(runtime.block_on(node::run(config, ready, end_of_input()))?)
+    let ended = runtime.block_on(node::run(config, ready, end_of_input()));
+    // A node that ends by itself must not wait for the thread that reads standard input.
+    runtime.shutdown_background();
+    Ok(ended?)
 }
 
 /// The harness holds the other end of standard input: when it ends, in whatever way, so do we.
