@@ -160,11 +160,8 @@ proptest! {
         let plain = serde_json::to_vec(&value).unwrap();
         let bytes = mutated(plain, &mutations);
         let Ok(text) = std::str::from_utf8(&bytes) else { return Ok(()) };
-        prop_assume!(!text.contains('\n'));
-        let ours = {
-            let line = format!(r#"{{"process":0,"type":"ok","f":"f","value":{text}}}"#);
-            read_bytes(format!("{line}\n").as_bytes(), "h", Some(Format::Jsonl))
-        };
+        let array = format!(r#"[{{"process":0,"type":"ok","f":"f","value":{text}}}]"#);
+        let ours = read_bytes(array.as_bytes(), "h", Some(Format::Json));
         match serde_json::from_str::<Value>(text) {
             // A text that closes our line's object and goes on is right in its own way.
             Err(error) if error.to_string().contains("trailing characters") => {}
@@ -185,6 +182,8 @@ fn is_rounded(theirs: &Value, ours: &Value) -> bool {
         (Value::Number(theirs), Value::Number(ours)) => {
             theirs == ours || theirs.parse::<f64>().ok() == serde_json::from_str(ours).ok()
         }
+        // The integer -0 is no fraction to us.
+        (Value::Number(theirs), Value::Int(0)) => &**theirs == "-0.0",
         (Value::List(theirs), Value::List(ours)) => {
             theirs.len() == ours.len()
                 && theirs.iter().zip(ours.iter()).all(|(theirs, ours)| is_rounded(theirs, ours))
@@ -331,7 +330,7 @@ fn log_history(values: &[Value]) -> String {
 }
 
 proptest! {
-    #![proptest_config(config(300))]
+    #![proptest_config(config(200))]
 
     /// Whatever a killed recorder leaves is the beginning of what it would have left.
     #[test]
@@ -402,7 +401,7 @@ fn check_any(bytes: &[u8]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(config(2_000))]
+    #![proptest_config(config(1_000))]
 
     #[test]
     fn no_bytes_make_a_reader_panic(bytes in vec(any::<u8>(), 0..200)) {
