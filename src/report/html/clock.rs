@@ -14,8 +14,9 @@ pub(super) enum Clock {
 impl Clock {
     /// Time if every operation has one, rank otherwise: half a clock orders nothing.
     pub(super) fn of<'a>(mut operations: impl Iterator<Item = &'a OperationLine>) -> Self {
-        let timed =
-            |line: &OperationLine| line.from_ns.is_some() && (line.to_ns.is_some() || line.ret.is_none());
+        let timed = |line: &OperationLine| {
+            line.from_ns.is_some() && (line.to_ns.is_some() || line.ret.is_none())
+        };
         if operations.all(timed) { Clock::Time } else { Clock::Rank }
     }
 

@@ -39,10 +39,16 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!([0, 999, 1000, 96_412, 1_234_567].map(count).join(" "), "0 999 1,000 96,412 1,234,567");
+        assert_eq!(
+            [0, 999, 1000, 96_412, 1_234_567].map(count).join(" "),
+            "0 999 1,000 96,412 1,234,567"
+        );
         assert_eq!(many(1, "election"), "1 election");
         assert_eq!(many(0, "election"), "0 elections");
         assert_eq!(instant(4_102_400_000), "4.102 s");
-        assert_eq!([120_000, 3_140_000, 1_204_000_000].map(span).join(", "), "120 µs, 3.1 ms, 1.20 s");
+        assert_eq!(
+            [120_000, 3_140_000, 1_204_000_000].map(span).join(", "),
+            "120 µs, 3.1 ms, 1.20 s"
+        );
     }
 }

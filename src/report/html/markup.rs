@@ -29,10 +29,24 @@ impl Write for Escaping<'_, '_> {
             '>' => self.0.write_str("&gt;"),
             '"' => self.0.write_str("&quot;"),
             '\'' => self.0.write_str("&#39;"),
-            // Not allowed in HTML, and nothing to be seen anyway.
-            c if c.is_control() && !matches!(c, '\n' | '\t') => self.0.write_char('\u{fffd}'),
-            c => self.0.write_char(c),
+            c => self.0.write_char(seen(c)),
         })
+    }
+}
+
+/// A text without what would act rather than be seen.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(seen).collect()
+}
+
+/// A character, or the sign for one that cannot be shown: control characters are not allowed in
+/// HTML, and those that turn the direction of writing would rearrange the words around a value.
+fn seen(c: char) -> char {
+    match c {
+        '\n' | '\t' => c,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
     }
 }
 
@@ -65,6 +79,8 @@ mod tests {
             "&lt;/script&gt;&lt;img src=x onerror=&#39;a&#39;&gt;&amp;&quot;\u{fffd}"
         );
         assert_eq!(text(1.5).to_string(), "1.5");
+        assert_eq!(text("a\u{202e}b\n\u{7}").to_string(), "a\u{fffd}b\n\u{fffd}");
+        assert_eq!(plain("<\u{202e}\u{2066}>"), "<\u{fffd}\u{fffd}>");
     }
 
     #[test]

@@ -21,7 +21,11 @@ pub(super) struct Shown<'a> {
     pub(super) culprit: bool,
 }
 
-/// Everything to show for a finding, by invocation.
+/// So many operations can be looked at; a minimal history rarely has ten, but a search for it that
+/// ran out of time may have left thousands.
+const MOST: usize = 60;
+
+/// Everything to show for a finding, by invocation: the proof, and of the rest the latest.
 pub(super) fn shown<'a>(finding: &'a Finding, operations: &'a [OperationLine]) -> Vec<Shown<'a>> {
     let explanation = &finding.explanation;
     let mut lines: BTreeMap<OpId, &OperationLine> =
@@ -41,6 +45,13 @@ pub(super) fn shown<'a>(finding: &'a Finding, operations: &'a [OperationLine]) -
         })
         .collect();
     shown.sort_by_key(|shown| shown.line.call);
+    let mut too_many = shown.len().saturating_sub(MOST);
+    shown.retain(|shown| {
+        let proves = shown.culprit || shown.role.is_some();
+        let keep = proves || too_many == 0;
+        too_many -= usize::from(!keep);
+        keep
+    });
     shown
 }
 

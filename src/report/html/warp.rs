@@ -32,7 +32,7 @@ const PER_DECADE: f64 = 9.0;
 /// Durations up to here, in nanoseconds, make the shortest gap.
 const SHORTEST_TIME: f64 = 1e4;
 /// How much wider than necessary an axis may become to fill its place.
-const MOST_STRETCH: f64 = 1.7;
+const MOST_STRETCH: f64 = 2.4;
 
 impl Warp {
     /// Places spans and further points on about `available` pixels; more if they need it.
