@@ -133,7 +133,7 @@ fn named(process: &str, f: &'static str, value: Value) -> Entry {
 }
 
 fn map<const N: usize>(pairs: [(&str, Value); N]) -> Value {
-    Value::Map(pairs.into_iter().map(|(key, value)| (Value::text(key), value)).collect())
+    Value::map(pairs.into_iter().map(|(key, value)| (Value::text(key), value)))
 }
 
 fn number(number: u64) -> Value {
