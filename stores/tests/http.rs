@@ -177,42 +177,54 @@ async fn appending_to_a_number_is_refused_and_changes_nothing() {
 #[tokio::test]
 async fn three_nodes_elect_replicate_and_survive_their_leader() {
     let mut cluster = Cluster::start(3).await;
+    cluster.done(Method::PUT, "/kv/x", &json!({"value": "kept"})).await;
+
     let first = cluster.leader().await;
-    expect_ok(&cluster, first, (Method::PUT, "/kv/x", json!({"value": "kept"})), json!({})).await;
-
-    for id in (1..=3).map(NodeId).filter(|id| *id != first) {
-        for method in [Method::GET, Method::DELETE] {
-            let (status, body) = cluster.send(cluster.request(id, method, "/kv/x")).await;
-            assert_eq!(status, StatusCode::MISDIRECTED_REQUEST);
-            assert_eq!(body["error"], json!("not-leader"));
-            assert_eq!(body["leader"], json!(first));
-            assert_eq!(body["definite"], json!(true));
-        }
-    }
-
     cluster.stop(first).await;
-    let second = cluster.leader().await;
-    assert_ne!(first, second);
-    let read = (Method::GET, "/kv/x", Value::Null);
-    expect_ok(&cluster, second, read.clone(), json!({"value": "kept"})).await;
-    let write = (Method::POST, "/kv/x/append", json!({"value": "!"}));
-    expect_ok(&cluster, second, write, json!({})).await;
+    let read = cluster.done(Method::GET, "/kv/x", &Value::Null).await;
+    assert_eq!(read, json!({"value": "kept"}));
+    assert_ne!(cluster.leader().await, first);
+    cluster.done(Method::POST, "/kv/x/append", &json!({"value": "!"})).await;
 
     cluster.restart(first).await;
-    let leader = cluster.leader().await;
-    expect_ok(&cluster, leader, read, json!({"value": "kept!"})).await;
+    let read = cluster.done(Method::GET, "/kv/x", &Value::Null).await;
+    assert_eq!(read, json!({"value": "kept!"}));
     assert_eq!(cluster.status(first).await.about.incarnation, 2);
+}
+
+#[tokio::test]
+async fn who_does_not_lead_says_who_does() {
+    let cluster = Cluster::start(3).await;
+    for method in [Method::GET, Method::DELETE] {
+        // Again only if the leader changes between the questions.
+        let (leader, answer) = loop {
+            let leader = cluster.leader().await;
+            let follower = (1..=3).map(NodeId).find(|id| *id != leader).expect("two others");
+            let before = cluster.status(follower).await.status;
+            let answer = cluster.send(cluster.request(follower, method.clone(), "/kv/x")).await;
+            let after = cluster.status(follower).await.status;
+            if (before.leader, before.term) == (after.leader, after.term)
+                && before.leader == Some(leader)
+            {
+                break (leader, answer);
+            }
+        };
+        let (status, body) = answer;
+        assert_eq!(status, StatusCode::MISDIRECTED_REQUEST);
+        assert_eq!(body["error"], json!("not-leader"));
+        assert_eq!(body["leader"], json!(leader));
+        assert_eq!(body["definite"], json!(true));
+    }
 }
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_restart_of_all() {
     let mut cluster = Cluster::start(3).await;
-    let leader = cluster.leader().await;
     for number in 0..20 {
         let path = format!("/kv/key-{number}");
-        expect_ok(&cluster, leader, (Method::PUT, &path, json!({"value": number})), json!({}))
-            .await;
+        cluster.done(Method::PUT, &path, &json!({"value": number})).await;
     }
+    let leader = cluster.leader().await;
     let term = cluster.status(leader).await.status.term;
     for id in (1..=3).map(NodeId) {
         cluster.stop(id).await;
@@ -224,8 +236,8 @@ async fn what_was_acknowledged_survives_a_restart_of_all() {
     assert!(cluster.status(leader).await.status.term > term, "terms never start again");
     for number in 0..20 {
         let path = format!("/kv/key-{number}");
-        let expected = json!({"value": number});
-        expect_ok(&cluster, leader, (Method::GET, &path, Value::Null), expected).await;
+        let read = cluster.done(Method::GET, &path, &Value::Null).await;
+        assert_eq!(read, json!({"value": number}));
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rashomon_stores::node::server::StatusBody;
-use rashomon_stores::node::{Config, Node, Timing};
+use rashomon_stores::node::server::{SEQUENCE_HEADER, SESSION_HEADER, StatusBody};
+use rashomon_stores::node::{Config, Node, NodeError, Timing};
 use rashomon_stores::replica::{NodeId, Role};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
+use tracing::Level;
 
 /// How long anything may take before a test gives up; far more than it should ever need.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,12 +21,15 @@ pub(crate) struct Cluster {
     pub(crate) client: Client,
     configs: BTreeMap<NodeId, Config>,
     running: BTreeMap<NodeId, Node>,
+    calls: AtomicU64,
     _data: TempDir,
 }
 
 impl Cluster {
     /// Starts nodes 1 to `size`.
     pub(crate) async fn start(size: u16) -> Cluster {
+        // Shown only with the output of a test that failed.
+        let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(Level::INFO).try_init();
         let data = TempDir::new().expect("a temporary directory");
         let bind = || TcpListener::bind("127.0.0.1:0").expect("a free port");
         let listeners: BTreeMap<NodeId, TcpListener> =
@@ -55,7 +60,7 @@ impl Cluster {
             running.insert(id, node);
         }
         let client = Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
-        Cluster { client, configs, running, _data: data }
+        Cluster { client, configs, running, calls: AtomicU64::new(0), _data: data }
     }
 
     pub(crate) fn config(&self, id: NodeId) -> &Config {
@@ -69,7 +74,17 @@ impl Cluster {
 
     /// Starts a node that was stopped, on its old port and data.
     pub(crate) async fn restart(&mut self, id: NodeId) {
-        let node = Node::start(self.configs[&id].clone()).await.expect("it starts again");
+        let deadline = Instant::now() + PATIENCE;
+        let node = loop {
+            match Node::start(self.configs[&id].clone()).await {
+                Ok(node) => break node,
+                // Another test's client may use the port for a connection of its own meanwhile.
+                Err(NodeError::Listen { .. }) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => panic!("{id} does not start again: {error}"),
+            }
+        };
         self.running.insert(id, node);
     }
 
@@ -86,6 +101,24 @@ impl Cluster {
             panic!("{status} with a body that is not JSON: {error}: {text}")
         });
         (status, json)
+    }
+
+    /// Sends a request to whoever leads until it is done, and returns the body of the answer. On a
+    /// busy machine leaders change; the session makes a write that is sent again happen once.
+    pub(crate) async fn done(&self, method: Method, path: &str, body: &Value) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        let sequence = self.calls.fetch_add(1, Ordering::Relaxed);
+        loop {
+            let request = self.request(self.leader().await, method.clone(), path);
+            let request = request.header(SESSION_HEADER, "test").header(SEQUENCE_HEADER, sequence);
+            let request = if body.is_null() { request } else { request.json(body) };
+            let (status, answer) = self.send(request).await;
+            if status == StatusCode::OK {
+                return answer;
+            }
+            let passing = [421, 503, 504].contains(&status.as_u16());
+            assert!(passing && Instant::now() < deadline, "{method} {path}: {status} {answer}");
+        }
     }
 
     pub(crate) async fn status(&self, id: NodeId) -> StatusBody {

@@ -1,0 +1,102 @@
+//! The Raft core in a simulated world: what the protocol promises, under hundreds of seeds, and
+//! that a tester which watches only clients can tell a broken core from a sound one.
+
+mod sim;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use rashomon_stores::raft::Options;
+use rashomon_stores::raft::mutants::Bug;
+use sim::world::Weather;
+use sim::{Coverage, Plan, Run};
+
+/// Runs a plan under seeds; see [`run_all`].
+fn run_seeds(plan: &Plan, seeds: Range<u64>) -> Coverage {
+    run_all(seeds.map(|seed| (plan.clone(), seed)))
+}
+
+/// Runs plans, all of which must find nothing wrong, and says what they covered together.
+fn run_all(plans: impl Iterator<Item = (Plan, u64)>) -> Coverage {
+    let mut total = Coverage::default();
+    for (plan, seed) in plans {
+        match Run::new(plan, seed).complete() {
+            Ok(coverage) => total += coverage,
+            Err(why) => panic!("seed {seed}: {why}"),
+        }
+    }
+    println!("{total:?}");
+    total
+}
+
+#[test]
+fn fair_weather() {
+    let total = run_seeds(&Plan::calm(), 0..10);
+    assert!(total.elections >= 10 && total.reads > 100 && total.appends > 100, "{total:?}");
+    assert_eq!(total.unknown, 0, "nothing is in doubt when nothing fails: {total:?}");
+}
+
+#[test]
+fn loss_duplication_and_reordering() {
+    let total = run_seeds(&Plan { weather: Weather::FOUL, ..Plan::calm() }, 0..40);
+    assert!(total.reads > 400 && total.appends > 400, "{total:?}");
+}
+
+#[test]
+fn crashes_that_lose_what_was_not_synced() {
+    let weather = Weather { sync_max: Duration::from_millis(40), ..Weather::FAIR };
+    let total = run_seeds(&Plan { weather, crashes: true, ..Plan::calm() }, 0..40);
+    assert!(total.crashes > 100 && total.lost_batches > 20, "{total:?}");
+}
+
+#[test]
+fn partitions() {
+    let total = run_seeds(&Plan { partitions: true, ..Plan::calm() }, 0..60);
+    assert!(total.cuts > 100 && total.elections > 120, "{total:?}");
+}
+
+/// `RAFT_SEEDS=20000 cargo test --release -p rashomon-stores --test raft any_mixture` looks further.
+#[test]
+fn any_mixture_of_faults() {
+    let seeds = std::env::var("RAFT_SEEDS").map_or(200, |seeds| seeds.parse().expect("a number"));
+    let total = run_all((0..seeds).map(|seed| (Plan::swarm(seed), seed)));
+    assert!(total.crashes > 1000 && total.cuts > 500 && total.unknown > 500, "{total:?}");
+}
+
+#[test]
+fn clusters_of_every_small_size() {
+    let plan = Plan { weather: Weather::FOUL, crashes: true, partitions: true, ..Plan::calm() };
+    for nodes in [1, 2, 3, 4, 7] {
+        let total = run_seeds(&Plan { nodes, ..plan.clone() }, 0..10);
+        assert!(total.reads > 10 && total.appends > 10, "{nodes} nodes: {total:?}");
+    }
+}
+
+#[test]
+fn a_seed_decides_a_run() {
+    for seed in 0..5 {
+        let run = || {
+            let mut run = Run::new(Plan::swarm(seed), seed);
+            run.until(Duration::from_secs(8)).expect("nothing wrong");
+            format!("{:?}", run.clients.history)
+        };
+        assert_eq!(run(), run(), "seed {seed}");
+    }
+}
+
+/// The planted bug must be visible to clients in most runs in which leaders are cut off; the same
+/// seeds are clean without it.
+#[test]
+fn the_stale_read_mutant_reads_stale_values() {
+    let mut options = Options::default();
+    let seeds = 0..20;
+    run_seeds(&Plan { partitions: true, options: options.clone(), ..Plan::calm() }, seeds.clone());
+    options.bug = Some(Bug::StaleRead);
+    let plan = Plan { partitions: true, options, ..Plan::calm() };
+    let errors: Vec<String> =
+        seeds.filter_map(|seed| Run::new(plan.clone(), seed).complete().err()).collect();
+    println!("{errors:#?}");
+    assert!(errors.len() >= 10, "only {} of 20 runs saw it: {errors:#?}", errors.len());
+    let stale = errors.iter().filter(|error| error.contains("comes too late after"));
+    assert_eq!(stale.count(), errors.len(), "something else is wrong, too: {errors:#?}");
+}

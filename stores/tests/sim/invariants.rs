@@ -1,0 +1,124 @@
+//! What must hold of Raft in every state it can reach (Ongaro's dissertation, figure 3.2), checked
+//! from outside while a run goes on.
+
+use std::collections::BTreeMap;
+
+use rashomon_stores::raft::log::{Entry, Index, Log, Term};
+use rashomon_stores::raft::{Note, Raft};
+use rashomon_stores::replica::NodeId;
+
+use super::world::World;
+
+/// What has been seen so far.
+#[derive(Default)]
+pub(crate) struct Invariants {
+    leaders: BTreeMap<Term, NodeId>,
+    committed: Vec<Entry>,
+    /// How far each node's commit index has been looked at, in its current life.
+    seen: BTreeMap<NodeId, Index>,
+}
+
+impl Invariants {
+    /// How many elections were won.
+    pub(crate) fn elections(&self) -> usize {
+        self.leaders.len()
+    }
+
+    /// How many entries were committed.
+    pub(crate) fn committed(&self) -> usize {
+        self.committed.len()
+    }
+
+    /// Looks at a node after a step.
+    pub(crate) fn after_step(&mut self, id: NodeId, world: &mut World<Raft>) -> Result<(), String> {
+        let notes = std::mem::take(&mut world.notes);
+        let Some(core) = world.core(id) else { return Ok(()) };
+        for (noted, note) in notes {
+            match note {
+                Note::BecameLeader { term, last_index } => {
+                    self.election_safety(noted, term)?;
+                    self.leader_completeness(noted, term, last_index, core.log())?;
+                }
+                Note::Nonsense { from, why } => return Err(format!("{noted} from {from}: {why}")),
+                _ => {}
+            }
+        }
+        self.state_machine_safety(id, core)
+    }
+
+    /// A node that starts again learns anew what is committed.
+    pub(crate) fn after_crash(&mut self, id: NodeId) {
+        self.seen.remove(&id);
+    }
+
+    /// Election Safety: at most one leader can be elected in a given term.
+    fn election_safety(&mut self, id: NodeId, term: Term) -> Result<(), String> {
+        match self.leaders.insert(term, id) {
+            Some(other) if other != id => Err(format!("{id} and {other} both lead term {term}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Leader Completeness: what was committed in earlier terms is in the log of every later leader.
+    fn leader_completeness(
+        &self,
+        id: NodeId,
+        term: Term,
+        last_index: Index,
+        log: &Log,
+    ) -> Result<(), String> {
+        let missing = self.committed.iter().find(|entry| {
+            entry.term < term && (entry.index > last_index || log.get(entry.index) != Some(entry))
+        });
+        match missing {
+            Some(entry) => Err(format!("{id} leads term {term} without the committed {entry:?}")),
+            None => Ok(()),
+        }
+    }
+
+    /// State Machine Safety: no two nodes ever apply different entries at an index. And commit
+    /// indices only grow.
+    fn state_machine_safety(&mut self, id: NodeId, core: &Raft) -> Result<(), String> {
+        let seen = self.seen.entry(id).or_default();
+        if core.commit_index() < *seen {
+            return Err(format!("{id} takes back its commit of entry {seen}"));
+        }
+        while *seen < core.commit_index() {
+            *seen += 1;
+            let Some(entry) = core.log().get(*seen) else {
+                return Err(format!("{id} commits entry {seen}, which it does not have"));
+            };
+            match self.committed.get(*seen as usize - 1) {
+                Some(committed) if committed != entry => {
+                    return Err(format!("{id} commits {entry:?}, others {committed:?}"));
+                }
+                Some(_) => {}
+                None => self.committed.push(entry.clone()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Log Matching: if two logs have an entry of the same term at an index, they are the same up
+    /// to there. Also, terms never decrease along a log.
+    pub(crate) fn log_matching(world: &World<Raft>) -> Result<(), String> {
+        let cores: Vec<(NodeId, &Raft)> = world.cores().collect();
+        for (position, (a, left)) in cores.iter().enumerate() {
+            let left = left.log();
+            let terms: Vec<_> = (0..=left.last_index()).map(|index| left.term_at(index)).collect();
+            if !terms.is_sorted() {
+                return Err(format!("the terms of {a}'s log decrease"));
+            }
+            for (b, right) in &cores[position + 1..] {
+                let right = right.log();
+                let shorter = left.last_index().min(right.last_index());
+                let agree = |index: &Index| left.term_at(*index) == right.term_at(*index);
+                let Some(common) = (1..=shorter).rev().find(agree) else { continue };
+                if let Some(index) = (1..=common).find(|at| left.get(*at) != right.get(*at)) {
+                    return Err(format!("{a} and {b} agree at {common} but differ at {index}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
