@@ -404,3 +404,52 @@ pub struct Status {
     /// Reads it has answered.
     pub reads_served: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::Raft;
+
+    fn reply(after: u64, to: u64) -> Effect<Raft> {
+        Effect::Reply { after: Ticket(after), to: RequestId(to), reply: Err(Refusal::Busy) }
+    }
+
+    fn targets(effects: Vec<Effect<Raft>>) -> Vec<u64> {
+        let target = |effect| match effect {
+            Effect::Reply { to, .. } => to.0,
+            other => panic!("{other:?} is no reply"),
+        };
+        effects.into_iter().map(target).collect()
+    }
+
+    #[test]
+    fn the_gate_holds_back_what_is_not_durable() {
+        let mut gate = Gate::default();
+        assert!(gate.admit(reply(0, 1)).is_some(), "it waits for nothing");
+        for (after, to) in [(2, 2), (1, 3), (3, 4), (2, 5)] {
+            assert!(gate.admit(reply(after, to)).is_none());
+        }
+        assert_eq!(targets(gate.stored(Ticket(2))), [3, 2, 5], "by ticket, then by arrival");
+        assert!(gate.admit(reply(2, 6)).is_some(), "what it waits for is durable");
+        assert!(gate.stored(Ticket(1)).is_empty(), "an old report changes nothing");
+        assert!(gate.admit(reply(2, 7)).is_some());
+        assert_eq!(targets(gate.stored(Ticket(9))), [4]);
+    }
+
+    #[test]
+    fn effects_wait_for_what_was_persisted_before_them() {
+        let mut out = Effects::<Raft>::default();
+        out.reply(RequestId(1), Err(Refusal::Busy));
+        let ticket = out.persist(Vec::new());
+        out.reply(RequestId(2), Err(Refusal::Busy));
+        out.reply_at_once(RequestId(3), Err(Refusal::Busy));
+        let afters: Vec<_> = out
+            .drain()
+            .filter_map(|effect| match effect {
+                Effect::Reply { after, .. } => Some(after),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(afters, [Ticket::NONE, ticket, Ticket::NONE]);
+    }
+}

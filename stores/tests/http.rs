@@ -2,7 +2,9 @@
 
 mod cluster;
 
-use cluster::Cluster;
+use std::time::{Duration, Instant};
+
+use cluster::{Cluster, PATIENCE};
 use rashomon_stores::node::server::{
     CLIENT_MAX, DEPTH_MAX, KEY_MAX, SEQUENCE_HEADER, SESSION_HEADER, VALUE_MAX,
 };
@@ -239,6 +241,37 @@ async fn what_was_acknowledged_survives_a_restart_of_all() {
         let read = cluster.done(Method::GET, &path, &Value::Null).await;
         assert_eq!(read, json!({"value": number}));
     }
+}
+
+/// What a killed process leaves behind is the file as it is while the node runs.
+#[tokio::test]
+async fn what_was_acknowledged_needs_no_orderly_end() {
+    let cluster = Cluster::start(1).await;
+    for number in 0..20 {
+        let path = format!("/kv/key-{number}");
+        cluster.done(Method::PUT, &path, &json!({"value": number})).await;
+    }
+    let mut config = cluster.config(N1).clone();
+    let copy = tempfile::tempdir().expect("a directory");
+    std::fs::copy(config.data_dir.join("node.redb"), copy.path().join("node.redb"))
+        .expect("a copy");
+    config.data_dir = copy.path().to_owned();
+    config.listen.set_port(0);
+    let node = Node::start(config).await.expect("it recovers");
+    for number in 0..20 {
+        let url = format!("http://{}/kv/key-{number}", node.address());
+        let deadline = Instant::now() + PATIENCE;
+        let read = loop {
+            let (status, body) = cluster.send(cluster.client.get(&url)).await;
+            if status == StatusCode::OK {
+                break body;
+            }
+            assert!(Instant::now() < deadline, "{status} {body}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert_eq!(read, json!({"value": number}));
+    }
+    node.stop().await.expect("it ran");
 }
 
 #[tokio::test]

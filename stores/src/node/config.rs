@@ -177,3 +177,57 @@ fn check_url(url: &str) -> Result<(), String> {
     }
     if parsed.host().is_none() { Err("it names no host".to_owned()) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Config {
+        serde_json::from_str(json).expect(json)
+    }
+
+    #[test]
+    fn little_has_to_be_said() {
+        let config = parse(r#"{"id": 2, "data_dir": "d", "peers": {"1": "http://127.0.0.1:1"}}"#);
+        assert_eq!(config.validate(), Ok(()));
+        assert_eq!(config.members(), [NodeId(1), NodeId(2)]);
+        assert_eq!(config.listen.to_string(), "127.0.0.1:0");
+        assert_eq!((config.store, config.bug.as_ref()), (Store::Raft, None));
+        assert_eq!(config.timing, Timing::default());
+        let json = serde_json::to_string(&config).expect("JSON");
+        assert_eq!(parse(&json), config);
+    }
+
+    #[test]
+    fn what_is_misspelt_is_not_ignored() {
+        for json in [
+            r#"{"id": 1, "data_dir": "d", "bugs": "stale-read"}"#,
+            r#"{"id": 1, "data_dir": "d", "timing": {"heartbeat": 5}}"#,
+            r#"{"id": 1, "data_dir": "d", "store": "rafts"}"#,
+            r#"{"id": 1}"#,
+        ] {
+            assert!(serde_json::from_str::<Config>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_a_reason() {
+        let cases = [
+            (r#""id": 0"#, "start at 1"),
+            (r#""id": 1, "peers": {"0": "http://127.0.0.1:1"}"#, "start at 1"),
+            (r#""id": 1, "peers": {"1": "http://127.0.0.1:1"}"#, "n1 is among its own peers"),
+            (r#""id": 1, "peers": {"2": "127.0.0.1:1"}"#, "the address of n2"),
+            (r#""id": 1, "peers": {"2": "https://127.0.0.1:1"}"#, "scheme"),
+            (r#""id": 1, "timing": {"heartbeat_ms": 0}"#, "heartbeat_ms"),
+            (r#""id": 1, "timing": {"heartbeat_ms": 300}"#, "heartbeat_ms"),
+            (r#""id": 1, "timing": {"election_min_ms": 700}"#, "election_max_ms"),
+            (r#""id": 1, "timing": {"request_timeout_ms": 0}"#, "request_timeout_ms"),
+            (r#""id": 1, "bug": "no-such-bug""#, "stale-read"),
+        ];
+        for (fields, reason) in cases {
+            let config = parse(&format!(r#"{{"data_dir": "d", {fields}}}"#));
+            let error = config.validate().expect_err(fields).to_string();
+            assert!(error.contains(reason), "{fields}: {error}");
+        }
+    }
+}

@@ -320,3 +320,84 @@ fn decode_slot(bytes: &[u8]) -> Option<Slot> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn owner() -> Owner {
+        Owner { cluster: "test".to_owned(), id: NodeId(1), store: Store::Raft }
+    }
+
+    fn slot() -> impl Strategy<Value = Slot> {
+        let number = prop_oneof![0u64..10, Just(255), Just(256), Just(u64::MAX)];
+        prop_oneof![
+            (0u8..3, number).prop_map(|(area, number)| Slot::Numbered(area, number)),
+            (0u8..3, "[a-cé]{0,3}").prop_map(|(area, name)| Slot::Named(area, name.into())),
+        ]
+    }
+
+    fn write() -> impl Strategy<Value = Write<u32>> {
+        prop_oneof![
+            3 => (slot(), any::<u32>()).prop_map(|(slot, record)| Write::Put(slot, record)),
+            1 => (slot(), slot()).prop_map(|(a, b)| Write::Erase(a.clone().min(b.clone()), a.max(b))),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(30))]
+
+        #[test]
+        fn slots_are_ordered_on_disk_as_in_memory(a in slot(), b in slot()) {
+            prop_assert_eq!(encode_slot(&a).cmp(&encode_slot(&b)), a.cmp(&b));
+            prop_assert_eq!(decode_slot(&encode_slot(&a)), Some(a));
+        }
+
+        /// However the thread groups the batches, all of them are there when the last is reported,
+        /// and after opening the database again.
+        #[test]
+        fn a_database_holds_what_was_written(lives in vec(vec(vec(write(), 1..4), 0..8), 1..3)) {
+            let directory = tempfile::tempdir().expect("a directory");
+            let mut expected = BTreeMap::new();
+            for (life, batches) in lives.into_iter().enumerate() {
+                let (storage, mut reports, found) =
+                    open::<u32>(directory.path(), &owner()).expect("it opens");
+                prop_assert_eq!(found.incarnation, life as u64 + 1);
+                let held: Vec<_> = expected.clone().into_iter().collect();
+                prop_assert_eq!(found.records, held);
+                let count = batches.len() as u64;
+                for (number, writes) in batches.into_iter().enumerate() {
+                    for write in &writes {
+                        match write.clone() {
+                            Write::Put(slot, record) => drop(expected.insert(slot, record)),
+                            Write::Erase(from, to) => expected.retain(|at, _| *at < from || *at > to),
+                        }
+                    }
+                    storage.write(Ticket(number as u64 + 1), writes);
+                }
+                let mut last = Ticket::NONE;
+                while last < Ticket(count) {
+                    let report = reports.blocking_recv().expect("a report").expect("no failure");
+                    prop_assert!(report > last, "reports go forward");
+                    last = report;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_of_another_shape_is_corruption() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (storage, _reports, _) = open::<u32>(directory.path(), &owner()).expect("it opens");
+        storage.write(Ticket(1), vec![Write::Put(Slot::Numbered(0, 0), 5)]);
+        drop(storage);
+        let error = open::<String>(directory.path(), &owner()).expect_err("5 is no text");
+        assert!(matches!(error, StorageError::Corrupt { .. }), "{error}");
+        assert!(error.to_string().contains(FILE), "{error}");
+    }
+}

@@ -214,3 +214,102 @@ fn explain(error: reqwest::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+    use axum::http::StatusCode;
+    use axum::routing::post;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_millis(200);
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn links(address: std::net::SocketAddr) -> Links<u32> {
+        let peers = [(NodeId(2), format!("http://{address}/"))].into();
+        Links::new("test", NodeId(1), &peers, TIMEOUT).expect("a client")
+    }
+
+    /// A peer that hands on what it hears.
+    async fn serve(listener: TcpListener) -> mpsc::UnboundedReceiver<(Head, Vec<u32>)> {
+        let (heard, hears) = mpsc::unbounded_channel();
+        let take = move |body: Bytes| {
+            drop(heard.send(decode(&body).expect("a body that a link made")));
+            std::future::ready(StatusCode::NO_CONTENT)
+        };
+        let router = axum::Router::new().route(PATH, post(take));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        hears
+    }
+
+    #[tokio::test]
+    async fn messages_arrive_in_order_and_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let links = links(listener.local_addr().expect("an address"));
+        let mut hears = serve(listener).await;
+        let mut heard = Vec::new();
+        for number in 0..500 {
+            links.send(NodeId(2), number);
+        }
+        links.send(NodeId(9), 0);
+        while heard.len() < 500 {
+            let next = tokio::time::timeout(PATIENCE, hears.recv()).await.expect("in time");
+            let (head, messages) = next.expect("more");
+            let (cluster, from, to) = ("test".to_owned(), NodeId(1), NodeId(2));
+            assert_eq!(head, Head { cluster, from, to });
+            heard.extend(messages);
+        }
+        assert_eq!(heard, (0..500).collect::<Vec<_>>());
+        assert_eq!(links.traffic().dropped(), 1, "the one to nobody");
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_drops_what_comes_on_top() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let links = links(listener.local_addr().expect("an address"));
+        // Nothing is taken from the queue before this task waits.
+        for number in 0..QUEUE_MAX as u32 + 7 {
+            links.send(NodeId(2), number);
+        }
+        assert_eq!(links.traffic().dropped(), 7);
+    }
+
+    /// A link that swallows everything, until it is healed.
+    #[tokio::test]
+    async fn a_link_that_hung_works_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let links = links(listener.local_addr().expect("an address"));
+        links.send(NodeId(2), 0);
+        let hole = tokio::time::timeout(PATIENCE, listener.accept()).await.expect("in time");
+        // The hung request is given up meanwhile.
+        tokio::time::sleep(2 * TIMEOUT).await;
+        let mut hears = serve(listener).await;
+        links.send(NodeId(2), 1);
+        let next = tokio::time::timeout(PATIENCE, hears.recv()).await.expect("in time");
+        assert_eq!(next.expect("more").1, [1], "nothing is sent twice");
+        assert_eq!(links.traffic().dropped(), 1);
+        drop(hole);
+    }
+
+    #[test]
+    fn what_has_waited_too_long_is_not_sent() {
+        let link = Link {
+            client: client(TIMEOUT).expect("a client"),
+            url: String::new(),
+            head: Head { cluster: "test".to_owned(), from: NodeId(1), to: NodeId(2) },
+            timeout: PATIENCE,
+            traffic: Arc::default(),
+        };
+        let now = Instant::now();
+        let old = now.checked_sub(PATIENCE).expect("the machine has run for a while");
+        let (queue, mut waiting) = mpsc::channel(10);
+        for (since, number) in [(old, 2), (now, 3), (old, 4), (now, 5)] {
+            queue.try_send((since, number)).expect("room");
+        }
+        let (body, count) = link.gather((old, 1), &mut waiting).expect("JSON");
+        assert_eq!(decode::<u32>(&body).expect("a body").1, [3, 5]);
+        assert_eq!((count, link.traffic.dropped()), (2, 3));
+    }
+}

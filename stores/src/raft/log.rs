@@ -81,13 +81,15 @@ impl Log {
         self.entries.get(index.checked_sub(1)? as usize)
     }
 
-    /// Entries from an index on, in number limited by their size, but at least one if there is one.
-    pub fn batch_from(&self, from: Index, bytes_max: usize) -> Vec<Entry> {
+    /// At most `count_max` entries from an index on, together not larger than `bytes_max` unless the
+    /// first alone is.
+    pub fn batch_from(&self, from: Index, count_max: u64, bytes_max: usize) -> Vec<Entry> {
         let start = (from.max(1) - 1) as usize;
         let mut bytes = 0;
         self.entries
             .iter()
             .skip(start)
+            .take(count_max as usize)
             .take_while(|entry| {
                 let fits = bytes == 0 || bytes + entry.size() <= bytes_max;
                 bytes += entry.size();
@@ -227,13 +229,15 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_limited_by_size_but_never_empty() {
+    fn a_batch_is_limited_by_number_and_size() {
         let log = log(&[1; 10]);
         let one = log.get(1).expect("entry 1").size();
-        assert_eq!(log.batch_from(1, 0).len(), 1);
-        assert_eq!(log.batch_from(3, 4 * one).len(), 4);
-        assert_eq!(log.batch_from(9, 100 * one).len(), 2);
-        assert_eq!(log.batch_from(11, 100 * one).len(), 0);
+        assert_eq!(log.batch_from(1, 100, 0).len(), 1);
+        assert_eq!(log.batch_from(3, 100, 4 * one).len(), 4);
+        assert_eq!(log.batch_from(3, 3, 4 * one).len(), 3);
+        assert_eq!(log.batch_from(3, 0, 4 * one).len(), 0);
+        assert_eq!(log.batch_from(9, 100, 100 * one).len(), 2);
+        assert_eq!(log.batch_from(11, 100, 100 * one).len(), 0);
     }
 
     #[test]

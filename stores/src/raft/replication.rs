@@ -117,16 +117,18 @@ impl Raft {
         let State::Leader(leader) = &mut self.state else { return };
         let Some(progress) = leader.followers.get_mut(&to) else { return };
         let prev_index = progress.next - 1;
-        let room = progress.matched + self.options.append_window >= progress.next;
-        let bytes_max = self.options.append_bytes_max;
-        let entries = match &mut progress.mode {
+        // A probe looks for where the logs part; nothing else is on its way then.
+        let count_max = match &mut progress.mode {
             Mode::Probe { sent } => {
                 *sent = true;
-                self.log.batch_from(progress.next, bytes_max)
+                self.options.append_window
             }
-            Mode::Stream if room => self.log.batch_from(progress.next, bytes_max),
-            Mode::Stream => Vec::new(),
+            Mode::Stream => {
+                (progress.matched + self.options.append_window).saturating_sub(prev_index)
+            }
         };
+        let bytes_max = self.options.append_bytes_max;
+        let entries = self.log.batch_from(progress.next, count_max, bytes_max);
         if progress.mode == Mode::Stream {
             progress.next += entries.len() as Index;
         }

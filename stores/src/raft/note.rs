@@ -1,0 +1,82 @@
+//! What a Raft node tells whoever watches: for logs, traces and coverage.
+
+use std::fmt;
+
+use super::log::{Index, Term};
+use crate::replica::NodeId;
+
+/// What a node tells whoever watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// It stands for election.
+    ElectionStarted {
+        /// The term it wants to lead.
+        term: Term,
+    },
+    /// It gave its vote away.
+    VoteGranted {
+        /// The term.
+        term: Term,
+        /// To whom.
+        candidate: NodeId,
+    },
+    /// It won an election.
+    BecameLeader {
+        /// The term it leads.
+        term: Term,
+        /// Its last entry before those of this term.
+        last_index: Index,
+    },
+    /// It led and does no longer.
+    SteppedDown {
+        /// The term that ended its own.
+        term: Term,
+        /// Writes whose outcome it does not know.
+        writes: usize,
+        /// Reads it did not answer.
+        reads: usize,
+    },
+    /// It follows a leader it did not follow before.
+    Follows {
+        /// The term.
+        term: Term,
+        /// The leader.
+        leader: NodeId,
+    },
+    /// It threw away entries that contradict the leader's.
+    Truncated {
+        /// The first of them.
+        from: Index,
+        /// The last of them.
+        to: Index,
+    },
+    /// It refused a message that no correct leader sends: the protocol is broken somewhere.
+    Nonsense {
+        /// Who sent it.
+        from: NodeId,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::ElectionStarted { term } => write!(f, "stands for election in term {term}"),
+            Note::VoteGranted { term, candidate } => {
+                write!(f, "votes for {candidate} in term {term}")
+            }
+            Note::BecameLeader { term, last_index } => {
+                write!(f, "leads term {term} from entry {last_index} on")
+            }
+            Note::SteppedDown { term, writes, reads } => write!(
+                f,
+                "steps down in term {term}, leaving {writes} writes unknown and {reads} reads \
+                 unanswered"
+            ),
+            Note::Follows { term, leader } => write!(f, "follows {leader} in term {term}"),
+            Note::Truncated { from, to } => write!(f, "drops its entries {from} to {to}"),
+            Note::Nonsense { from, why } => write!(f, "refuses a message of {from}: {why}"),
+        }
+    }
+}
