@@ -9,3 +9,10 @@ pub use explain::{Cause, Explanation};
 pub use history::History;
 pub use linearizability::{Bound, Options, Verdict, Witness, certify, check};
 pub use model::Model;
+
+#[cfg(test)]
+extern crate self as rashomon_checker;
+/// The generators of the integration tests, for tests of what is private.
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod test_support;

@@ -58,16 +58,28 @@ impl Visitor for Truth {
     }
 }
 
-/// Whether a sub-history is a violation by definition.
-struct IsViolation<'a>(&'a [OpId]);
+/// Whether a sub-history is a violation by definition, after the operations that come before it.
+struct IsViolation<'a> {
+    before: &'a [OpId],
+    of: &'a [OpId],
+}
 
 impl Visitor for IsViolation<'_> {
     type Output = bool;
 
     fn visit<S: Specification>(self, parts: Vec<Part<S>>) -> bool {
         parts.iter().any(|part| {
-            let kept = part.calls.iter().filter(|call| self.0.contains(&call.id));
-            !explained(part, &kept.cloned().collect::<Vec<_>>())
+            let call = |id: &OpId| part.calls.iter().find(|call| call.id == *id);
+            let start = self
+                .before
+                .iter()
+                .filter_map(call)
+                .fold(part.specification.init(), |state, call| {
+                    part.specification.step(&state, &call.operation).expect("legal")
+                });
+            let kept = part.calls.iter().filter(|call| self.of.contains(&call.id));
+            let kept: Vec<_> = kept.cloned().collect();
+            brute::linearizable_from(&part.specification, &start, &kept) == Some(false)
         })
     }
 }
@@ -91,7 +103,10 @@ fn judge(history: &History, model: &Model, context: &str) {
 }
 
 fn judge_explanation(history: &History, model: &Model, explanation: &Explanation, context: &str) {
-    let is_violation = |ids: &[OpId]| model.decode(history, IsViolation(ids)).expect(context);
+    let is_violation = |of: &[OpId]| {
+        let before = explanation.start.as_ref().map_or(&[][..], |start| &start.operations);
+        model.decode(history, IsViolation { before, of }).expect(context)
+    };
     assert!(explanation.is_minimal, "{context}: {explanation:?}");
     assert!(is_violation(&explanation.minimal), "{context}: {explanation:?}");
     assert!(explanation.minimal.contains(&explanation.operation), "{context}: {explanation:?}");

@@ -101,7 +101,7 @@ pub enum Role {
     Later,
     /// It did the same as the unplaced operation, which can be done only once at a time.
     Same,
-    /// It concerns another value, which must come both before and after.
+    /// It is the other side: of a value that must come both before and after, or of a pair.
     Other,
 }
 

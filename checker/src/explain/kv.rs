@@ -17,6 +17,7 @@ const MAX_COPIES: usize = 5;
 pub(crate) fn diagnose(case: &Case<'_, KvOperation>) -> Option<Finding> {
     let Get(got) = &case.stuck.operation else { return None };
     match got {
+        Content::Unseen => None,
         Content::Whole(_) => as_register(case),
         Content::Text(_) => lost_append(got, case).or_else(|| not_an_extension(got, case)),
         Content::List(items) => item_from_nowhere(items, case)
@@ -59,7 +60,7 @@ fn written(call: &Op) -> Option<&Content> {
 fn copies(content: &Content, item: ValueId) -> usize {
     match content {
         Content::List(items) => items.iter().filter(|&&other| other == item).count(),
-        Content::Whole(_) | Content::Text(_) => 0,
+        Content::Whole(_) | Content::Text(_) | Content::Unseen => 0,
     }
 }
 

@@ -7,23 +7,39 @@
 //! - A read can go; nothing depends on it.
 //! - A mutator can go together with everything that may have observed it. An operation cannot have
 //!   observed a mutator if a completed overwriting one lies between them in real time.
-//! - Everything before an instant at which nothing completed is pending can go if the object was
-//!   certainly in its initial state then, or in the state that one operation kept makes.
+//! - Everything that is over before some instant can go, but for one operation at most, if every
+//!   way in which things can stand then, as to the state and to what is pending, can also be
+//!   reached from the initial state by that operation and those pending. Where that leaves much,
+//!   the sub-history may also begin in another state than the initial one.
 //!
 //! Beyond that, an operation whose result somebody wrote keeps one who wrote it, so that what is
 //! left still reads like a history. Among closed removals the search is delta debugging (Zeller &
 //! Hildebrandt, IEEE TSE 2002), with the engine as the test.
 
+use std::cell::OnceCell;
+
 use crate::history::{NEVER, OpId};
-use crate::linearizability::{Budget, Outcome, decide, states_at};
+use crate::linearizability::{Budget, Outcome, Problem, Standing, decide, standings};
 use crate::model::{Call, Specification};
 
-/// How many of the latest quiet instants are tried as beginnings.
+/// How many of the latest instants are tried as beginnings.
 const MAX_CUTS: usize = 64;
+/// How many states are tried to begin with, beside the initial one.
+const MAX_SETTERS: usize = 16;
+/// How many pending operations may have taken effect at the beginning.
+const MAX_EFFECTIVE: usize = 6;
+/// How many operations are looked at one by one: who may have observed whom is remembered.
+const MAX_CHUNKED: usize = 4096;
+/// How many operations a person reads before wishing that the story had begun later.
+const LEGIBLE: usize = 10;
 
 /// A sub-history that is still a violation.
+#[derive(Debug)]
 pub(super) struct Smallest<O> {
+    /// Its operations, by invocation; what was pending in the end never returns.
     pub(super) calls: Vec<Call<O>>,
+    /// Operations that lead from the initial state to that in which it begins, in order.
+    pub(super) before: Vec<OpId>,
     /// Whether no single closed removal is left.
     pub(super) is_minimal: bool,
 }
@@ -37,51 +53,99 @@ pub(super) fn minimise<S: Specification>(
     seed: &[OpId],
     budget: &Budget,
 ) -> Smallest<S::Operation> {
-    let mut shrinking = Shrinking { specification, stuck, budget, calls: calls.to_vec() };
+    let mut shrinking = Shrinking::new(specification, calls, stuck, budget);
     let others: Vec<bool> = calls.iter().map(|call| !seed.contains(&call.id)).collect();
     if seed.is_empty() || !shrinking.try_without(&others) {
         shrinking.keep_latest();
     }
-    let mut is_minimal = shrinking.drop_chunks();
-    while shrinking.cut() {
-        is_minimal = shrinking.drop_chunks();
+    let whole = shrinking.drop_all();
+    let mut smallest = shrinking.smallest(whole);
+    // A late beginning rests on everything before it, also on what was left out until now.
+    let proof = calls.iter().filter(|call| seed.contains(&call.id));
+    let proof_begins = proof.map(|call| call.call).min().unwrap_or(NEVER);
+    for latest in [proof_begins, NEVER] {
+        let mut shrinking = Shrinking::new(specification, calls, stuck, budget);
+        if smallest.calls.len() > LEGIBLE && shrinking.begin_late(latest) {
+            let whole = shrinking.drop_all();
+            if shrinking.kept().count() < smallest.calls.len() {
+                smallest = shrinking.smallest(whole);
+            }
+        }
     }
-    Smallest { calls: shrinking.calls, is_minimal }
+    smallest
 }
 
 struct Shrinking<'a, S: Specification> {
     specification: &'a S,
-    stuck: OpId,
     budget: &'a Budget,
-    calls: Vec<Call<S::Operation>>,
+    calls: &'a [Call<S::Operation>],
+    stuck: usize,
+    /// Which operations have been left out.
+    gone: Vec<bool>,
+    start: S::State,
+    before: Vec<OpId>,
+    sources: Vec<OnceCell<Box<[u32]>>>,
 }
 
-impl<S: Specification> Shrinking<'_, S> {
+impl<'a, S: Specification> Shrinking<'a, S> {
+    fn new(
+        specification: &'a S,
+        calls: &'a [Call<S::Operation>],
+        stuck: OpId,
+        budget: &'a Budget,
+    ) -> Self {
+        Shrinking {
+            specification,
+            budget,
+            calls,
+            stuck: calls.iter().position(|call| call.id == stuck).unwrap_or(calls.len()),
+            gone: vec![false; calls.len()],
+            start: specification.init(),
+            before: Vec::new(),
+            sources: vec![OnceCell::new(); calls.len()],
+        }
+    }
+
+    fn smallest(self, is_minimal: bool) -> Smallest<S::Operation> {
+        let calls = self.kept_calls(&self.gone);
+        Smallest { calls, before: self.before, is_minimal }
+    }
+
+    fn kept(&self) -> impl DoubleEndedIterator<Item = usize> {
+        (0..self.calls.len()).filter(|&index| !self.gone[index])
+    }
+
+    fn kept_calls(&self, gone: &[bool]) -> Vec<Call<S::Operation>> {
+        let kept = self.calls.iter().zip(gone).filter(|&(_, &gone)| !gone);
+        kept.map(|(call, _)| call.clone()).collect()
+    }
+
     /// Leaves out these operations, and what must go with them, if that is still a violation.
     fn try_without(&mut self, unwanted: &[bool]) -> bool {
         let Some(gone) = self.closure(unwanted) else { return false };
-        let kept: Vec<_> = kept(&self.calls, &gone);
-        let smaller = kept.len() < self.calls.len();
-        smaller && self.accept(kept)
+        gone != self.gone && self.accept(gone)
     }
 
-    fn accept(&mut self, calls: Vec<Call<S::Operation>>) -> bool {
-        let is_violation =
-            matches!(decide(self.specification, &calls, self.budget), Outcome::Violation { .. });
+    fn accept(&mut self, gone: Vec<bool>) -> bool {
+        let calls = &self.kept_calls(&gone);
+        let problem = Problem { specification: self.specification, start: &self.start, calls };
+        let is_violation = matches!(decide(&problem, self.budget), Outcome::Violation { .. });
         if is_violation {
-            self.calls = calls;
+            self.gone = gone;
         }
         is_violation
     }
 
-    /// Everything that must go if these operations go; `None` if that includes the stuck one, or
-    /// time is over.
+    /// Everything that is gone if these operations go too; `None` if that includes the stuck one,
+    /// or time is over.
     fn closure(&self, unwanted: &[bool]) -> Option<Vec<bool>> {
-        let separators = Separators::new(self.specification, &self.calls);
-        let mut gone = unwanted.to_vec();
+        let separators = Separators::new(self.specification, self.kept().map(|i| &self.calls[i]));
+        let mut gone: Vec<bool> = self.gone.iter().zip(unwanted).map(|(&a, &b)| a || b).collect();
         loop {
             let mut changed = false;
-            for observer in 0..self.calls.len() {
+            let stuck = (self.stuck < gone.len()).then_some(self.stuck);
+            // The stuck operation first: mostly it is what cannot go.
+            for observer in stuck.into_iter().chain(self.kept()) {
                 if self.budget.is_over() {
                     return None;
                 }
@@ -89,7 +153,7 @@ impl<S: Specification> Shrinking<'_, S> {
                     gone[observer] = true;
                     changed = true;
                 }
-                if gone[observer] && self.calls[observer].id == self.stuck {
+                if gone[observer] && observer == self.stuck {
                     return None;
                 }
             }
@@ -99,7 +163,7 @@ impl<S: Specification> Shrinking<'_, S> {
         }
     }
 
-    /// Whether an operation may have observed one that is gone, or has lost all whom it may have
+    /// Whether an operation may have observed one that is going, or loses all whom it may have
     /// observed.
     fn must_go(&self, observer: usize, gone: &[bool], separators: &Separators) -> bool {
         let begun = self.calls[observer].call;
@@ -108,27 +172,27 @@ impl<S: Specification> Shrinking<'_, S> {
             || self.is_orphan(observer, gone)
     }
 
-    /// Whether everything that an operation may have observed is gone.
+    /// Whether everything that an operation may have observed is going.
     fn is_orphan(&self, observer: usize, gone: &[bool]) -> bool {
         let mut sources = self.sources(observer).peekable();
+        let operation = &self.calls[observer].operation;
         sources.peek().is_some()
             && sources.all(|index| gone[index])
-            && !self.is_possible_at_first(&self.calls[observer].operation)
+            && self.specification.step(&self.start, operation).is_none()
     }
 
-    /// What an operation may have observed if nothing was overwritten.
+    /// What an operation may have observed, of all that is still there, if nothing was overwritten.
     fn sources(&self, observer: usize) -> impl Iterator<Item = usize> {
-        let observer = &self.calls[observer];
-        let begun = self.calls.partition_point(|call| call.call < observer.ret);
-        (0..begun).filter(|&index| {
-            let mutator = &self.calls[index];
-            mutator.id != observer.id
-                && self.specification.observes(&observer.operation, &mutator.operation)
-        })
-    }
-
-    fn is_possible_at_first(&self, operation: &S::Operation) -> bool {
-        self.specification.step(&self.specification.init(), operation).is_some()
+        let sources = self.sources[observer].get_or_init(|| {
+            let operation = &self.calls[observer].operation;
+            let begun = self.calls.partition_point(|call| call.call < self.calls[observer].ret);
+            let observed = |&index: &usize| {
+                let mutator = &self.calls[index].operation;
+                index != observer && self.specification.observes(operation, mutator)
+            };
+            (0..begun).filter(observed).map(|index| index as u32).collect()
+        });
+        sources.iter().map(|&index| index as usize).filter(|&index| !self.gone[index])
     }
 
     /// Tries to do with the latest operations only: mostly a violation is a local affair.
@@ -144,25 +208,37 @@ impl<S: Specification> Shrinking<'_, S> {
         }
     }
 
+    /// Drops whatever can go, until nothing can. `false` if that took too long.
+    fn drop_all(&mut self) -> bool {
+        if self.kept().count() > MAX_CHUNKED {
+            return false;
+        }
+        loop {
+            if !self.drop_chunks() {
+                return false;
+            }
+            if !self.cut() {
+                return true;
+            }
+        }
+    }
+
     /// Drops chunks of operations, first halves, in the end one by one, until none can go. `false`
     /// if time ran out before.
     fn drop_chunks(&mut self) -> bool {
-        let mut size = self.calls.len().div_ceil(2).max(1);
+        let mut size = self.kept().count().div_ceil(2).max(1);
         loop {
             let mut dropped = false;
-            let mut start = 0;
-            while start < self.calls.len() {
+            let mut rest: Vec<usize> = self.kept().collect();
+            while !rest.is_empty() {
                 if self.budget.is_over() {
                     return false;
                 }
-                let chunk = start..start + size;
-                let unwanted: Vec<bool> =
-                    (0..self.calls.len()).map(|index| chunk.contains(&index)).collect();
-                if self.try_without(&unwanted) {
-                    dropped = true;
-                } else {
-                    start += size;
-                }
+                let later = rest.split_off(size.min(rest.len()));
+                let mut unwanted = vec![false; self.calls.len()];
+                rest.iter().for_each(|&index| unwanted[index] = true);
+                dropped |= self.try_without(&unwanted);
+                rest = later.into_iter().filter(|&index| !self.gone[index]).collect();
             }
             match (size, dropped) {
                 (1, false) => return true,
@@ -172,58 +248,117 @@ impl<S: Specification> Shrinking<'_, S> {
         }
     }
 
-    /// Begins at the latest quiet instant at which the state is certain and cheap to bring about.
-    /// `true` if that dropped anything.
+    /// The latest invocations, not after `latest`, by rank.
+    fn instants(&self, latest: u32) -> Vec<u32> {
+        let calls = self.kept().rev().map(|index| self.calls[index].call);
+        calls.filter(|&call| call <= latest).take(MAX_CUTS).collect()
+    }
+
+    /// Begins at the latest instant at which it is certain how things stand, and cheap to bring
+    /// about. `true` if that dropped anything.
     fn cut(&mut self) -> bool {
-        let mut quiet = self.quiet_instants();
-        quiet.reverse();
-        quiet.into_iter().take(MAX_CUTS).any(|rank| self.cut_at(rank))
+        self.instants(NEVER).into_iter().any(|rank| {
+            let gone = self.over_by(rank);
+            gone.is_some_and(|gone| self.accept(gone))
+        })
     }
 
-    /// The invocations at which nothing is pending but what never returns, by rank.
-    fn quiet_instants(&self) -> Vec<u32> {
-        let (mut busy_until, mut instants) = (0, Vec::new());
-        for call in &self.calls {
-            if call.call > busy_until {
-                instants.push(call.call);
+    /// Begins at the latest instant, not after `latest`, at which it is certain how things stand,
+    /// in the state that the object has then.
+    fn begin_late(&mut self, latest: u32) -> bool {
+        self.instants(latest).into_iter().any(|rank| {
+            let calls = self.kept_calls(&self.gone);
+            let Some(base) = self.base(rank, &calls) else { return false };
+            let before = base.order.iter().map(|&index| calls[index as usize].id).collect();
+            let start = std::mem::replace(&mut self.start, base.state.clone());
+            let gone = self.over(rank, None);
+            let accepted = gone != self.gone && self.accept(gone);
+            match accepted {
+                true => self.before = before,
+                false => self.start = start,
             }
-            if call.ret != NEVER {
-                busy_until = busy_until.max(call.ret);
-            }
-        }
-        instants
+            accepted
+        })
     }
 
-    fn cut_at(&mut self, rank: u32) -> bool {
-        let Ok(states) = states_at(self.specification, &self.calls, rank, self.budget) else {
-            return false;
+    /// What is gone if everything over before `rank` goes, except one operation.
+    fn over(&self, rank: u32, except: Option<OpId>) -> Vec<bool> {
+        let goes = |index: usize| {
+            let call = &self.calls[index];
+            self.gone[index] || call.ret < rank && Some(call.id) != except
         };
-        let [state] = &states[..] else { return false };
-        let init = self.specification.init();
-        let before = |call: &Call<S::Operation>| call.ret < rank;
-        let setter = match *state == init {
-            true => None,
-            false => {
-                let sets = |call: &&Call<S::Operation>| {
-                    let operation = &call.operation;
-                    before(call)
-                        && self.specification.step(&init, operation).as_ref() == Some(state)
-                };
-                match self.calls.iter().rev().find(sets) {
-                    Some(setter) => Some(setter.id),
-                    None => return false,
-                }
-            }
-        };
-        let goes = |call: &Call<S::Operation>| before(call) && Some(call.id) != setter;
-        let gone: Vec<bool> = self.calls.iter().map(goes).collect();
+        (0..self.calls.len()).map(goes).collect()
+    }
+
+    /// What is gone if what is over before `rank` goes; `None` if it cannot.
+    fn over_by(&self, rank: u32) -> Option<Vec<bool>> {
+        let calls = self.kept_calls(&self.gone);
+        let setter = self.setter(rank, &calls)?;
+        let gone = self.over(rank, setter);
         let reads_well = (0..gone.len()).all(|index| gone[index] || !self.is_orphan(index, &gone));
-        gone.contains(&true) && reads_well && self.accept(kept(&self.calls, &gone))
+        (reads_well && gone != self.gone).then_some(gone)
     }
-}
 
-fn kept<O: Clone>(calls: &[Call<O>], gone: &[bool]) -> Vec<Call<O>> {
-    calls.iter().zip(gone).filter(|&(_, &gone)| !gone).map(|(call, _)| call.clone()).collect()
+    /// The ways to stand right before `rank`; none if that takes too long to find out.
+    fn standings(&self, rank: u32, calls: &[Call<S::Operation>]) -> Vec<Standing<S::State>> {
+        let problem = Problem { specification: self.specification, start: &self.start, calls };
+        standings(&problem, rank, self.budget).unwrap_or_default()
+    }
+
+    /// The way to stand right before `rank` that leads to all others, if there is one.
+    fn base(&self, rank: u32, calls: &[Call<S::Operation>]) -> Option<Standing<S::State>> {
+        let standings = self.standings(rank, calls);
+        let leads_to_all = |base: &&Standing<S::State>| {
+            let leads = |there| self.leads_to(&base.state, there, calls);
+            base.effective.is_empty() && standings.iter().all(leads)
+        };
+        standings.iter().find(leads_to_all).cloned()
+    }
+
+    /// The operation to keep of those that are over before `rank`, if any, so that every way to
+    /// stand there can be reached from it; `None` if there is no such operation.
+    #[expect(clippy::option_option, reason = "no way to begin differs from beginning with nothing")]
+    fn setter(&self, rank: u32, calls: &[Call<S::Operation>]) -> Option<Option<OpId>> {
+        let standings = self.standings(rank, calls);
+        let leads_to_all = |from: &S::State| {
+            !standings.is_empty() && standings.iter().all(|there| self.leads_to(from, there, calls))
+        };
+        if leads_to_all(&self.start) {
+            return Some(None);
+        }
+        let mut tried = Vec::new();
+        let sets = |call: &&Call<S::Operation>| {
+            let Some(state) = self.specification.step(&self.start, &call.operation) else {
+                return false;
+            };
+            if tried.contains(&state) || tried.len() == MAX_SETTERS {
+                return false;
+            }
+            let fits = leads_to_all(&state);
+            tried.push(state);
+            fits
+        };
+        calls.iter().rev().filter(|call| call.ret < rank).find(sets).map(|call| Some(call.id))
+    }
+
+    /// Whether the operations that have taken effect by then, in some order, lead there.
+    fn leads_to(
+        &self,
+        from: &S::State,
+        there: &Standing<S::State>,
+        calls: &[Call<S::Operation>],
+    ) -> bool {
+        if there.effective.is_empty() {
+            return *from == there.state;
+        }
+        there.effective.len() <= MAX_EFFECTIVE
+            && there.effective.iter().enumerate().any(|(position, &next)| {
+                let mut rest = there.clone();
+                rest.effective.remove(position);
+                let step = self.specification.step(from, &calls[next as usize].operation);
+                step.is_some_and(|state| self.leads_to(&state, &rest, calls))
+            })
+    }
 }
 
 /// Where completed overwriting operations lie.
@@ -234,10 +369,16 @@ struct Separators {
 }
 
 impl Separators {
-    fn new<S: Specification>(specification: &S, calls: &[Call<S::Operation>]) -> Self {
+    fn new<'a, S: Specification>(
+        specification: &S,
+        calls: impl Iterator<Item = &'a Call<S::Operation>>,
+    ) -> Self
+    where
+        S::Operation: 'a,
+    {
         let overwrites = |call: &&Call<S::Operation>| specification.overwrites(&call.operation);
         let mut overwriters: Vec<(u32, u32)> =
-            calls.iter().filter(overwrites).map(|call| (call.call, call.ret)).collect();
+            calls.filter(overwrites).map(|call| (call.call, call.ret)).collect();
         let mut first = NEVER;
         for (_, ret) in overwriters.iter_mut().rev() {
             first = first.min(*ret);
@@ -250,5 +391,69 @@ impl Separators {
     fn separate(&self, completion: u32, invocation: u32) -> bool {
         let later = self.overwriters.partition_point(|&(call, _)| call <= completion);
         self.overwriters.get(later).is_some_and(|&(_, first)| first < invocation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linearizability::brute;
+    use crate::model::{Model, Part, Visitor};
+    use crate::test_support::{WORKLOADS, history};
+    use std::time::Duration;
+
+    /// Tries every removal on parts that are linearizable, and counts those that removed anything.
+    struct RemovalsKeepMeaning;
+
+    impl Visitor for RemovalsKeepMeaning {
+        type Output = usize;
+
+        fn visit<S: Specification>(self, parts: Vec<Part<S>>) -> usize {
+            let budget = Budget::new(Duration::from_secs(3600), 1 << 30);
+            parts.iter().map(|part| removals(part, &budget)).sum()
+        }
+    }
+
+    fn removals<S: Specification>(part: &Part<S>, budget: &Budget) -> usize {
+        let (specification, calls) = (&part.specification, part.calls.clone());
+        if brute::linearizable(specification, &calls) != Some(true) {
+            return 0;
+        }
+        let shrinking = Shrinking::new(specification, &calls, OpId(u32::MAX), budget);
+        let size = calls.len();
+        let chunks = (0..size).flat_map(|start| (start + 1..=size).map(move |end| start..end));
+        let unwanted = chunks.map(|chunk| (0..size).map(|index| chunk.contains(&index)).collect());
+        let closed = unwanted.filter_map(|unwanted: Vec<bool>| shrinking.closure(&unwanted));
+        let cuts = calls.iter().filter_map(|call| shrinking.over_by(call.call));
+        let mut count = 0;
+        let init = specification.init();
+        let from_init = closed.chain(cuts).map(|gone| (init.clone(), gone));
+        let based = calls.iter().filter_map(|call| {
+            let base = shrinking.base(call.call, &calls)?;
+            Some((base.state, shrinking.over(call.call, None)))
+        });
+        for (start, gone) in from_init.chain(based) {
+            let rest = shrinking.kept_calls(&gone);
+            assert_eq!(
+                brute::linearizable_from(specification, &start, &rest),
+                Some(true),
+                "{specification:?}: {calls:#?} without {gone:?} from {start:?}"
+            );
+            count += usize::from(!rest.is_empty());
+        }
+        count
+    }
+
+    #[test]
+    fn no_removal_makes_a_violation_of_a_linearizable_history() {
+        for workload in WORKLOADS {
+            let mut removals = 0;
+            for seed in 0..2_000 {
+                let (history, mut rng) = history(workload, seed, brute::LIMIT);
+                let model: Model = workload.model(&mut rng).parse().expect("a model");
+                removals += model.decode(&history, RemovalsKeepMeaning).expect("decodes");
+            }
+            assert!(removals > 1_000, "{workload:?}: only {removals} removals were tried");
+        }
     }
 }

@@ -15,10 +15,11 @@ mod sentence;
 
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{History, NEVER, OpId, Place, Value};
-use crate::linearizability::{Budget, Outcome, decide_fully};
+use crate::linearizability::{Budget, Outcome, Problem, decide_fully};
 use crate::model::{Call, Model, Part, Specification};
 
 pub use cause::{Case, Cause, Evidence, Finding, Role};
@@ -54,6 +55,8 @@ pub struct Explanation {
     pub proof: Vec<Evidence>,
     /// A sub-history that is still a violation, by invocation.
     pub minimal: Vec<OpId>,
+    /// Where the sub-history begins, if that is not the initial state.
+    pub start: Option<Start>,
     /// Whether nothing more can be left out of it; `false` if time ran out before that was known.
     pub is_minimal: bool,
     /// All operations that the proof and the sub-history mention, by invocation.
@@ -61,6 +64,15 @@ pub struct Explanation {
     /// Other objects that are violated too.
     pub also_violated: Vec<String>,
     sentence: String,
+}
+
+/// Where a sub-history begins that does not begin at first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// The state, which is certain at that instant.
+    pub state: String,
+    /// Operations that lead to it from the initial state, in order.
+    pub operations: Vec<OpId>,
 }
 
 impl Explanation {
@@ -91,13 +103,16 @@ pub(crate) fn explain<S: Specification>(
     let (history, part) = (subject.history, subject.part);
     let stuck = &part.calls[stuck as usize];
     let calls = until(&part.calls, stuck.ret, &part.specification);
-    let states = all_states(&part.specification, &calls, &Budget::new(time / 4, memory), states);
+    let states =
+        all_states(&part.specification, &calls, &Budget::new(time / 4, memory / 16), states);
     let case = Case { calls: &calls, all: &part.calls, failed: &part.failed, stuck };
     let finding = part.specification.diagnose(&case);
     let seed = finding.as_ref().map_or(&[][..], |finding| &finding.proof);
     let seed: Vec<OpId> = seed.iter().map(|evidence| evidence.operation).collect();
     let budget = Budget::new(time - time / 4, memory);
-    let smallest = minimise::minimise(&part.specification, &calls, stuck.id, &seed, &budget);
+    let focused = part.specification.focus(&calls);
+    let specification = focused.as_ref().unwrap_or(&part.specification);
+    let smallest = minimise::minimise(specification, &calls, stuck.id, &seed, &budget);
     let finding = finding
         .or_else(|| part.specification.diagnose(&Case { calls: &smallest.calls, ..case }))
         .unwrap_or(Finding { cause: Cause::NoOrder, proof: Vec::new() });
@@ -116,6 +131,10 @@ pub(crate) fn explain<S: Specification>(
             false => Vec::new(),
         },
         states,
+        start: (!smallest.before.is_empty()).then(|| Start {
+            state: describe(&after(part, &smallest.before)),
+            operations: smallest.before,
+        }),
         operations: records(history, &minimal, &finding.proof),
         proof: finding.proof,
         minimal,
@@ -135,10 +154,21 @@ fn all_states<S: Specification>(
     budget: &Budget,
     known: &[S::State],
 ) -> Vec<S::State> {
-    match decide_fully(specification, calls, budget) {
+    let start = &specification.init();
+    match decide_fully(&Problem { specification, start, calls }, budget) {
         Outcome::Violation { states, .. } => states,
         Outcome::Linearizable(_) | Outcome::Exhausted { .. } => known.to_vec(),
     }
+}
+
+/// The state after these operations; a step that is impossible changes nothing.
+fn after<S: Specification>(part: &Part<S>, operations: &[OpId]) -> S::State {
+    let calls: FxHashMap<OpId, &Call<S::Operation>> =
+        part.calls.iter().map(|call| (call.id, call)).collect();
+    operations.iter().fold(part.specification.init(), |state, id| {
+        let next = calls.get(id).and_then(|call| part.specification.step(&state, &call.operation));
+        next.unwrap_or(state)
+    })
 }
 
 /// The operations that an explanation mentions, by invocation.

@@ -1,7 +1,7 @@
 //! Causes in registers. Every argument rests on the *productions* of a value: the writes and
 //! compare-and-sets that may have made it, and the initial value.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::cause::{Case, Cause, Finding, Role};
 use crate::history::{NEVER, OpId, ValueId};
@@ -14,8 +14,8 @@ type Op = Call<RegisterOperation>;
 /// How many operations a proof may have.
 const MAX_PROOF: usize = 6;
 
-/// Rank of what was before the history.
-const BEFORE: i64 = -1;
+/// How many updates, and how many other operations, are tried as the one that shows staleness.
+const MAX_WITNESSES: usize = 64;
 
 /// The cause of a violation in one register, if one can be proved.
 pub(crate) fn diagnose(initial: ValueId, case: &Case<'_, RegisterOperation>) -> Option<Finding> {
@@ -29,20 +29,6 @@ pub(crate) fn diagnose(initial: ValueId, case: &Case<'_, RegisterOperation>) -> 
         .or_else(|| cycle(wanted, initial, case))
 }
 
-fn produces(operation: RegisterOperation) -> Option<ValueId> {
-    match operation {
-        Write(value) | Cas(_, value) => Some(value),
-        Read(_) | ReadUnknown | CasMismatch(_) => None,
-    }
-}
-
-fn needs(operation: RegisterOperation) -> Option<ValueId> {
-    match operation {
-        Read(value) | Cas(value, _) => Some(value),
-        Write(_) | ReadUnknown | CasMismatch(_) => None,
-    }
-}
-
 /// Everything that may have made one value before the stuck operation completed.
 struct Production<'a> {
     initially: bool,
@@ -51,7 +37,8 @@ struct Production<'a> {
 
 impl<'a> Production<'a> {
     fn of(value: ValueId, initial: ValueId, case: &Case<'a, RegisterOperation>) -> Self {
-        let made = |call: &&Op| produces(call.operation) == Some(value) && call.id != case.stuck.id;
+        let made =
+            |call: &&Op| call.operation.produces() == Some(value) && call.id != case.stuck.id;
         let producers = case.calls.iter().filter(made).collect();
         Production { initially: value == initial, producers }
     }
@@ -60,33 +47,25 @@ impl<'a> Production<'a> {
         self.producers.len() + usize::from(self.initially)
     }
 
-    /// A rank before which the value was certainly made for the last time, and the operations
-    /// that show it.
-    fn end(&self, value: ValueId, case: &Case<'a, RegisterOperation>) -> (i64, Vec<&'a Op>) {
-        let last = self.producers.iter().copied().max_by_key(|producer| producer.ret);
-        let end = last.map_or(BEFORE, |last| rank(last.ret));
-        if self.count() > 1 {
-            return (end, last.into_iter().collect());
-        }
-        // Made once only: who saw the value saw that it had been made.
-        let saw = |call: &&Op| needs(call.operation) == Some(value) && call.id != case.stuck.id;
-        let first = case.calls.iter().filter(saw).min_by_key(|call| call.ret);
-        match first {
-            Some(first) if rank(first.ret) < end => {
-                (rank(first.ret), last.into_iter().chain([first]).collect())
-            }
-            _ => (end, last.into_iter().collect()),
-        }
+    /// If the value was made only once: an operation that shows that this was before what `call`
+    /// did, because it saw the value and was over by then, or is that operation.
+    fn seen_before(
+        &self,
+        call: &'a Op,
+        value: ValueId,
+        case: &Case<'a, RegisterOperation>,
+    ) -> Option<&'a Op> {
+        let saw = |other: &&Op| {
+            let in_time = other.ret < call.call || other.id == call.id;
+            in_time && other.operation.needs() == Some(value) && other.id != case.stuck.id
+        };
+        case.calls.iter().filter(saw).min_by_key(|other| other.ret).filter(|_| self.count() == 1)
     }
-}
-
-fn rank(rank: u32) -> i64 {
-    if rank == NEVER { i64::MAX } else { i64::from(rank) }
 }
 
 /// Nothing made the value in time: it failed, or it came later, or it never was.
 fn never_produced(wanted: ValueId, case: &Case<'_, RegisterOperation>) -> Finding {
-    let made = |call: &&Op| produces(call.operation) == Some(wanted);
+    let made = |call: &&Op| call.operation.produces() == Some(wanted);
     let failed = case.failed.iter().find(made);
     let later = case.all.iter().filter(made).find(|call| call.id != case.stuck.id);
     let (cause, producer) = match (failed, later) {
@@ -115,32 +94,80 @@ fn lost_update(
         .then(|| Finding::new(Cause::LostUpdate, made.chain(took), case.stuck.id))
 }
 
-/// After the value was made for the last time, something showed that another had replaced it,
-/// and was over before the stuck operation began.
+/// Something showed that another value had replaced this one, was over before the stuck operation
+/// began, and nothing that can have happened since brings the value back.
 fn stale(
     wanted: ValueId,
     production: &Production<'_>,
     case: &Case<'_, RegisterOperation>,
 ) -> Option<Finding> {
-    let (end, shown_by) = production.end(wanted, case);
-    let replaces = |call: &&Op| {
-        let leaves_another = match call.operation {
-            Read(value) | Write(value) | Cas(_, value) => value != wanted,
-            CasMismatch(value) => value == wanted,
-            ReadUnknown => false,
-        };
-        leaves_another && rank(call.call) > end && call.ret < case.stuck.call
+    // What began last leaves the least room; an update tells more than a read of it.
+    let latest = |is_update: bool| {
+        let calls = case.calls.iter().rev().filter(move |call| call.ret < case.stuck.call);
+        let fitting = move |call: &&Op| call.operation.produces().is_some() == is_update;
+        calls.filter(fitting).take(MAX_WITNESSES)
     };
-    // An update tells more than a read of it, and the latest lies closest to the stale answer.
-    let telling = |call: &&Op| (produces(call.operation).is_some(), call.ret);
-    let newer = case.calls.iter().filter(replaces).max_by_key(telling)?;
-    let role = |call: &Op| match produces(call.operation) == Some(wanted) {
-        true => Role::Made,
-        false => Role::Saw,
+    latest(true).chain(latest(false)).find_map(|newer| {
+        let value = leaves(newer, wanted)?;
+        let saw = production.seen_before(newer, wanted, case);
+        let used_up = if saw.is_some() { production.producers.first() } else { None };
+        let used_up = used_up.map(|producer| producer.id);
+        if can_follow(wanted, newer, value, used_up, case) {
+            return None;
+        }
+        let over = |producer: &&&Op| producer.ret < newer.call || Some(producer.id) == used_up;
+        let made = production.producers.iter().filter(over).max_by_key(|call| call.ret);
+        let made = made.map(|call| (call.id, Role::Made));
+        let saw = saw.filter(|saw| saw.id != newer.id).map(|call| (call.id, Role::Saw));
+        let proof = made.into_iter().chain(saw).chain([(newer.id, Role::Newer)]);
+        Some(Finding::new(Cause::StaleRead, proof, case.stuck.id))
+    })
+}
+
+/// The value that is certainly there after the operation, if it is another than this: an unknown
+/// one if only that much is known.
+fn leaves(call: &Op, wanted: ValueId) -> Option<Option<ValueId>> {
+    match call.operation {
+        Read(value) | Write(value) | Cas(_, value) => (value != wanted).then_some(Some(value)),
+        CasMismatch(value) => (value == wanted).then_some(None),
+        ReadUnknown => None,
+    }
+}
+
+/// Whether the wanted value can come about after `newer` left `value`: by a write that may take
+/// effect after it, or along a chain of such compare-and-sets.
+fn can_follow(
+    wanted: ValueId,
+    newer: &Op,
+    value: Option<ValueId>,
+    used_up: Option<OpId>,
+    case: &Case<'_, RegisterOperation>,
+) -> bool {
+    let possible = |call: &&Op| {
+        call.ret > newer.call
+            && ![newer.id, case.stuck.id].contains(&call.id)
+            && Some(call.id) != used_up
     };
-    let before = shown_by.into_iter().map(|call| (call.id, role(call)));
-    let proof = before.chain([(newer.id, Role::Newer)]);
-    Some(Finding::new(Cause::StaleRead, proof, case.stuck.id))
+    let mut possible: Vec<&Op> = case.calls.iter().filter(possible).collect();
+    let mut values: FxHashSet<ValueId> = value.into_iter().collect();
+    loop {
+        let before = possible.len();
+        possible.retain(|call| {
+            let enabled = match call.operation {
+                // After a mismatch any value but one may have been there.
+                Cas(expected, _) => value.is_none() || values.contains(&expected),
+                Write(_) => true,
+                Read(_) | ReadUnknown | CasMismatch(_) => return false,
+            };
+            if enabled {
+                values.extend(call.operation.produces());
+            }
+            !enabled
+        });
+        if values.contains(&wanted) || possible.len() == before {
+            return values.contains(&wanted);
+        }
+    }
 }
 
 /// The time in which a value that was made once must have been the state: everything about it
@@ -175,7 +202,7 @@ fn cycle(wanted: ValueId, initial: ValueId, case: &Case<'_, RegisterOperation>) 
     let mut zones: FxHashMap<ValueId, Zone<'_>> = FxHashMap::default();
     let mut order: Vec<ValueId> = Vec::new();
     for call in case.calls {
-        if let Some(value) = produces(call.operation) {
+        if let Some(value) = call.operation.produces() {
             let zone = zones.entry(value).or_default();
             zone.productions += 1;
             order.push(value);
@@ -183,7 +210,7 @@ fn cycle(wanted: ValueId, initial: ValueId, case: &Case<'_, RegisterOperation>) 
                 zone.include(call);
             }
         }
-        if let Some(value) = needs(call.operation)
+        if let Some(value) = call.operation.needs()
             && call.ret != NEVER
         {
             zones.entry(value).or_default().include(call);
@@ -199,7 +226,7 @@ fn cycle(wanted: ValueId, initial: ValueId, case: &Case<'_, RegisterOperation>) 
         for call in first.into_iter().chain(second) {
             if proof.iter().all(|&(id, _)| id != call.id) {
                 let concerns = |value| {
-                    [produces(call.operation), needs(call.operation)].contains(&Some(value))
+                    [call.operation.produces(), call.operation.needs()].contains(&Some(value))
                 };
                 let role = if concerns(wanted) { Role::Saw } else { Role::Other };
                 proof.push((call.id, role));

@@ -56,17 +56,22 @@ impl Teller<'_> {
                 let this = if this.is_empty() { String::new() } else { format!("{this}, but ") };
                 format!("but {this}{other}: each of the two values would have to come first")
             }
-            Cause::TwoOwners => {
-                format!("but {}, and nobody can have released it between", self.clauses(Role::Same))
-            }
-            Cause::NotHeld if self.has(Role::Same) => {
-                format!("but {}, and nobody can have acquired it between", self.clauses(Role::Same))
-            }
-            Cause::NotHeld => "but nobody can have held it".to_owned(),
+            Cause::TwoOwners => self.unpaired("released"),
+            Cause::NotHeld => self.unpaired("acquired"),
             Cause::NoOrder => {
                 let count = self.explanation.minimal.len();
                 format!("and no order of the {count} operations below explains that")
             }
+        }
+    }
+
+    /// Two of a kind with nothing of the other kind between them, or with too little of it.
+    fn unpaired(&self, other: &str) -> String {
+        let (same, others) = (self.clauses(Role::Same), self.clauses(Role::Other));
+        match (same.is_empty(), others.is_empty()) {
+            (true, _) => format!("but nobody can have {other} it before"),
+            (false, true) => format!("but {same}, and nobody can have {other} it between"),
+            (false, false) => format!("but {same}, and between them there is only this: {others}"),
         }
     }
 
@@ -77,15 +82,14 @@ impl Teller<'_> {
         };
         let before = [Role::Made, Role::Saw].map(|role| self.clauses(role));
         let before: Vec<String> = before.into_iter().filter(|clause| !clause.is_empty()).collect();
-        match before.is_empty() {
-            true => format!("but before that began, {newer}"),
-            false => {
-                let before = before.join(" and ");
-                format!(
-                    "but before that began, {newer}, and before that, for the last time, {before}"
-                )
-            }
-        }
+        let last = match before.is_empty() {
+            true => String::new(),
+            false => format!(" (the last time was when {})", before.join(" and ")),
+        };
+        format!(
+            "but that was stale: before it began, {newer}, \
+             and nothing since can have brought the old value back{last}"
+        )
     }
 
     /// What the object could have been instead.

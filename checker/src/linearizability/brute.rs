@@ -14,7 +14,16 @@ pub fn linearizable<S: Specification>(
     specification: &S,
     calls: &[Call<S::Operation>],
 ) -> Option<bool> {
-    (calls.len() <= LIMIT).then(|| explains(specification, &specification.init(), calls))
+    linearizable_from(specification, &specification.init(), calls)
+}
+
+/// The same from another state than the initial one.
+pub fn linearizable_from<S: Specification>(
+    specification: &S,
+    start: &S::State,
+    calls: &[Call<S::Operation>],
+) -> Option<bool> {
+    (calls.len() <= LIMIT).then(|| explains(specification, start, calls))
 }
 
 /// Whether the remaining operations can all follow in this state.

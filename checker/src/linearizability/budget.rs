@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::Engine;
+
 /// How many steps pass between two looks at the clock.
 const TICKS_PER_LOOK: u32 = 1024;
 
-/// What ran out.
+/// What was not enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Resource {
@@ -21,6 +23,8 @@ pub enum Resource {
     Time(Duration),
     /// The engines may not hold more bytes than this.
     Memory(usize),
+    /// The only engine that was allowed cannot decide operations such as these.
+    Engine(Engine),
 }
 
 impl fmt::Display for Resource {
@@ -28,28 +32,36 @@ impl fmt::Display for Resource {
         match self {
             Resource::Time(limit) => write!(f, "{} s of time", limit.as_secs_f64()),
             Resource::Memory(limit) => write!(f, "{} MiB of memory", limit >> 20),
+            Resource::Engine(engine) => write!(f, "what the engine {engine} can do"),
         }
     }
 }
 
 /// The account of one check.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub struct Budget {
     time: Duration,
     deadline: Option<Instant>,
     memory: usize,
     held: AtomicUsize,
+    peak: AtomicUsize,
 }
 
 impl Budget {
     pub(crate) fn new(time: Duration, memory: usize) -> Self {
         let deadline = Instant::now().checked_add(time);
-        Budget { time, deadline, memory, held: AtomicUsize::new(0) }
+        let (held, peak) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Budget { time, deadline, memory, held, peak }
     }
 
     /// What one engine does on this account; what it holds is given back when the meter drops.
     pub(crate) fn meter(&self) -> Meter<'_> {
         Meter { budget: self, ticks: 0, held: 0 }
+    }
+
+    /// The most bytes that were held at one time.
+    pub(crate) fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
     }
 
     /// Whether the deadline has passed.
@@ -89,7 +101,10 @@ impl Meter<'_> {
         let before = self.budget.held.fetch_add(bytes, Ordering::Relaxed);
         self.held += bytes;
         match before.checked_add(bytes) {
-            Some(held) if held <= self.budget.memory => Ok(()),
+            Some(held) if held <= self.budget.memory => {
+                self.budget.peak.fetch_max(held, Ordering::Relaxed);
+                Ok(())
+            }
             _ => Err(Resource::Memory(self.budget.memory)),
         }
     }

@@ -6,55 +6,28 @@
 
 pub mod brute;
 mod budget;
+mod engine;
 mod general;
 mod verdict;
 mod witness;
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
 use crate::explain::{Subject, explain};
 use crate::history::History;
-use crate::model::{Call, Model, ModelError, Part, Specification, Visitor};
+use crate::model::{Model, ModelError, Part, Specification, Visitor};
 
 pub use budget::Resource;
-pub use verdict::{Bound, Options, Verdict};
+pub use engine::{Engine, UnknownEngine};
+pub use verdict::{Bound, Examined, Options, Verdict};
 pub use witness::{CertificateError, Witness, certify};
 
 pub(crate) use budget::Budget;
-pub(crate) use general::states_at;
-
-/// What an engine says of one part; operations are indices into its calls.
-#[derive(Debug)]
-pub(crate) enum Outcome<State> {
-    /// This order is legal.
-    Linearizable(Vec<u32>),
-    /// No order leads past the return of `stuck`, and right before it the object can be in these
-    /// states.
-    Violation { stuck: u32, states: Vec<State> },
-    /// Nobody knows; the furthest return that was reached is that of `reached`.
-    Exhausted { resource: Resource, reached: Option<u32> },
-}
-
-/// Decides one part with the engine that suits it.
-pub(crate) fn decide<S: Specification>(
-    specification: &S,
-    calls: &[Call<S::Operation>],
-    budget: &Budget,
-) -> Outcome<S::State> {
-    general::decide(specification, calls, budget, true)
-}
-
-/// Decides one part without leaving out what makes no difference to the verdict, so that the
-/// states of a violation are complete.
-pub(crate) fn decide_fully<S: Specification>(
-    specification: &S,
-    calls: &[Call<S::Operation>],
-    budget: &Budget,
-) -> Outcome<S::State> {
-    general::decide(specification, calls, budget, false)
-}
+pub(crate) use engine::{Decision, Outcome, Problem, decide, decide_fully};
+pub(crate) use general::{Standing, standings};
 
 /// Decides whether a history is linearizable. The verdict does not depend on how many threads
 /// work on it, except that what hits a bound may hit it elsewhere.
@@ -63,6 +36,19 @@ pub(crate) fn decide_fully<S: Specification>(
 ///
 /// [`ModelError`] if the model cannot read the history.
 pub fn check(history: &History, model: &Model, options: &Options) -> Result<Verdict, ModelError> {
+    Ok(examine(history, model, options)?.verdict)
+}
+
+/// Does the same and also says how the verdict was found.
+///
+/// # Errors
+///
+/// [`ModelError`] if the model cannot read the history.
+pub fn examine(
+    history: &History,
+    model: &Model,
+    options: &Options,
+) -> Result<Examined, ModelError> {
     model.decode(history, Check { history, model, options })
 }
 
@@ -73,10 +59,28 @@ struct Check<'a> {
 }
 
 impl Visitor for Check<'_> {
-    type Output = Verdict;
+    type Output = Examined;
 
-    fn visit<S: Specification>(self, parts: Vec<Part<S>>) -> Verdict {
-        let mut outcomes = self.decide_all(&parts);
+    fn visit<S: Specification>(self, parts: Vec<Part<S>>) -> Examined {
+        let budget = Budget::new(self.options.time, self.options.memory);
+        let decisions = self.decide_all(&parts, &budget);
+        let mut engines = BTreeMap::new();
+        for decision in &decisions {
+            *engines.entry(decision.engine).or_default() += 1;
+        }
+        let outcomes = decisions.into_iter().map(|decision| decision.outcome).collect();
+        let verdict = self.judge(&parts, outcomes);
+        Examined { verdict, parts: parts.len(), engines, memory: budget.peak() }
+    }
+}
+
+impl Check<'_> {
+    /// Joins the outcomes of all parts.
+    fn judge<S: Specification>(
+        &self,
+        parts: &[Part<S>],
+        mut outcomes: Vec<Outcome<S::State>>,
+    ) -> Verdict {
         // The violation that shows first is the one to explain, whichever thread found it.
         let shows = |number: usize| match &outcomes[number] {
             Outcome::Violation { stuck, .. } => Some(parts[number].calls[*stuck as usize].ret),
@@ -96,28 +100,30 @@ impl Visitor for Check<'_> {
             let explanation = explain(&subject, stuck, &states, &others, time, memory);
             return Verdict::Invalid(Box::new(explanation));
         }
-        match Bound::of(self.history, &parts, &outcomes) {
+        match Bound::of(self.history, parts, &outcomes) {
             Some(bound) => Verdict::Unknown(bound),
-            None => Verdict::Valid(witness(&parts, outcomes)),
+            None => Verdict::Valid(witness(parts, outcomes)),
         }
     }
-}
 
-impl Check<'_> {
     /// Decides all parts in parallel, the largest first, so that none is left to run alone at the
     /// end. The outcomes are in the order of the parts.
-    fn decide_all<S: Specification>(&self, parts: &[Part<S>]) -> Vec<Outcome<S::State>> {
-        let budget = Budget::new(self.options.time, self.options.memory);
+    fn decide_all<S: Specification>(
+        &self,
+        parts: &[Part<S>],
+        budget: &Budget,
+    ) -> Vec<Decision<S::State>> {
         let mut numbers: Vec<usize> = (0..parts.len()).collect();
         numbers.sort_by_key(|&number| Reverse(parts[number].calls.len()));
         let decide_one = |&number: &usize| {
             let part: &Part<S> = &parts[number];
-            (number, decide(&part.specification, &part.calls, &budget))
+            let asked = self.options.engine;
+            (number, engine::decide_part(&part.specification, &part.calls, asked, budget))
         };
-        let mut outcomes: Vec<(usize, Outcome<S::State>)> =
+        let mut decisions: Vec<(usize, Decision<S::State>)> =
             numbers.par_iter().with_max_len(1).map(decide_one).collect();
-        outcomes.sort_by_key(|&(number, _)| number);
-        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+        decisions.sort_by_key(|&(number, _)| number);
+        decisions.into_iter().map(|(_, decision)| decision).collect()
     }
 }
 

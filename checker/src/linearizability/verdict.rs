@@ -1,16 +1,17 @@
 //! What may be asked of a check, and what it answers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, Resource, Witness};
+use super::{Engine, Outcome, Resource, Witness};
 use crate::explain::Explanation;
 use crate::history::{History, Place, Value};
 use crate::model::{Part, Specification};
 
-/// What a check may spend.
+/// What a check may spend, and how it is to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Time for the verdict. Parts that are not decided by then are unknown.
@@ -20,6 +21,9 @@ pub struct Options {
     /// Time for the explanation of a violation; when it is over, the smallest sub-history found so
     /// far stands.
     pub explanation_time: Duration,
+    /// The only engine to use, where it is not to be chosen part by part. What it cannot decide is
+    /// unknown.
+    pub engine: Option<Engine>,
 }
 
 impl Default for Options {
@@ -29,6 +33,7 @@ impl Default for Options {
             time: Duration::from_secs(60),
             memory: 2 << 30,
             explanation_time: Duration::from_secs(10),
+            engine: None,
         }
     }
 }
@@ -44,10 +49,23 @@ pub enum Verdict {
     Unknown(Bound),
 }
 
+/// A verdict, and how it was found.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// How many objects the history was split into.
+    pub parts: usize,
+    /// How many of them each engine decided, or tried to; only those that were used.
+    pub engines: BTreeMap<Engine, usize>,
+    /// The most bytes that all engines together held at one time, beside the history itself.
+    pub memory: usize,
+}
+
 /// Where a check ended without an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {
-    /// What ran out.
+    /// What was not enough.
     pub resource: Resource,
     /// The object of the first undecided part; `None` if the history has only one.
     pub key: Option<String>,
@@ -103,10 +121,11 @@ impl fmt::Display for Bound {
         if self.undecided > 1 {
             write!(f, " ({} of {} keys undecided)", self.undecided, self.parts)?;
         }
-        let limit = match self.resource {
-            Resource::Time(_) => "time",
-            Resource::Memory(_) => "memory",
+        let advice = match self.resource {
+            Resource::Time(_) => "raise the time limit of the check, or split the history",
+            Resource::Memory(_) => "raise the memory limit of the check, or split the history",
+            Resource::Engine(_) => "let the check choose its engines",
         };
-        write!(f, "; raise the {limit} limit of the check, or split the history")
+        write!(f, "; {advice}")
     }
 }

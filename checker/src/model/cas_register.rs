@@ -34,6 +34,25 @@ pub enum RegisterOperation {
 
 use RegisterOperation::{Cas, CasMismatch, Read, ReadUnknown, Write};
 
+impl RegisterOperation {
+    /// The value that the operation brings about; `None` if it leaves the one it found.
+    pub(crate) fn produces(self) -> Option<ValueId> {
+        match self {
+            Write(value) => Some(value),
+            Cas(expected, new) => (expected != new).then_some(new),
+            Read(_) | ReadUnknown | CasMismatch(_) => None,
+        }
+    }
+
+    /// The value that the operation must find.
+    pub(crate) fn needs(self) -> Option<ValueId> {
+        match self {
+            Read(value) | Cas(value, _) => Some(value),
+            Write(_) | ReadUnknown | CasMismatch(_) => None,
+        }
+    }
+}
+
 impl CasRegister {
     pub(super) fn new(history: &History, initial: &Value, nil: NilRead, has_cas: bool) -> Self {
         let id = history.values().find(initial).unwrap_or(ValueId::FOREIGN);
@@ -108,16 +127,17 @@ impl Specification for CasRegister {
         }
     }
 
+    /// A cas that sets what it found is a read.
     fn is_read(&self, operation: &RegisterOperation) -> bool {
-        matches!(operation, Read(_) | ReadUnknown | CasMismatch(_))
+        operation.produces().is_none()
     }
 
     fn overwrites(&self, operation: &RegisterOperation) -> bool {
-        matches!(operation, Write(_) | Cas(..))
+        operation.produces().is_some()
     }
 
     fn observes(&self, observer: &RegisterOperation, mutator: &RegisterOperation) -> bool {
-        let (Write(written) | Cas(_, written)) = *mutator else { return false };
+        let Some(written) = mutator.produces() else { return false };
         match *observer {
             Read(value) | Cas(value, _) => value == written,
             CasMismatch(value) => value != written,

@@ -14,9 +14,11 @@ use crate::explain::{self, Case, Finding};
 use crate::history::{History, NEVER, OpId, Operation, Outcome, Value, ValueId};
 
 /// One key.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Kv {
     holds: Holds,
+    /// If focused: what gets returned, sorted, without what another one begins with.
+    seen: Option<Arc<[Content]>>,
 }
 
 /// What appends make of a key.
@@ -28,7 +30,7 @@ enum Holds {
 }
 
 /// What a key holds; nothing is empty text, the empty list, or `nil`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Content {
     /// A value that nothing is appended to.
     Whole(ValueId),
@@ -36,6 +38,8 @@ pub enum Content {
     Text(Arc<str>),
     /// A list of values.
     List(Arc<[ValueId]>),
+    /// Something that no get returned, and that nothing appended makes into what one returned.
+    Unseen,
 }
 
 /// An operation on a key.
@@ -55,7 +59,7 @@ pub(super) fn parts(history: &History) -> Result<Vec<Part<Kv>>, ModelError> {
     by_key(history)
         .into_iter()
         .map(|(key, ids)| {
-            let specification = Kv { holds: holds(history, &ids) };
+            let specification = Kv { holds: holds(history, &ids), seen: None };
             part(history, key, &ids, specification, |kv, operation| kv.decode(history, operation))
         })
         .collect()
@@ -83,7 +87,7 @@ fn holds(history: &History, ids: &[OpId]) -> Holds {
 
 impl Kv {
     fn decode(
-        self,
+        &self,
         history: &History,
         operation: Operation<'_>,
     ) -> Result<Option<KvOperation>, ModelError> {
@@ -105,7 +109,7 @@ impl Kv {
         }
     }
 
-    fn content(self, history: &History, value: ValueId) -> Content {
+    fn content(&self, history: &History, value: ValueId) -> Content {
         let values = history.values();
         let empty = match values.atom(value) {
             Some(Value::Nil) => true,
@@ -128,7 +132,50 @@ impl Kv {
     }
 }
 
+/// What completed gets returned, sorted, without what another one begins with.
+fn maximal_gets(calls: &[Call<KvOperation>]) -> Arc<[Content]> {
+    let got = |call: &Call<KvOperation>| match &call.operation {
+        Get(content) if call.ret != NEVER => Some(content.clone()),
+        Get(_) | Put(_) | Append(_) => None,
+    };
+    let mut gets: Vec<Content> = calls.iter().filter_map(got).collect();
+    gets.sort_unstable();
+    // In this order, whatever begins with a content directly follows it.
+    gets.dedup_by(|later, earlier| {
+        let continues = later.starts_with(earlier);
+        if continues {
+            std::mem::swap(later, earlier);
+        }
+        continues
+    });
+    gets.into()
+}
+
+impl Kv {
+    /// Whether some get returned something that begins with `start` and goes on with `more`; always
+    /// if this is not focused.
+    fn may_be_seen(&self, start: &Content, more: &Content) -> bool {
+        let Some(seen) = &self.seen else { return true };
+        let first = seen.partition_point(|content| content < start);
+        let mut begun = seen[first..].iter().take_while(|content| content.starts_with(start));
+        begun.any(|content| content.continues(start, more))
+    }
+}
+
 impl Content {
+    /// Whether what follows `start`, with which this begins, begins with `more`.
+    fn continues(&self, start: &Content, more: &Content) -> bool {
+        match (self, start, more) {
+            (Content::Text(text), Content::Text(start), Content::Text(more)) => {
+                text[start.len()..].starts_with(&**more)
+            }
+            (Content::List(list), Content::List(start), Content::List(more)) => {
+                list[start.len()..].starts_with(more)
+            }
+            _ => false,
+        }
+    }
+
     fn join(&self, more: &Content) -> Content {
         match (self, more) {
             (Content::Text(text), Content::Text(more)) => {
@@ -137,6 +184,7 @@ impl Content {
             (Content::List(list), Content::List(more)) => {
                 Content::List([&**list, more].concat().into())
             }
+            (Content::Unseen, _) => Content::Unseen,
             // A part holds one kind; whole values are never joined.
             (_, more) => more.clone(),
         }
@@ -174,11 +222,20 @@ impl Specification for Kv {
     }
 
     fn step(&self, state: &Content, operation: &KvOperation) -> Option<Content> {
+        let nothing = self.init();
         match operation {
             Get(content) => (state == content).then(|| state.clone()),
+            Put(content) if !self.may_be_seen(&nothing, content) => Some(Content::Unseen),
             Put(content) => Some(content.clone()),
+            Append(content) if !self.may_be_seen(state, content) => Some(Content::Unseen),
             Append(content) => Some(state.join(content)),
         }
+    }
+
+    /// All contents that no get can ever return again are as good as one.
+    fn focus(&self, calls: &[Call<KvOperation>]) -> Option<Self> {
+        let seen = (self.holds != Holds::Whole).then(|| maximal_gets(calls))?;
+        Some(Kv { holds: self.holds, seen: Some(seen) })
     }
 
     fn is_read(&self, operation: &KvOperation) -> bool {
@@ -201,12 +258,13 @@ impl Specification for Kv {
     /// A crashed put or append that no get can have seen changes nothing: between it and the next
     /// put there is no get.
     fn unneeded(&self, calls: &[Call<KvOperation>]) -> Vec<bool> {
-        let gets = |mutator: &Call<KvOperation>| {
-            calls.iter().any(|get| {
-                get.ret > mutator.call && self.observes(&get.operation, &mutator.operation)
-            })
+        let gets: Vec<KvOperation> = match self.holds {
+            Holds::Whole => calls.iter().map(|call| call.operation.clone()).collect(),
+            // What is in a content is also in what begins with it.
+            Holds::Text | Holds::List => maximal_gets(calls).iter().cloned().map(Get).collect(),
         };
-        calls.iter().map(|call| call.ret == NEVER && !gets(call)).collect()
+        let seen = |operation| gets.iter().any(|get| self.observes(get, operation));
+        calls.iter().map(|call| call.ret == NEVER && !seen(&call.operation)).collect()
     }
 
     fn diagnose(&self, case: &Case<'_, KvOperation>) -> Option<Finding> {
@@ -215,7 +273,7 @@ impl Specification for Kv {
 
     fn size(&self, state: &Content) -> usize {
         let owned = match state {
-            Content::Whole(_) => 0,
+            Content::Whole(_) | Content::Unseen => 0,
             Content::Text(text) => text.len(),
             Content::List(items) => size_of_val::<[ValueId]>(items),
         };
@@ -229,6 +287,7 @@ impl Specification for Kv {
             Content::List(items) => {
                 Value::list(items.iter().map(|&item| history.values().get(item))).to_string()
             }
+            Content::Unseen => "something that no get returned".to_owned(),
         }
     }
 }

@@ -23,6 +23,7 @@ use rustc_hash::FxBuildHasher;
 
 use crate::explain::{Case, Finding};
 use crate::history::{History, OpId, Operation, Outcome, Place, Value, ValueId};
+use crate::linearizability::{self, Budget, Engine, Problem};
 
 pub use cas_register::{CasRegister, RegisterOperation};
 pub use kv::{Content, Kv, KvOperation};
@@ -64,10 +65,30 @@ pub trait Specification: Debug + Send + Sync + Sized {
         true
     }
 
+    /// The same specification for these operations alone, if it needs fewer states then: states may
+    /// be equal that no order of some of these operations can tell apart.
+    fn focus(&self, _calls: &[Call<Self::Operation>]) -> Option<Self> {
+        None
+    }
+
     /// Marks the crashed operations that no completed operation can depend on: if any order
     /// explains the part, then so does one without them.
     fn unneeded(&self, calls: &[Call<Self::Operation>]) -> Vec<bool> {
         vec![false; calls.len()]
+    }
+
+    /// Engines that may decide its parts, fastest first. The general one always can, and needs no
+    /// mention.
+    const ENGINES: &'static [Engine] = &[];
+
+    /// Decides with one of them, or `None` where the operations lack the structure that it needs,
+    /// which it verifies and never assumes.
+    fn decide_with(
+        _engine: Engine,
+        _problem: &Problem<'_, Self>,
+        _budget: &Budget,
+    ) -> Option<linearizability::Outcome<Self::State>> {
+        None
     }
 
     /// The kind of a violation, if the operations prove one.

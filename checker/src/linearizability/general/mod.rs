@@ -24,4 +24,4 @@ mod search;
 mod steps;
 mod timeline;
 
-pub(crate) use search::{decide, states_at};
+pub(crate) use search::{Standing, decide, standings};

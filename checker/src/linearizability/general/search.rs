@@ -4,20 +4,19 @@ use super::memo::{Configuration, Memo};
 use super::steps::Steps;
 use super::timeline::{Event, Facts, Timeline, Window, has, ones, set};
 use crate::history::NEVER;
-use crate::linearizability::Outcome;
 use crate::linearizability::budget::{Budget, Meter, Resource};
-use crate::model::{Call, Specification};
+use crate::linearizability::{Outcome, Problem};
+use crate::model::Specification;
 
-/// Decides whether one legal order explains these operations (by invocation). With `prune`, the
-/// specification may name crashed operations that make no difference; without, the states of a
-/// violation are complete.
+/// Decides whether one legal order explains these operations. With `prune`, the specification may
+/// name crashed operations that make no difference; without, the states of a violation are
+/// complete.
 pub(crate) fn decide<S: Specification>(
-    specification: &S,
-    calls: &[Call<S::Operation>],
+    problem: &Problem<'_, S>,
     budget: &Budget,
     prune: bool,
 ) -> Outcome<S::State> {
-    let mut search = Search::new(specification, calls, budget, prune);
+    let mut search = Search::new(problem, budget, prune);
     match search.run() {
         Ok(true) => Outcome::Linearizable(search.order),
         Ok(false) => search.violation(),
@@ -25,20 +24,35 @@ pub(crate) fn decide<S: Specification>(
     }
 }
 
-/// The states in which the object can be right before `rank`, where no completed operation may be
-/// pending. Crashed ones that are pending there have been used as little as possible: they may
-/// still take effect from each of these states.
-pub(crate) fn states_at<S: Specification>(
-    specification: &S,
-    calls: &[Call<S::Operation>],
+/// Where an object can stand at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standing<State> {
+    /// The state.
+    pub(crate) state: State,
+    /// The operations pending there that have taken effect and return later, as indices.
+    pub(crate) effective: Vec<u32>,
+    /// One order that leads there, as indices.
+    pub(crate) order: Vec<u32>,
+}
+
+/// All ways to stand right before `rank`, with nothing done sooner than it had to be: whatever
+/// follows some order of what was before also follows one of these.
+pub(crate) fn standings<S: Specification>(
+    problem: &Problem<'_, S>,
     rank: u32,
     budget: &Budget,
-) -> Result<Vec<S::State>, Resource> {
-    let before = calls.partition_point(|call| call.call < rank);
-    let mut search = Search::new(specification, &calls[..before], budget, false);
+) -> Result<Vec<Standing<S::State>>, Resource> {
+    let calls = &problem.calls[..problem.calls.partition_point(|call| call.call < rank)];
+    let mut search = Search::new(&Problem { calls, ..*problem }, budget, false);
+    search.end = search.timeline.place(rank, calls);
     search.collect = true;
     search.run()?;
-    Ok(search.ends.iter().map(|&state| search.steps.state(state).clone()).collect())
+    let standing = |end: &End| Standing {
+        state: search.steps.state(end.state).clone(),
+        effective: end.effective.clone(),
+        order: end.order.clone(),
+    };
+    Ok(search.ends.iter().map(standing).collect())
 }
 
 /// No operation, no state, no frame.
@@ -72,6 +86,14 @@ enum Stage {
     Listed,
 }
 
+/// What the search found at the end of the line.
+#[derive(Debug)]
+struct End {
+    state: u32,
+    effective: Vec<u32>,
+    order: Vec<u32>,
+}
+
 struct Search<'a, S: Specification> {
     facts: Facts<'a, S>,
     timeline: Timeline,
@@ -91,19 +113,17 @@ struct Search<'a, S: Specification> {
     /// The operation whose return is the furthest place reached, and that place.
     furthest: Option<u32>,
     furthest_at: u32,
-    /// Whether to look for every way to the end instead of one, and the states found there.
+    /// Where the line ends.
+    end: usize,
+    /// Whether to look for every way to the end instead of one, and what was found there.
     collect: bool,
-    ends: Vec<u32>,
+    ends: Vec<End>,
     scratch: [Vec<u64>; 2],
 }
 
 impl<'a, S: Specification> Search<'a, S> {
-    fn new(
-        specification: &'a S,
-        calls: &'a [Call<S::Operation>],
-        budget: &'a Budget,
-        prune: bool,
-    ) -> Self {
+    fn new(problem: &Problem<'a, S>, budget: &'a Budget, prune: bool) -> Self {
+        let &Problem { specification, start, calls } = problem;
         let mut skip = match prune {
             true => specification.unneeded(calls),
             false => vec![false; calls.len()],
@@ -116,7 +136,7 @@ impl<'a, S: Specification> Search<'a, S> {
         Search {
             facts: Facts { specification, calls },
             window: Window::new(&timeline),
-            steps: Steps::new(specification, calls),
+            steps: Steps::new(specification, start.clone(), calls),
             memo: Memo::new(words),
             meter: budget.meter(),
             frames: Vec::new(),
@@ -124,9 +144,10 @@ impl<'a, S: Specification> Search<'a, S> {
             candidates: Vec::new(),
             order: Vec::with_capacity(calls.len()),
             mask: vec![0; words],
-            state: Steps::<S>::INIT,
+            state: Steps::<S>::START,
             furthest: None,
             furthest_at: 0,
+            end: timeline.len(),
             collect: false,
             ends: Vec::new(),
             scratch: [vec![0; words], vec![0; words]],
@@ -157,7 +178,7 @@ impl<'a, S: Specification> Search<'a, S> {
     /// Passes all events that ask for nothing; `true` at the end of the line, otherwise there is a
     /// new frame or the configuration is known.
     fn advance(&mut self, mut via: u32, before: u32) -> Result<bool, Resource> {
-        while self.window.at() < self.timeline.len() {
+        while self.window.at() < self.end {
             match self.timeline.event(self.window.at()) {
                 Event::Call(op) => {
                     self.window.forward(&self.timeline, &self.facts);
@@ -178,10 +199,24 @@ impl<'a, S: Specification> Search<'a, S> {
             }
             via = NONE;
         }
-        if self.collect && !self.ends.contains(&self.state) {
-            self.ends.push(self.state);
+        if self.collect {
+            self.collect_end();
         }
         Ok(!self.collect)
+    }
+
+    /// Notes where the search stands.
+    fn collect_end(&mut self) {
+        let mut effective = Vec::new();
+        for (word, &mask) in self.mask.iter().enumerate() {
+            let slots = ones(mask & !self.window.crashed[word], word);
+            effective.extend(slots.map(|slot| self.window.owner(slot)));
+        }
+        effective.sort_unstable();
+        let is_known = |end: &End| end.state == self.state && end.effective == effective;
+        if !self.ends.iter().any(is_known) {
+            self.ends.push(End { state: self.state, effective, order: self.order.clone() });
+        }
     }
 
     /// Answers a pending read if it agrees with the state.

@@ -21,7 +21,11 @@ pub(super) struct Steps<'a, S: Specification> {
 }
 
 impl<'a, S: Specification> Steps<'a, S> {
-    pub(super) fn new(specification: &'a S, calls: &'a [Call<S::Operation>]) -> Self {
+    pub(super) fn new(
+        specification: &'a S,
+        start: S::State,
+        calls: &'a [Call<S::Operation>],
+    ) -> Self {
         let mut classes: IndexMap<&S::Operation, (), FxBuildHasher> = IndexMap::default();
         let class = calls.iter().map(|call| classes.insert_full(&call.operation, ()).0 as u32);
         let class = class.collect();
@@ -29,13 +33,13 @@ impl<'a, S: Specification> Steps<'a, S> {
             specification,
             class,
             operations: classes.into_keys().collect(),
-            states: IndexSet::from_iter([specification.init()]),
+            states: IndexSet::from_iter([start]),
             known: FxHashMap::default(),
         }
     }
 
-    /// The number of the initial state.
-    pub(super) const INIT: u32 = 0;
+    /// The number of the state to start from.
+    pub(super) const START: u32 = 0;
 
     /// Equal for equal operations.
     pub(super) fn class(&self, op: u32) -> u32 {

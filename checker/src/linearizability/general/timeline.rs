@@ -54,6 +54,14 @@ impl Timeline {
         self.events.len()
     }
 
+    /// The place of the first event at or after a rank.
+    pub(super) fn place<O>(&self, rank: u32, calls: &[Call<O>]) -> usize {
+        self.events.partition_point(|event| match *event {
+            Event::Call(op) => calls[op as usize].call < rank,
+            Event::Return(op) => calls[op as usize].ret < rank,
+        })
+    }
+
     /// How many words a bit set over the slots has.
     pub(super) fn words(&self) -> usize {
         self.words
