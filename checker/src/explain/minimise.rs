@@ -270,7 +270,7 @@ impl<'a, S: Specification> Shrinking<'a, S> {
             let calls = self.kept_calls(&self.gone);
             let Some(base) = self.base(rank, &calls) else { return false };
             let before = base.order.iter().map(|&index| calls[index as usize].id).collect();
-            let start = std::mem::replace(&mut self.start, base.state.clone());
+            let start = std::mem::replace(&mut self.start, base.state);
             let gone = self.over(rank, None);
             let accepted = gone != self.gone && self.accept(gone);
             match accepted {
