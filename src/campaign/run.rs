@@ -67,7 +67,8 @@ pub trait Watcher: Send + Sync {
 /// What became of the store after every fault was undone.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Recovery {
-    /// How long it took until it served and agreed, in milliseconds; `None` if it never did.
+    /// How long it took until every node served and all agreed, in milliseconds from when the work
+    /// had ended and every fault was undone; `None` if it never did.
     pub took_ms: Option<u64>,
     /// What was still missing when it was given up.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -32,7 +32,10 @@ fn write_all(out: &mut String, results: &Results) -> fmt::Result {
     }
     coverage(out, &results.coverage)?;
     let recovery = match (results.recovery.took_ms, &results.recovery.missing) {
-        (Some(ms), _) => format!("served and agreed {:.1} s after the last heal", ms as f64 / 1e3),
+        (Some(ms), _) => format!(
+            "every fault healed, every node served and all agreed {:.1} s after the work ended",
+            ms as f64 / 1e3
+        ),
         (None, missing) => format!("none: {}", missing.as_deref().unwrap_or("unknown")),
     };
     field(out, "recovery", &recovery)?;
