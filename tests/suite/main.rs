@@ -1,5 +1,7 @@
 //! End to end, over the real binary; one test program, so that it is linked once.
 
+mod browser;
 mod check;
+mod report;
 mod runs;
 mod support;

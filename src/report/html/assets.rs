@@ -27,6 +27,7 @@ const MODULES: &[(&str, &str)] = &[
     ("overview.js", include_str!("assets/overview.js")),
     ("inspector.js", include_str!("assets/inspector.js")),
     ("gestures.js", include_str!("assets/gestures.js")),
+    ("state.js", include_str!("assets/state.js")),
     ("controls.js", include_str!("assets/controls.js")),
     ("timeline.js", include_str!("assets/timeline.js")),
     ("main.js", include_str!("assets/main.js")),
@@ -140,6 +141,50 @@ mod tests {
         );
         assert!(policy.contains("style-src 'sha256-ypeBEsobvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs='"));
         assert!(!policy.contains("unsafe") && !policy.contains("connect-src"), "{policy}");
+    }
+
+    /// The colours that a scheme's `:root` block declares, as linear red, green and blue.
+    fn colours(block: &str) -> BTreeMap<&str, [f64; 3]> {
+        let declared =
+            block.lines().filter_map(|line| line.trim().strip_prefix("--")?.split_once(": #"));
+        let channel = |hex: &str, place: usize| {
+            let value = u8::from_str_radix(&hex[2 * place..2 * place + 2], 16).unwrap();
+            let share = f64::from(value) / 255.0;
+            if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+        };
+        declared.map(|(name, hex)| (name, [0, 1, 2].map(|place| channel(hex, place)))).collect()
+    }
+
+    /// WCAG 2.2, 1.4.3: words have at least 4.5 times the luminance of their ground, or the reverse.
+    #[test]
+    fn words_can_be_read_in_both_schemes() {
+        let luminance =
+            |[red, green, blue]: [f64; 3]| 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+        let blocks: Vec<&str> = STYLE.split(":root {").skip(1).take(2).collect();
+        for block in blocks {
+            let colours = colours(block.split('}').next().unwrap());
+            let pairs = [
+                ("ink", "paper"),
+                ("ink", "panel"),
+                ("ink", "culprit-pale"),
+                ("ink", "ok-pale"),
+                ("ink", "info-pale"),
+                ("muted", "paper"),
+                ("muted", "panel"),
+                ("ok", "paper"),
+                ("culprit", "paper"),
+                ("culprit", "panel"),
+                ("info", "paper"),
+                ("ok-ink", "ok"),
+                ("info-ink", "info"),
+                ("culprit-ink", "culprit"),
+            ];
+            for (words, ground) in pairs {
+                let [a, b] = [words, ground].map(|name| luminance(colours[name]) + 0.05);
+                let contrast = (a / b).max(b / a);
+                assert!(contrast >= 4.5, "{words} on {ground}: {contrast:.2}");
+            }
+        }
     }
 
     /// The modules' own tests, under Node.js, which this project does not need for anything else.

@@ -8,7 +8,7 @@ use crate::campaign::chronicle::FaultSpan;
 const PATTERNS: [&str; 4] = [
     r#"<path d="M-2 10 10 -2M6 14 14 6"/>"#,
     r#"<path d="M0 4h12M4 0v12"/>"#,
-    r#"<path d="M-2 2 10 14M2 -2 14 10"/>"#,
+    r#"<path d="M-2 2 10 14M6 -2 14 6"/>"#,
     r#"<circle cx="3" cy="3" r="1.2"/><circle cx="9" cy="9" r="1.2"/>"#,
 ];
 

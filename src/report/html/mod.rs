@@ -3,7 +3,7 @@
 //!
 //! The verdict, the sentence, the picture of the violation, the tables and the plot are in the
 //! page as they are; scripts add the timeline of the whole run (`assets/`). Nothing from a history
-//! is ever markup: see [`markup`] for text, `data` and `encode` for what scripts read, which build
+//! is ever markup: see `markup` for text, `data` and `encode` for what scripts read, which build
 //! text nodes only, and `assets` for the policy that forbids everything else.
 
 mod assets;
@@ -22,6 +22,7 @@ mod warp;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -149,7 +150,8 @@ fn again(page: &mut String, results: &Results) {
 fn caption(finding: &Finding, shown: &[Shown<'_>], results: &Results) -> String {
     let explanation = &finding.explanation;
     let mut words = String::new();
-    if let Some(key) = &explanation.key {
+    let key = shown.iter().find(|shown| shown.culprit).and_then(|shown| shown.line.key.as_ref());
+    if let Some(key) = key {
         let _ = write!(words, "Key <code>{}</code>, as a {}. ", text(key), text(&results.model));
     }
     let list = |list: &[String]| {
@@ -161,26 +163,26 @@ fn caption(finding: &Finding, shown: &[Shown<'_>], results: &Results) -> String 
     } else if !explanation.states.is_empty() {
         let _ = write!(words, "Possible states before it: {}. ", list(&explanation.states));
     }
-    let minimal = explanation.minimal.len();
-    words += &match (explanation.is_minimal, minimal <= shown.len()) {
-        (true, true) => format!(
-            "{} alone are a violation, and none can be left out. ",
-            figures::many(minimal, "operation")
-        ),
-        (false, true) => format!(
-            "{} alone are a violation; fewer might do. ",
-            figures::many(minimal, "operation")
-        ),
-        (_, false) => format!(
-            "The latest of {} that alone are a violation. ",
-            figures::many(minimal, "operation")
-        ),
-    };
+    words += &extent(explanation.minimal.len(), shown.len(), explanation.is_minimal);
     words += "Order and overlap are exact, lengths are not to scale.";
     if !explanation.also_violated.is_empty() {
         let _ = write!(words, " Also violated: {}.", list(&explanation.also_violated));
     }
     words
+}
+
+/// How the operations of the picture relate to the minimal history: its own, and those that only
+/// help to tell why; or too many to draw.
+fn extent(minimal: usize, shown: usize, is_minimal: bool) -> String {
+    let operations = figures::many(minimal, "operation");
+    let alone = match minimal.cmp(&shown) {
+        Ordering::Less => format!("Of these, {operations} alone are a violation"),
+        Ordering::Equal => format!("These {operations} alone are a violation"),
+        Ordering::Greater => {
+            return format!("The latest of {operations} that alone are a violation. ");
+        }
+    };
+    alone + if is_minimal { ", and none can be left out. " } else { "; fewer might do. " }
 }
 
 /// The place of the timeline, which scripts fill.
@@ -240,13 +242,18 @@ fn details(
               <a href=\"results.json\">results.json</a>, <a href=\"plan.toml\">plan.toml</a>.</p></section>";
 }
 
-/// Which operations are put into the page: all, or those around the violation, or the first.
+/// Which operations are put into the page: all, or as many around the violation, or the first.
 fn embedded(results: &Results, operations: &[OperationLine]) -> Range<usize> {
-    let most = operations.len().min(MOST_EMBEDDED);
     let culprit = results.finding.as_ref().map(|finding| finding.explanation.operation);
     let culprit = culprit.and_then(|id| operations.iter().position(|line| line.id == id));
-    let start = culprit.unwrap_or(0).saturating_sub(most / 2).min(operations.len() - most);
-    start..start + most
+    window(operations.len(), culprit.unwrap_or(0), MOST_EMBEDDED)
+}
+
+/// At most so many of `all`, around the one at `middle` as far as there are any.
+fn window(all: usize, middle: usize, most: usize) -> Range<usize> {
+    let length = all.min(most);
+    let start = middle.saturating_sub(length / 2).min(all - length);
+    start..start + length
 }
 
 /// The data blocks and the script. Blocks of a type that is not JavaScript are never run.

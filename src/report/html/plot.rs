@@ -206,7 +206,8 @@ impl LatencyScale {
                 svg,
                 r#"<path class="line {name}" d="{path}"/><text class="line-name {name}" x="{:.1}" y="{:.1}">{name}</text>"#,
                 x + 5.0,
-                y + 4.0,
+                // The greater quantile is never the lower line, so that the names keep apart.
+                if name == "p99" { y + 1.0 } else { y + 10.0 },
             );
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct Shown<'a> {
     pub(super) role: Option<Role>,
     /// Whether this is the operation that cannot be placed.
     pub(super) culprit: bool,
+    /// The line of its completion in the history file, by which sentences name it.
+    pub(super) completion: Option<u32>,
 }
 
 /// So many operations can be looked at; a minimal history rarely has ten, but a search for it that
@@ -42,6 +44,7 @@ pub(super) fn shown<'a>(finding: &'a Finding, operations: &'a [OperationLine]) -
             line,
             role: role(explanation, line.id),
             culprit: finding.is_stuck(line),
+            completion: completion(explanation, line.id),
         })
         .collect();
     shown.sort_by_key(|shown| shown.line.call);
@@ -58,6 +61,11 @@ pub(super) fn shown<'a>(finding: &'a Finding, operations: &'a [OperationLine]) -
 fn role(explanation: &Explanation, id: OpId) -> Option<Role> {
     let evidence = explanation.proof.iter().find(|evidence| evidence.operation == id);
     evidence.map(|evidence| evidence.role)
+}
+
+fn completion(explanation: &Explanation, id: OpId) -> Option<u32> {
+    let record = explanation.operations.iter().find(|record| record.id == id)?;
+    record.ret.map(|place| place.line)
 }
 
 impl Shown<'_> {

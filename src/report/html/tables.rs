@@ -42,9 +42,7 @@ pub(super) fn facts(results: &Results) -> String {
 
 fn recovery(results: &Results) -> (String, String) {
     match (results.recovery.took_ms, &results.recovery.missing) {
-        (Some(ms), _) => {
-            ("recovered".to_owned(), format!("{:.1} s after the last heal", ms as f64 / 1e3))
-        }
+        (Some(ms), _) => ("recovered".to_owned(), format!("in {:.1} s", ms as f64 / 1e3)),
         (None, Some(missing)) => ("not recovered".to_owned(), missing.clone()),
         (None, None) => ("recovery unknown".to_owned(), "nobody looked".to_owned()),
     }
@@ -108,7 +106,7 @@ pub(super) fn functions(results: &Results) -> String {
 pub(super) fn operations(shown: &[Shown<'_>]) -> String {
     let mut html = String::from(
         "<table><thead><tr><th>Process</th><th>Node</th><th>Key</th><th>Operation</th><th>Outcome</th>\
-         <th class=\"number\">Invoked</th><th class=\"number\">Returned</th><th class=\"number\">Line</th>\
+         <th class=\"number\">Invoked</th><th class=\"number\">Returned</th><th class=\"number\">Lines</th>\
          <th>Part</th></tr></thead><tbody>",
     );
     for shown in shown {
@@ -134,9 +132,18 @@ pub(super) fn operations(shown: &[Shown<'_>]) -> String {
             text(line.node.as_deref().unwrap_or_default()),
             text(line.key.as_deref().unwrap_or_default()),
             text(clip(&line.label, LONGEST_LABEL)),
-            line.line,
+            lines(shown),
             shown.caption(),
         );
     }
     html + "</tbody></table>"
+}
+
+/// Where an operation stands in the history file: its invocation and its completion.
+fn lines(shown: &Shown<'_>) -> String {
+    match (shown.line.line, shown.completion) {
+        (0, _) => String::new(),
+        (from, Some(to)) => format!("{from}, {to}"),
+        (from, None) => from.to_string(),
+    }
 }

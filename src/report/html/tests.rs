@@ -9,7 +9,7 @@ use rashomon_checker::history::{OpId, Outcome};
 use rashomon_stores::catalogue::Store;
 use serde_json::json;
 
-use super::render;
+use super::{render, shown, window};
 use crate::campaign::Recovery;
 use crate::campaign::chronicle::{FaultSpan, LeaderChange};
 use crate::campaign::plan::{Plan, WorkloadName};
@@ -197,7 +197,7 @@ fn stale_read(text: &str) -> (Results, Vec<OperationLine>) {
     }
     assert_eq!(chosen.len(), 4);
     let why = format!(
-        "key x7{text}: process 3 read 41 (line 742), but before that began, process 4 wrote 52 (line 549), and before that, \
+        "key x7{text}: process 13 read 41 (line 748), but before that began, process 4 wrote 52 (line 549), and before that, \
          for the last time, process 1 wrote 41 (line 322). It could only have returned 52 or 57."
     );
     let mut results = results(VerdictWord::Violation, &why, &operations);
@@ -205,9 +205,14 @@ fn stale_read(text: &str) -> (Results, Vec<OperationLine>) {
         .map(|(place, role): (usize, &str)| json!({"operation": chosen[place], "role": role}));
     let explanation: Explanation = serde_json::from_value(json!({
         "model": "cas-register", "key": format!("x7{text}"), "cause": "stale-read",
-        "operation": chosen[3], "place": {"line": 742, "event": 741},
+        "operation": chosen[3], "place": {"line": 748, "event": 747},
         "states": [format!("52{text}"), "57"], "legal": [format!("52{text}"), "57"],
-        "proof": proof, "minimal": chosen, "is_minimal": true, "operations": [],
+        "proof": proof, "minimal": chosen, "is_minimal": true,
+        "operations": [{
+            "id": chosen[3], "process": 13, "f": "read", "key": null, "input": "nil", "output": "41", "outcome": "ok",
+            "call": {"line": 747, "event": 746}, "ret": {"line": 748, "event": 747}, "call_time": 0, "return_time": 1,
+            "node": null,
+        }],
         "also_violated": [format!("x9{text}")], "sentence": why,
     }))
     .unwrap();
@@ -286,13 +291,15 @@ fn what_matters_is_there_without_scripts() {
     for needle in [
         "VIOLATION",
         "stale read",
-        "process 3 read 41 (line 742)",
+        "process 13 read 41 (line 748)",
         "class=\"op ok culprit\"",
         "class=\"op ok proof\"",
         "class=\"op info\"",
         "no messages between n3 (leader)",
         "n1 leads, term 2",
         "Legal results: <code>52</code>, <code>57</code>",
+        "These 4 operations alone are a violation, and none can be left out.",
+        ", 748</td>",
         "rashomon test --store raft",
         "--bug stale-read",
         "stopped 118 messages",
@@ -311,6 +318,31 @@ fn a_history_without_times_is_drawn_by_order() {
     let page = render(&results, &operations);
     assert!(page.contains("order of events") && page.contains("\"timed\":false"));
     assert!(!page.contains("class=\"band\"") && !page.contains("class=\"plot\""));
+}
+
+#[test]
+fn what_is_too_much_for_a_page_is_left_out_far_from_the_violation() {
+    assert_eq!(window(3, 1, 10), 0..3);
+    assert_eq!(window(100, 50, 10), 45..55);
+    assert_eq!(window(100, 2, 10), 0..10);
+    assert_eq!(window(100, 99, 10), 90..100);
+    assert_eq!(window(0, 0, 10), 0..0);
+}
+
+#[test]
+fn of_a_large_history_the_proof_and_the_latest_are_drawn() {
+    let (mut results, operations) = stale_read("");
+    let finding = results.finding.as_mut().unwrap();
+    finding.minimal.extend_from_slice(&operations[..200]);
+    finding.explanation.minimal = finding.minimal.iter().map(|line| line.id).collect();
+    let drawn = shown::shown(finding, &operations);
+    assert_eq!(drawn.len(), 60);
+    assert_eq!(drawn.iter().filter(|shown| shown.role.is_some()).count(), 3);
+    assert!(drawn.iter().any(|shown| shown.culprit));
+    assert!(drawn.is_sorted_by_key(|shown| shown.line.call));
+    let page = render(&results, &operations);
+    assert_eq!(page.matches("<a class=\"op ").count(), 60);
+    assert!(page.contains("The latest of 20"), "it says how many there are");
 }
 
 #[test]

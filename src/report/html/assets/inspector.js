@@ -33,7 +33,7 @@ function details(state, i, act) {
     ["Returned", open ? "unknown" : instant(ops.to[i], timed)],
     ["Latency", open ? "" : duration(ops.to[i] - ops.from[i], timed)],
     ["Faults", faults.map((fault) => `${fault.words}${fault.bit ? "" : " (did not bite)"}`).join("; ")],
-    ["Recorded", ops.line[i] > 0 ? `line ${ops.line[i]} of history.jsonl` : ""],
+    ["Recorded", ops.line[i] > 0 ? `from line ${ops.line[i]} of history.jsonl` : ""],
   ];
   const list = element("dl", {});
   for (const [name, value] of rows) {
@@ -82,5 +82,5 @@ export function situation(state, seen) {
   const window = `${instant(view.from, timed, view.span)} to ${instant(view.to, timed, view.span)}`;
   const dense = seen.densest > 1 ? `, up to ${count(seen.densest)} in one pixel` : "";
   const matching = emphasis ? `${count(emphasis.count)} of ${count(ops.count)} match; ` : "";
-  return `${matching}${count(seen.total)} operations from ${window}${dense}`;
+  return `${matching}${count(seen.total)} operation${seen.total === 1 ? "" : "s"} from ${window}${dense}`;
 }

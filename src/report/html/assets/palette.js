@@ -9,15 +9,16 @@ export function readPalette() {
   return { ...colours, patterns: PATTERNS.map((draw) => tile(draw, colours.band)), hatch: tile(hatch, colours.fail) };
 }
 
+// Also on the way to paper, which is always light.
 export function onSchemeChange(then) {
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", then);
+  for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", then);
 }
 
 // The patterns of kinds of fault, in the order of bands.rs.
 const PATTERNS = [
   (c) => lines(c, [[-2, 10, 10, -2], [6, 14, 14, 6]]),
   (c) => lines(c, [[0, 4, 12, 4], [4, 0, 4, 12]]),
-  (c) => lines(c, [[-2, 2, 10, 14], [2, -2, 14, 10]]),
+  (c) => lines(c, [[-2, 2, 10, 14], [6, -2, 14, 6]]),
   (c) => {
     c.beginPath();
     for (const at of [3, 9]) c.arc(at, at, 1.2, 0, 7);
@@ -27,7 +28,7 @@ const PATTERNS = [
 
 function hatch(c) {
   c.lineWidth = 1.5;
-  lines(c, [[-2, 4, 4, -2], [-2, 10, 10, -2], [2, 14, 14, 2], [8, 14, 14, 8]]);
+  lines(c, [[-2, 4, 4, -2], [-2, 10, 10, -2], [0, 14, 14, 0], [6, 14, 14, 6]]);
 }
 
 function lines(c, segments) {

@@ -5,14 +5,12 @@ import { buildControls } from "./controls.js";
 import { parseFilter } from "./filter.js";
 import { listen } from "./gestures.js";
 import { inspect, situation, spoken } from "./inspector.js";
-import { assignLanes } from "./lanes.js";
-import { layOut } from "./layout.js";
 import { readLink, writeLink } from "./link.js";
 import { firstAfter } from "./lod.js";
 import { Overview } from "./overview.js";
 import { paint } from "./paint.js";
 import { onSchemeChange, readPalette } from "./palette.js";
-import { View } from "./view.js";
+import { beginning } from "./state.js";
 
 const GUTTER = 84;
 const OF_VIOLATION = "is:violation";
@@ -153,6 +151,8 @@ export class Timeline {
     const { state, page } = this;
     const ratio = devicePixelRatio || 1;
     const width = page.chart.clientWidth;
+    // Out of sight there is nothing to draw on; coming into sight is another change of size.
+    if (width === 0) return;
     state.palette = readPalette();
     state.view.left = GUTTER;
     state.view.width = Math.max(50, width - GUTTER);
@@ -167,6 +167,7 @@ export class Timeline {
   draw() {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
+      if (!this.state.palette) return;
       const c = this.page.canvas.getContext("2d");
       c.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
       const seen = paint(c, this.state);
@@ -174,27 +175,4 @@ export class Timeline {
       this.overview.paint();
     });
   }
-}
-
-function beginning(ops, report) {
-  const lanes = assignLanes(ops, report);
-  const { faults, leaders, timed } = report;
-  const rows = Object.entries(report.shown).map(([id, part]) => [ops.rowOf.get(Number(id)), part]);
-  let last = 1;
-  for (let i = 0; i < ops.count; i++) last = Math.max(last, lanes.end[i]);
-  return {
-    ops,
-    lanes,
-    faults,
-    leaders,
-    timed,
-    view: new View(ops.count > 0 ? ops.from[ops.order[0]] : 0, last),
-    layout: layOut(lanes.lists.length, faults, leaders),
-    shown: new Map(rows.filter(([i]) => i !== undefined)),
-    culprit: ops.rowOf.get(report.culprit) ?? -1,
-    emphasis: null,
-    hovered: -1,
-    selected: -1,
-    palette: null,
-  };
 }

@@ -18,7 +18,8 @@ export class View {
   }
 
   get isWhole() {
-    return this.from <= this.first && this.to >= this.last;
+    // Rounding may have cost a little.
+    return this.span > (this.last - this.first) * (1 - 1e-9);
   }
 
   x(time) {
