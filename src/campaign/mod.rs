@@ -13,4 +13,4 @@ pub mod run_dir;
 mod worker;
 
 pub use recorder::{Entry, Recorder};
-pub use run::{Recovery, RunError, Tally, Watcher, run};
+pub use run::{FINAL_READERS, Recovery, RunError, Tally, Watcher, run};

@@ -28,6 +28,9 @@ use crate::workload::{Outcome, Request};
 const RECOVERY_LIMIT: Duration = Duration::from_secs(30);
 const RECOVERY_POLL: Duration = Duration::from_millis(100);
 
+/// The processes of a run's last reads are numbered from here; all others are the workers'.
+pub const FINAL_READERS: u64 = 1_000_000_000;
+
 /// Why a run could not be carried through.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -140,8 +143,7 @@ async fn recover<T: Target>(
     let reads = shop.desk().workload.final_reads();
     let mut missing = None;
     for node in 0..plan.nodes {
-        // Processes of their own, apart from those of all workers.
-        let process = (1 << 32) + u64::from(node);
+        let process = FINAL_READERS + u64::from(node);
         let mut reader = worker(plan, conductor.target, shop, node, process)?;
         for request in &reads {
             conductor.watch().await;

@@ -4,7 +4,7 @@
 /// One operation to draw.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Bar {
-    /// The line it stands on, such as `client 3`.
+    /// The line it stands on, such as `process 3`.
     pub(super) lane: String,
     /// What it did, such as `write 5`.
     pub(super) label: String,

@@ -140,6 +140,9 @@ pub struct Finding {
     pub explanation: Explanation,
     /// The operations of the explanation's minimal history, by invocation.
     pub minimal: Vec<OperationLine>,
+    /// The operations of its proof that are no part of the minimal history: what has failed, or
+    /// came later, proves something without being needed.
+    pub beside: Vec<OperationLine>,
 }
 
 impl Finding {
@@ -147,7 +150,17 @@ impl Finding {
     pub fn of(history: &History, explanation: &Explanation) -> Self {
         let line = |id: &OpId| OperationLine::of(history, *id);
         let minimal = explanation.minimal.iter().map(line).collect();
-        Finding { explanation: explanation.clone(), minimal }
+        let proof = explanation.proof.iter().map(|evidence| evidence.operation);
+        let beside = proof.filter(|id| !explanation.minimal.contains(id));
+        let beside = beside.map(|id| OperationLine::of(history, id)).collect();
+        Finding { explanation: explanation.clone(), minimal, beside }
+    }
+
+    /// All operations to show, by invocation.
+    pub fn shown(&self) -> Vec<&OperationLine> {
+        let mut lines: Vec<&OperationLine> = self.minimal.iter().chain(&self.beside).collect();
+        lines.sort_by_key(|line| line.call);
+        lines
     }
 
     /// Whether this is the operation that no order can place.

@@ -97,7 +97,7 @@ fn coverage(out: &mut String, coverage: &Coverage) -> fmt::Result {
 
 /// The picture of a violation and what would have been legal.
 pub fn proof(finding: &Finding) -> String {
-    let bars: Vec<Bar> = finding.minimal.iter().map(|line| bar(line, finding)).collect();
+    let bars: Vec<Bar> = finding.shown().into_iter().map(|line| bar(line, finding)).collect();
     let mut text = diagram::draw(&bars, WIDTH).unwrap_or_else(|| list(finding));
     let legal = &finding.explanation.legal;
     if !legal.is_empty() {
@@ -109,8 +109,8 @@ pub fn proof(finding: &Finding) -> String {
 fn bar(line: &OperationLine, finding: &Finding) -> Bar {
     Bar {
         lane: match &line.node {
-            Some(node) => format!("client {} at {node}", line.process),
-            None => format!("client {}", line.process),
+            Some(node) => format!("process {} at {node}", line.process),
+            None => format!("process {}", line.process),
         },
         label: line.label.clone(),
         from: u64::from(line.call),
@@ -122,7 +122,7 @@ fn bar(line: &OperationLine, finding: &Finding) -> Bar {
 /// The operations of a violation that is too wide to be drawn, a line each.
 fn list(finding: &Finding) -> String {
     let mut text = String::new();
-    for line in &finding.minimal {
+    for line in finding.shown() {
         let mark = if finding.is_stuck(line) { "  <- cannot be placed" } else { "" };
         let ms = |ns: u64| format!("{:.3} ms", ns as f64 / 1e6);
         let from = line.from_ns.map_or(format!("#{}", line.call), ms);
@@ -132,7 +132,7 @@ fn list(finding: &Finding) -> String {
             (None, None) => "?".into(),
         };
         let _ =
-            writeln!(text, "  client {:<4} {:32} {from} .. {to}{mark}", line.process, line.label);
+            writeln!(text, "  process {:<4} {:32} {from} .. {to}{mark}", line.process, line.label);
     }
     text
 }

@@ -8,7 +8,8 @@ use super::bands::pattern;
 use super::clock::Clock;
 use super::encode::tick;
 use super::markup::plain;
-use super::shown::{FINAL_READERS, Shown};
+use super::shown::Shown;
+use crate::campaign::FINAL_READERS;
 use crate::report::Results;
 
 /// The data block `#report`; times in ticks of the operations' columns.

@@ -38,7 +38,7 @@ const MOST_EMBEDDED: usize = 500_000;
 /// The page for a run: its results, and all operations for the timeline.
 pub fn render(results: &Results, operations: &[OperationLine]) -> String {
     let shown = match &results.finding {
-        Some(finding) => shown::shown(finding, operations),
+        Some(finding) => shown::shown(finding),
         None => Vec::new(),
     };
     let mut page = String::new();

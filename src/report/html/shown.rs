@@ -1,14 +1,10 @@
 //! The operations that a violation is shown with: those of its minimal history and of its proof.
 
-use std::collections::BTreeMap;
-
 use rashomon_checker::explain::{Explanation, Role};
 use rashomon_checker::history::OpId;
 
+use crate::campaign::FINAL_READERS;
 use crate::report::{Finding, OperationLine};
-
-/// Processes of a run's last reads are numbered from here; all others are clients'.
-pub(super) const FINAL_READERS: u64 = 1 << 32;
 
 /// An operation and its part in the violation.
 #[derive(Clone, Copy, Debug)]
@@ -28,18 +24,11 @@ pub(super) struct Shown<'a> {
 const MOST: usize = 60;
 
 /// Everything to show for a finding, by invocation: the proof, and of the rest the latest.
-pub(super) fn shown<'a>(finding: &'a Finding, operations: &'a [OperationLine]) -> Vec<Shown<'a>> {
+pub(super) fn shown(finding: &Finding) -> Vec<Shown<'_>> {
     let explanation = &finding.explanation;
-    let mut lines: BTreeMap<OpId, &OperationLine> =
-        finding.minimal.iter().map(|line| (line.id, line)).collect();
-    // What has failed, or came later, proves something without being part of the history.
-    for evidence in &explanation.proof {
-        if let Some(line) = operations.iter().find(|line| line.id == evidence.operation) {
-            lines.entry(line.id).or_insert(line);
-        }
-    }
-    let mut shown: Vec<Shown<'_>> = lines
-        .into_values()
+    let mut shown: Vec<Shown<'_>> = finding
+        .shown()
+        .into_iter()
         .map(|line| Shown {
             line,
             role: role(explanation, line.id),
@@ -47,7 +36,6 @@ pub(super) fn shown<'a>(finding: &'a Finding, operations: &'a [OperationLine]) -
             completion: completion(explanation, line.id),
         })
         .collect();
-    shown.sort_by_key(|shown| shown.line.call);
     let mut too_many = shown.len().saturating_sub(MOST);
     shown.retain(|shown| {
         let proves = shown.culprit || shown.role.is_some();

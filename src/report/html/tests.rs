@@ -217,7 +217,7 @@ fn stale_read(text: &str) -> (Results, Vec<OperationLine>) {
     }))
     .unwrap();
     let minimal = operations.iter().filter(|line| chosen.contains(&line.id)).cloned().collect();
-    results.finding = Some(Finding { explanation, minimal });
+    results.finding = Some(Finding { explanation, minimal, beside: Vec::new() });
     results.plan.bug = Some(format!("stale-read{text}"));
     results.reproduce = results.plan.command();
     for fault in &mut results.coverage.faults {
@@ -333,9 +333,11 @@ fn what_is_too_much_for_a_page_is_left_out_far_from_the_violation() {
 fn of_a_large_history_the_proof_and_the_latest_are_drawn() {
     let (mut results, operations) = stale_read("");
     let finding = results.finding.as_mut().unwrap();
-    finding.minimal.extend_from_slice(&operations[..200]);
+    let others =
+        operations[..200].iter().filter(|line| !finding.explanation.minimal.contains(&line.id));
+    finding.minimal.extend(others.cloned());
     finding.explanation.minimal = finding.minimal.iter().map(|line| line.id).collect();
-    let drawn = shown::shown(finding, &operations);
+    let drawn = shown::shown(finding);
     assert_eq!(drawn.len(), 60);
     assert_eq!(drawn.iter().filter(|shown| shown.role.is_some()).count(), 3);
     assert!(drawn.iter().any(|shown| shown.culprit));
