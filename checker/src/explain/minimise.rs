@@ -6,7 +6,7 @@
 //!
 //! - A read can go; nothing depends on it.
 //! - A mutator can go together with everything that may have observed it. An operation cannot have
-//!   observed a mutator if a completed overwriting one lies between them in real time.
+//!   observed a mutator if a completed overwriting one, which stays, lies between them in real time.
 //! - Everything that is over before some instant can go, but for one operation at most, if every
 //!   way in which things can stand then, as to the state and to what is pending, can also be
 //!   reached from the initial state by that operation and those pending. Where that leaves much,
@@ -53,26 +53,30 @@ pub(super) fn minimise<S: Specification>(
     seed: &[OpId],
     budget: &Budget,
 ) -> Smallest<S::Operation> {
-    let mut shrinking = Shrinking::new(specification, calls, stuck, budget);
-    let others: Vec<bool> = calls.iter().map(|call| !seed.contains(&call.id)).collect();
-    if seed.is_empty() || !shrinking.try_without(&others) {
-        shrinking.keep_latest();
-    }
-    let whole = shrinking.drop_all();
-    let mut smallest = shrinking.smallest(whole);
-    // A late beginning rests on everything before it, also on what was left out until now.
     let proof = calls.iter().filter(|call| seed.contains(&call.id));
     let proof_begins = proof.map(|call| call.call).min().unwrap_or(NEVER);
-    for latest in [proof_begins, NEVER] {
-        let mut shrinking = Shrinking::new(specification, calls, stuck, budget);
-        if smallest.calls.len() > LEGIBLE && shrinking.begin_late(latest) {
-            let whole = shrinking.drop_all();
-            if shrinking.kept().count() < smallest.calls.len() {
-                smallest = shrinking.smallest(whole);
-            }
+    // A late beginning rests on everything before it, so nothing may have been left out by then.
+    let late = || {
+        let from = |latest| {
+            let mut shrinking = Shrinking::new(specification, calls, stuck, budget);
+            shrinking.begin_late(latest).then(|| shrinking.finish())
+        };
+        let with_proof = from(proof_begins);
+        match with_proof {
+            Some(smallest) if smallest.calls.len() <= LEGIBLE => Some(smallest),
+            _ => from(NEVER).or(with_proof),
         }
+    };
+    let whole = Shrinking::new(specification, calls, stuck, budget);
+    if whole.bound_to_stay() > LEGIBLE
+        && let Some(smallest) = late()
+    {
+        return smallest;
     }
-    smallest
+    let smallest = whole.seeded(seed).finish();
+    let is_long = smallest.calls.len() > LEGIBLE;
+    let later = is_long.then(late).flatten();
+    later.filter(|later| later.calls.len() < smallest.calls.len()).unwrap_or(smallest)
 }
 
 struct Shrinking<'a, S: Specification> {
@@ -106,9 +110,28 @@ impl<'a, S: Specification> Shrinking<'a, S> {
         }
     }
 
-    fn smallest(self, is_minimal: bool) -> Smallest<S::Operation> {
+    /// Leaves out what the seed can do without, or else what is old.
+    fn seeded(mut self, seed: &[OpId]) -> Self {
+        let others: Vec<bool> = self.calls.iter().map(|call| !seed.contains(&call.id)).collect();
+        if seed.is_empty() || !self.try_without(&others) {
+            self.keep_latest();
+        }
+        self
+    }
+
+    /// Leaves out all that can go.
+    fn finish(mut self) -> Smallest<S::Operation> {
+        let is_minimal = self.drop_all();
         let calls = self.kept_calls(&self.gone);
         Smallest { calls, before: self.before, is_minimal }
+    }
+
+    /// How many operations the stuck one may have observed: none of these can go.
+    fn bound_to_stay(&self) -> usize {
+        let Some(stuck) = self.calls.get(self.stuck) else { return 0 };
+        let separators = Separators::new(self.specification, self.calls.iter());
+        let observed = |&index: &usize| !separators.separate(self.calls[index].ret, stuck.call);
+        self.sources(self.stuck).filter(observed).count()
     }
 
     fn kept(&self) -> impl DoubleEndedIterator<Item = usize> {
@@ -139,10 +162,12 @@ impl<'a, S: Specification> Shrinking<'a, S> {
     /// Everything that is gone if these operations go too; `None` if that includes the stuck one,
     /// or time is over.
     fn closure(&self, unwanted: &[bool]) -> Option<Vec<bool>> {
-        let separators = Separators::new(self.specification, self.kept().map(|i| &self.calls[i]));
         let mut gone: Vec<bool> = self.gone.iter().zip(unwanted).map(|(&a, &b)| a || b).collect();
         loop {
             let mut changed = false;
+            // What separates must stay, or the rest would tell another story.
+            let staying = self.kept().filter(|&index| !gone[index]);
+            let separators = Separators::new(self.specification, staying.map(|i| &self.calls[i]));
             let stuck = (self.stuck < gone.len()).then_some(self.stuck);
             // The stuck operation first: mostly it is what cannot go.
             for observer in stuck.into_iter().chain(self.kept()) {

@@ -25,6 +25,8 @@ use crate::model::{Call, Model, Part, Specification};
 pub use cause::{Case, Cause, Evidence, Finding, Role};
 pub use record::OperationRecord;
 
+use record::shortened;
+
 pub(crate) use kv::diagnose as diagnose_kv;
 pub(crate) use mutex::diagnose as diagnose_mutex;
 pub(crate) use register::diagnose as diagnose_register;
@@ -46,7 +48,8 @@ pub struct Explanation {
     pub operation: OpId,
     /// Where its completion stands.
     pub place: Place,
-    /// The states in which the object can be right before that completion.
+    /// The states in which the object can be right before that completion, long ones shortened;
+    /// no more than a few dozen.
     pub states: Vec<String>,
     /// Results of that operation that would have been legal; empty if it could only have failed.
     pub legal: Vec<String>,
@@ -116,7 +119,7 @@ pub(crate) fn explain<S: Specification>(
     let finding = finding
         .or_else(|| part.specification.diagnose(&Case { calls: &smallest.calls, ..case }))
         .unwrap_or(Finding { cause: Cause::NoOrder, proof: Vec::new() });
-    let describe = |state: &S::State| part.specification.describe(history, state);
+    let describe = |state: &S::State| shortened(&part.specification.describe(history, state));
     let states: Vec<String> = states.iter().take(MAX_STATES).map(describe).collect();
     let minimal: Vec<OpId> = smallest.calls.iter().map(|call| call.id).collect();
     let operation = history.operation(stuck.id);

@@ -51,3 +51,18 @@ impl OperationRecord {
         }
     }
 }
+
+/// How many characters of a value a sentence or a list of states shows.
+const MAX_SHOWN: usize = 80;
+
+/// A long value with its middle left out.
+pub(super) fn shortened(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= MAX_SHOWN {
+        return text.to_owned();
+    }
+    let end = MAX_SHOWN / 2;
+    let head: String = text.chars().take(end).collect();
+    let tail: String = text.chars().skip(length - end).collect();
+    format!("{head}…{tail} ({length} characters)")
+}

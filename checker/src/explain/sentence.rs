@@ -1,5 +1,6 @@
 //! The violation in plain words.
 
+use super::record::shortened;
 use super::{Cause, Evidence, Explanation, OperationRecord, Role};
 use crate::history::{OpId, Outcome};
 
@@ -21,36 +22,43 @@ impl Teller<'_> {
     fn why(&self) -> String {
         let made = self.clauses(Role::Made);
         match self.explanation.cause {
-            Cause::ValueFromNowhere => "but nobody had ever written that".to_owned(),
+            Cause::ValueFromNowhere => "but nobody had ever written the value it saw".to_owned(),
             Cause::ValueFromTheFuture => {
-                format!("but only later {}", self.clauses(Role::Later))
+                let later = self.clauses(Role::Later);
+                format!("but only after that was complete, {later}")
             }
             Cause::ReadOfFailedWrite => {
                 format!(
-                    "but the only attempt to write that had failed: {}",
+                    "but the value it saw was never written, the attempt had failed: {}",
                     self.clauses(Role::Failed)
                 )
             }
             Cause::StaleRead => self.stale(),
             Cause::LostUpdate if self.has(Role::Missed) => {
-                format!("but before that began, {}", self.clauses(Role::Missed))
+                let missed = self.clauses(Role::Missed);
+                format!("but before that began, {missed}, and that is gone")
             }
             Cause::LostUpdate if self.has(Role::Newer) => {
-                format!("but before that began, {}", self.clauses(Role::Newer))
+                let newer = self.clauses(Role::Newer);
+                format!("but before that began, {newer}, and some of that is gone")
             }
             Cause::LostUpdate => {
                 let took = self.clauses(Role::Took);
                 let made = match self.has(Role::Made) {
-                    true => format!("only this made it: {made}"),
-                    false => "it was only there at first".to_owned(),
+                    true => format!("that value was made only when {made}"),
+                    false => "that value was there only at the beginning".to_owned(),
                 };
-                format!("but {took} from the same value, and {made}")
+                format!("but {took} and replaced the same value, and {made}")
             }
-            Cause::DuplicateEffect => format!("but something is there more often than {made}"),
+            Cause::DuplicateEffect => {
+                format!("but that has something more often than it was written: {made}")
+            }
             Cause::OutOfOrder if self.has(Role::Newer) => {
-                format!("but in another order {}", self.clauses(Role::Newer))
+                format!("but the order was another when {}", self.clauses(Role::Newer))
             }
-            Cause::OutOfOrder => format!("but one after the other {made}"),
+            Cause::OutOfOrder => {
+                format!("but that is not the order in which {made}, one after the other")
+            }
             Cause::OrderCycle => {
                 let (this, other) = (self.clauses(Role::Saw), self.clauses(Role::Other));
                 let this = if this.is_empty() { String::new() } else { format!("{this}, but ") };
@@ -60,7 +68,7 @@ impl Teller<'_> {
             Cause::NotHeld => self.unpaired("acquired"),
             Cause::NoOrder => {
                 let count = self.explanation.minimal.len();
-                format!("and no order of the {count} operations below explains that")
+                format!("and no order of the {count} operations around it explains that")
             }
         }
     }
@@ -132,7 +140,7 @@ impl Teller<'_> {
 
 /// What was done, in the past tense.
 fn deed(record: &OperationRecord) -> String {
-    let OperationRecord { input, output, .. } = record;
+    let (input, output) = (shortened(&record.input), shortened(&record.output));
     match &*record.f {
         "read" | "r" => format!("read {output}"),
         "get" => format!("got {output}"),
