@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
@@ -53,6 +53,8 @@ pub enum RunError {
 /// Counts of completed operations, as they grow.
 #[derive(Debug, Default)]
 pub struct Tally {
+    /// When the run began, once it has.
+    pub began: OnceLock<Instant>,
     /// Happened.
     pub ok: AtomicU64,
     /// Certainly did not happen.
@@ -93,6 +95,7 @@ pub async fn run<T: Target>(
 ) -> Result<Recovery, RunError> {
     let write = |what| move |source| RunError::Write { what, source };
     let recorder = Arc::new(Recorder::create(&directory.history()).map_err(write("the history"))?);
+    tally.began.get_or_init(|| recorder.began());
     let shop = Arc::new(Shop { recorder: recorder.clone(), tally, desk: Mutex::new(desk(plan)) });
     let end = recorder.began() + Duration::from_secs_f64(plan.time_limit_s);
 

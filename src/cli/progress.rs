@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -65,13 +65,13 @@ impl Watcher for Progress {
 }
 
 async fn tick(bar: ProgressBar, tally: Arc<Tally>) {
-    let began = Instant::now();
     let plain = bar.is_hidden();
     let mut interval =
         tokio::time::interval(if plain { PLAIN_INTERVAL } else { Duration::from_millis(100) });
     interval.tick().await;
     loop {
         interval.tick().await;
+        let Some(began) = tally.began.get() else { continue };
         let [ok, fail, info] =
             [&tally.ok, &tally.fail, &tally.info].map(|count| count.load(Ordering::Relaxed));
         let counts = format!("{ok} ok, {fail} fail, {info} info");

@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 use super::diagram::{self, Bar};
 use super::results::{Coverage, Finding, OperationLine, Results, VerdictWord};
 
-/// Columns used where nobody says how many there are.
-const WIDTH: usize = 100;
+/// The widest drawing; wider ones are listed instead.
+const WIDTH: usize = 120;
 
 /// The whole text for a run, ending in a newline.
 pub fn print(results: &Results) -> String {
