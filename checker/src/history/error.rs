@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 
 use super::event::Process;
-use super::read::Format;
+use super::format::Format;
 
 /// A place in a file, for people: both numbers count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +92,9 @@ pub enum Problem {
     #[error("independent keys were asked for: {0}; read the file without them")]
     Keys(String),
 }
+
+/// What is wrong with a file that has yet to be named, and where.
+pub(super) type Blame = (Option<Position>, Problem);
 
 /// `file`, `file:line` or `file:line:column`.
 struct Place<'a> {

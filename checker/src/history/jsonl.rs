@@ -7,19 +7,17 @@
 //! A recorder appends a line at a time, so a killed one leaves at most one cut-off line at the
 //! end. Lines are independent of each other, and so blocks of them are read in parallel.
 
-use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{self, Read, Write};
 
-use rayon::prelude::*;
-
-use super::blocks::Events;
-use super::error::count_newlines;
-use super::event::{Event, EventType, Process};
+use super::batch::Batch;
+use super::blocks::{self, Block, Piece, Pieces};
+use super::error::{Blame, Position, Problem, count_newlines};
+use super::event::Event;
+use super::format::Format;
 use super::json::Json;
+use super::plain::PlainLines;
 use super::serial;
 use super::syntax::{Fault, FaultKind, MAX_DEPTH, Scratch, text};
-use super::value::Value;
 
 /// Writes an event as one line, in a single write.
 ///
@@ -43,126 +41,69 @@ pub fn write_event(out: &mut (impl Write + ?Sized), event: &Event) -> io::Result
     out.write_all(&line)
 }
 
-/// How much of a file is split into lines before they are read: enough to keep all threads busy,
-/// and little beside the events.
-const BATCH_BYTES: usize = 32 << 20;
-/// A thread's share is worth waking it up only from here on.
-const FEWEST_LINES: usize = 512;
-
-/// A line that is not blank.
-#[derive(Clone, Copy, Debug)]
-struct Line<'a> {
-    bytes: &'a [u8],
-    /// Where it begins in the file.
-    offset: usize,
-    /// Its number in the file, from 1.
-    number: u32,
-    /// Whether a newline ends it, so that it cannot be cut off.
-    is_terminated: bool,
-}
-
-/// Reads a whole file.
-pub(super) fn read(bytes: &[u8]) -> Result<Events, Fault> {
-    let mut events = Events::default();
-    let mut lines = Vec::new();
-    let (mut start, mut number) = (0, 1);
-    while start < bytes.len() {
-        lines.clear();
-        let batch_end = (start + BATCH_BYTES).min(bytes.len());
-        while start < batch_end {
-            let newline = memchr::memchr(b'\n', &bytes[start..]);
-            let end = newline.map_or(bytes.len(), |length| start + length);
-            let line = &bytes[start..end];
-            if !line.trim_ascii_start().is_empty() {
-                let is_terminated = newline.is_some();
-                lines.push(Line { bytes: line, offset: start, number, is_terminated });
-            }
-            number = number.saturating_add(1);
-            start = end + 1;
-        }
-        read_batch(&lines, &mut events)?;
-    }
-    Ok(events)
-}
-
-/// Reads lines in parallel, each event straight to its place.
-fn read_batch(lines: &[Line<'_>], events: &mut Events) -> Result<(), Fault> {
-    let first_fault: Mutex<Option<Fault>> = Mutex::new(None);
-    let lacks_index = AtomicBool::new(false);
-    let event = |scratch: &mut Scratch, line: &Line<'_>| match read_line(line, scratch) {
-        Ok((event, has_index)) => {
-            if !has_index {
-                lacks_index.store(true, Ordering::Relaxed);
-            }
-            event
-        }
-        Err(fault) => {
-            let mut first = first_fault.lock().unwrap_or_else(PoisonError::into_inner);
-            if first.as_ref().is_none_or(|first| fault.at < first.at) {
-                *first = Some(fault);
-            }
-            nothing()
-        }
+/// Reads a whole stream, and gives out its batches in order.
+pub(super) fn read(stream: impl Read + Send, take: impl FnMut(Batch) + Send) -> Result<(), Blame> {
+    let mut pieces = Pieces::new(stream);
+    let next = |used| pieces.next(used).map_err(|error| (None, Problem::Io(error)));
+    let parse = |piece: &Piece| {
+        blocks::read_all(&piece.blocks, |block| read_block(piece, block)).map_err(|fault| {
+            let mut position = Position::of(&piece.bytes, fault.at);
+            position.line = position.line.saturating_add(piece.line - 1);
+            (Some(position), fault.problem(Format::Jsonl))
+        })
     };
-    if lines.len() <= FEWEST_LINES {
-        let mut scratch = Scratch::new();
-        events.events.extend(lines.iter().map(|line| event(&mut scratch, line)));
-    } else {
-        let lines = lines.par_iter().with_min_len(FEWEST_LINES);
-        events.events.par_extend(lines.map_init(Scratch::new, event));
-    }
-    events.lacks_index |= lacks_index.into_inner();
-    let last = lines.last();
-    match first_fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        None => Ok(()),
-        Some(fault) => match last {
-            Some(last) if is_cut_off(last, &fault) => {
-                events.events.pop();
-                events.cut_off = Some(last.number);
-                Ok(())
+    blocks::read_pieces(next, parse, take)
+}
+
+/// Reads a block of whole lines.
+fn read_block(piece: &Piece, block: &Block) -> Result<Batch, Fault> {
+    let bytes = &piece.bytes[block.range.clone()];
+    let mut batch = Batch::with_capacity(block.newlines as usize + 1);
+    let mut scratch = Scratch::new();
+    let mut plain = PlainLines::default();
+    let mut number = block.line.saturating_add(piece.line - 1);
+    let mut start = 0;
+    while start < bytes.len() {
+        let newline = memchr::memchr(b'\n', &bytes[start..]);
+        let end = newline.map_or(bytes.len(), |length| start + length);
+        let line = &bytes[start..end];
+        // A newline ends what cannot be cut off.
+        let may_be_cut = newline.is_none();
+        if let Some(row) = plain.row(line, number, &mut batch.tables) {
+            batch.rows.push(row);
+        } else if !line.trim_ascii_start().is_empty() {
+            match read_line(line, may_be_cut, number, &mut scratch) {
+                Ok(event) => batch.push(event),
+                Err(fault) if may_be_cut && fault.kind == FaultKind::End => {
+                    batch.cut_off = Some(number);
+                }
+                Err(fault) => return Err(fault.shifted(block.range.start + start)),
             }
-            _ => Err(fault),
-        },
+        }
+        number = number.saturating_add(1);
+        start = end + 1;
     }
-}
-
-/// Whether a fault is that of a last line which ends too early.
-fn is_cut_off(last: &Line<'_>, fault: &Fault) -> bool {
-    !last.is_terminated && fault.kind == FaultKind::End && fault.at >= last.offset
-}
-
-/// What stands in the place of an event that could not be read; it is never given out.
-fn nothing() -> Event {
-    Event {
-        index: 0,
-        time: None,
-        process: Process::Client(0),
-        kind: EventType::Info,
-        f: Arc::from(""),
-        key: None,
-        value: Value::Nil,
-        node: None,
-        error: None,
-        line: 0,
-    }
+    Ok(batch)
 }
 
 /// The event on a line, and whether it has an index.
-fn read_line(line: &Line<'_>, scratch: &mut Scratch) -> Result<(Event, bool), Fault> {
-    let read = |scratch| {
-        let mut json = Json::new(text(line.bytes, !line.is_terminated)?, scratch);
-        json.skip_space();
-        let start = json.cursor.at;
-        let draft = json.event()?;
-        json.end()?;
-        draft.finish(line.number).map_err(|message| Fault::event(start, message))
-    };
-    read(scratch).map_err(|fault: Fault| fault.shifted(line.offset))
+fn read_line(
+    line: &[u8],
+    may_be_cut: bool,
+    number: u32,
+    scratch: &mut Scratch,
+) -> Result<(Event, bool), Fault> {
+    let mut json = Json::new(text(line, may_be_cut)?, scratch);
+    json.skip_space();
+    let start = json.cursor.at;
+    let draft = json.event()?;
+    json.end()?;
+    draft.finish(number).map_err(|message| Fault::event(start, message))
 }
 
 /// Reads a file that is one array of events, of any layout.
-pub(super) fn read_array(text: &str) -> Result<Events, Fault> {
-    let mut events = Events::default();
+pub(super) fn read_array(text: &str) -> Result<Batch, Fault> {
+    let mut batch = Batch::with_capacity(0);
     let mut scratch = Scratch::new();
     let mut json = Json::new(text, &mut scratch);
     let (mut line, mut counted) = (1u32, 0);
@@ -171,9 +112,9 @@ pub(super) fn read_array(text: &str) -> Result<Events, Fault> {
         line = line.saturating_add(count_newlines(&text.as_bytes()[counted..at]));
         counted = at;
         let event = json.event()?.finish(line).map_err(|message| Fault::event(at, message))?;
-        events.push(event);
+        batch.push(event);
         Ok(())
     })?;
     json.end()?;
-    Ok(events)
+    Ok(batch)
 }

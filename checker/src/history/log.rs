@@ -5,7 +5,7 @@
 //! Porcupine's etcd recordings are such logs of 2014, behind `INFO  jepsen.util - `. There is
 //! neither time nor index: the order of the lines is the order of the events.
 
-use super::blocks::Events;
+use super::batch::Batch;
 use super::draft::Draft;
 use super::edn::Edn;
 use super::error::Warning;
@@ -55,8 +55,8 @@ pub(super) fn recognise(head: &str) -> Option<bool> {
 }
 
 /// Reads a whole file, and says what is odd about it.
-pub(super) fn read(text: &str) -> Result<(Events, Vec<Warning>), Fault> {
-    let mut events = Events::default();
+pub(super) fn read(text: &str) -> Result<(Batch, Vec<Warning>), Fault> {
+    let mut batch = Batch::with_capacity(0);
     let mut scratch = Scratch::new();
     let mut skipped: Option<(u32, u32)> = None;
     let mut in_message = false;
@@ -69,20 +69,20 @@ pub(super) fn read(text: &str) -> Result<(Events, Vec<Warning>), Fault> {
             Line::Blank => in_message,
             Line::Operation(start, operation) => {
                 match read_operation(operation, number, &mut scratch) {
-                    Ok(event) => events.push(event),
-                    Err(_) if !is_terminated => events.cut_off = Some(number),
+                    Ok(event) => batch.push(event),
+                    Err(_) if !is_terminated => batch.cut_off = Some(number),
                     Err(fault) => return Err(fault.shifted(offset + start)),
                 }
                 // Without its newline, a number may have lost digits; a bracket has lost nothing.
                 let is_closed = content.ends_with([']', ')', '}', '"']);
-                let is_whole = is_terminated || is_closed || events.cut_off.is_some();
+                let is_whole = is_terminated || is_closed || batch.cut_off.is_some();
                 unterminated = (!is_whole).then_some(Warning::Unterminated { line: number });
                 false
             }
             Line::Foreign => true,
             Line::Other if in_message => true,
             Line::Other if !is_terminated => {
-                events.cut_off = Some(number);
+                batch.cut_off = Some(number);
                 false
             }
             Line::Other => {
@@ -98,7 +98,7 @@ pub(super) fn read(text: &str) -> Result<(Events, Vec<Warning>), Fault> {
         offset += line.len();
     }
     let skipped = skipped.map(|(lines, first)| Warning::Skipped { lines, first });
-    Ok((events, skipped.into_iter().chain(unterminated).collect()))
+    Ok((batch, skipped.into_iter().chain(unterminated).collect()))
 }
 
 /// The event that a line tells, and that it has no index.

@@ -1,112 +1,22 @@
-//! Reading a history of any known format.
+//! Reading a history of any known format: as events, or straight as operations.
 
-use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
-use std::str::FromStr;
 
-use super::blocks::{Block, Events};
-use super::error::{Position, Problem, ReadError, Warning};
-use super::event::{Event, EventType, Process};
-use super::syntax::{Fault, FaultKind};
-use super::{jepsen, jsonl, keys, log};
+use super::assembly::{Assembled, Assembly, Operations, Sink};
+use super::batch::Batch;
+use super::blocks::Block;
+use super::error::{Blame, Position, Problem, ReadError, Warning};
+use super::event::Event;
+use super::format::{Format, HEAD_BYTES};
+use super::keys::Keys;
+use super::operation::History;
+use super::pairing::HistoryError;
+use super::syntax::Fault;
+use super::{jepsen, jsonl, log};
 
-/// The formats a history can come in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// Our own: one JSON object on each line.
-    Jsonl,
-    /// The same objects in one JSON array, as elle-cli takes them.
-    Json,
-    /// Jepsen's and Knossos's maps: a stream, a vector or a list.
-    Edn,
-    /// Porcupine's key-value recordings: EDN maps that have a `:key`.
-    PorcupineKv,
-    /// Porcupine's recordings of etcd: lines of an old Jepsen's log.
-    PorcupineEtcd,
-    /// Jepsen's `history.txt` and `jepsen.log`.
-    JepsenLog,
-}
-
-impl Format {
-    /// All of them.
-    pub const ALL: [Format; 6] = [
-        Format::Jsonl,
-        Format::Json,
-        Format::Edn,
-        Format::PorcupineKv,
-        Format::PorcupineEtcd,
-        Format::JepsenLog,
-    ];
-
-    /// The name, as it is typed and printed.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Format::Jsonl => "jsonl",
-            Format::Json => "json",
-            Format::Edn => "edn",
-            Format::PorcupineKv => "porcupine-kv",
-            Format::PorcupineEtcd => "porcupine-etcd",
-            Format::JepsenLog => "jepsen-log",
-        }
-    }
-
-    /// All names, for messages.
-    pub(super) fn names() -> String {
-        Self::ALL.map(Format::as_str).join(", ")
-    }
-
-    /// The format that a file's content shows.
-    fn of_content(bytes: &[u8]) -> Option<Self> {
-        let head = String::from_utf8_lossy(&bytes[..bytes.len().min(HEAD_BYTES)]);
-        if let Some(is_porcupine) = log::recognise(&head) {
-            return Some(if is_porcupine { Format::PorcupineEtcd } else { Format::JepsenLog });
-        }
-        let opening: String = jepsen::significant(&head).take(3).collect();
-        match opening.as_bytes() {
-            [b'{', b'"', ..] => Some(Format::Jsonl),
-            [b'[', b'{', b'"'] => Some(Format::Json),
-            [b'{' | b'(' | b'[' | b'#', ..] => Some(Format::Edn),
-            _ => None,
-        }
-    }
-
-    /// The format that a file's name suggests, for files that begin like none.
-    fn of_name(name: &str) -> Option<Self> {
-        match Path::new(name).extension()?.to_str()? {
-            "jsonl" | "ndjson" => Some(Format::Jsonl),
-            "json" => Some(Format::Json),
-            "edn" => Some(Format::Edn),
-            _ => None,
-        }
-    }
-}
-
-/// How much of a file is looked at to find its format.
-const HEAD_BYTES: usize = 64 << 10;
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A name that is no format's.
-#[derive(Debug, thiserror::Error)]
-#[error("no format is called {name:?}; they are {}", Format::names())]
-pub struct UnknownFormat {
-    name: String,
-}
-
-impl FromStr for Format {
-    type Err = UnknownFormat;
-
-    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
-        let named = Self::ALL.into_iter().find(|format| format.as_str() == name);
-        named.ok_or_else(|| UnknownFormat { name: name.to_owned() })
-    }
-}
-
-/// A history as it was read.
+/// A history as it was read, event by event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
     /// All events, in the order of the file.
@@ -115,6 +25,33 @@ pub struct Recording {
     pub format: Format,
     /// What was odd about the file.
     pub warnings: Vec<Warning>,
+}
+
+/// A history as it was read, operation by operation.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The operations.
+    pub history: History,
+    /// The format they were in.
+    pub format: Format,
+    /// What was odd about the file.
+    pub warnings: Vec<Warning>,
+}
+
+/// Why there is no history of a file.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Its events make no history.
+    #[error("{file}: {error}")]
+    History {
+        /// The file's name, as it was given.
+        file: String,
+        /// What is wrong; part of this error's own message, so no source of it.
+        error: HistoryError,
+    },
 }
 
 /// What a reader may be told.
@@ -127,6 +64,35 @@ pub struct ReadOptions {
     /// its invocation's key, each `cas` holds a pair inside the pair, and some read was invoked
     /// with `[key nil]`, which a read of a single object never is.
     pub keyed: Option<bool>,
+}
+
+/// Reads the operations of a file, without ever holding all of its events: for large histories,
+/// and for whoever only checks them. Files of JSON lines are not held as a whole either.
+///
+/// # Errors
+///
+/// [`LoadError::Read`] as [`read_file_with`], and [`LoadError::History`] as
+/// [`History::from_events`].
+pub fn load_file(path: &Path, options: ReadOptions) -> Result<Loaded, LoadError> {
+    let name = path.display().to_string();
+    load_reader(open(path, &name)?, &name, options)
+}
+
+/// Reads the operations of a stream; `name` is for messages, and its extension a hint of last
+/// resort.
+///
+/// # Errors
+///
+/// As [`load_file`].
+pub fn load_reader(
+    stream: impl Read + Send,
+    name: &str,
+    options: ReadOptions,
+) -> Result<Loaded, LoadError> {
+    let (assembled, format) = assemble::<Operations>(stream, name, options)?;
+    let history = assembled.whole;
+    let history = history.map_err(|error| LoadError::History { file: name.to_owned(), error })?;
+    Ok(Loaded { history, format, warnings: assembled.warnings })
 }
 
 /// Reads a history from a file.
@@ -145,12 +111,7 @@ pub fn read_file(path: &Path) -> Result<Recording, ReadError> {
 /// As [`read_file`], and when keys were told and are not there.
 pub fn read_file_with(path: &Path, options: ReadOptions) -> Result<Recording, ReadError> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| ReadError {
-        file: name.clone(),
-        position: None,
-        problem: Problem::Io(error),
-    })?;
-    read_bytes_with(&bytes, &name, options)
+    record(open(path, &name)?, &name, options)
 }
 
 /// Reads a history from memory; `name` is for messages, and its extension a hint of last resort.
@@ -176,88 +137,88 @@ pub fn read_bytes_with(
     name: &str,
     options: ReadOptions,
 ) -> Result<Recording, ReadError> {
-    let bytes = bytes.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(bytes);
-    let fail = |position, problem| ReadError { file: name.to_owned(), position, problem };
-    let found = options.format.or_else(|| Format::of_content(bytes));
-    let Some(format) = found.or_else(|| Format::of_name(name)) else {
-        let problem = unknown(bytes);
-        return Err(fail(None, problem));
+    record(bytes, name, options)
+}
+
+fn open(path: &Path, name: &str) -> Result<File, ReadError> {
+    File::open(path).map_err(|error| ReadError {
+        file: name.to_owned(),
+        position: None,
+        problem: Problem::Io(error),
+    })
+}
+
+fn record(
+    stream: impl Read + Send,
+    name: &str,
+    options: ReadOptions,
+) -> Result<Recording, ReadError> {
+    let (assembled, format) = assemble::<Vec<Event>>(stream, name, options)?;
+    Ok(Recording { events: assembled.whole, format, warnings: assembled.warnings })
+}
+
+/// Reads a stream, and says in which format it is.
+fn assemble<S: Sink>(
+    stream: impl Read + Send,
+    name: &str,
+    options: ReadOptions,
+) -> Result<(Assembled<S::Whole>, Format), ReadError> {
+    let blamed =
+        |(position, problem): Blame| ReadError { file: name.to_owned(), position, problem };
+    let (head, rest) = behead(stream).map_err(|error| blamed((None, Problem::Io(error))))?;
+    let format = match options.format {
+        Some(format) => format,
+        None => Format::find(&head, name).map_err(|problem| blamed((None, problem)))?,
     };
-    let blame = |fault: Fault| {
-        let problem = problem(fault.kind, format, fault.message);
-        fail(Some(Position::of(bytes, fault.at)), problem)
-    };
-    let (events, mut warnings) = parse(bytes, format).map_err(blame)?;
-    let Events { mut events, cut_off, .. } = events.numbered();
-    if events.is_empty() {
-        return Err(fail(None, Problem::Empty));
-    }
-    warnings.extend(cut_off.map(|line| Warning::CutOff { line }));
-    warnings.extend(no_clients(&events));
+    let stream = head.as_slice().chain(rest);
+    let mut assembly = Assembly::<S>::new(Keys::new(format.is_jepsens(), options.keyed));
+    let mut warnings = parse(stream, format, &mut assembly).map_err(blamed)?;
+    let mut assembled = assembly.finish().map_err(blamed)?;
+    warnings.append(&mut assembled.warnings);
+    assembled.warnings = warnings;
     let format = match (options.format, format) {
-        (None, Format::Edn) if are_keyed(&events) => Format::PorcupineKv,
+        (None, Format::Edn) if assembled.is_keyed => Format::PorcupineKv,
         _ => format,
     };
-    let is_jepsens = !matches!(format, Format::Jsonl | Format::Json);
-    if is_jepsens {
-        keys::settle_errors(&mut events);
-    }
-    if options.keyed.unwrap_or_else(|| is_jepsens && keys::are_evident(&events)) {
-        keys::lift(&mut events).map_err(|(line, message)| {
-            fail(Some(Position { line, column: None }), Problem::Keys(message))
-        })?;
-    }
-    Ok(Recording { events, format, warnings })
+    Ok((assembled, format))
 }
 
-/// What to say of bytes that begin like no format.
-fn unknown(bytes: &[u8]) -> Problem {
-    let head = &bytes[..bytes.len().min(HEAD_BYTES)];
-    let is_text = match std::str::from_utf8(head) {
-        Ok(_) => true,
-        Err(error) => error.error_len().is_none(),
-    };
-    if !is_text || head.contains(&0) {
-        Problem::Binary
-    } else if head.trim_ascii().is_empty() {
-        Problem::Empty
-    } else {
-        Problem::UnknownFormat
+/// Takes from a stream what shows its format. What marks the order of bytes is no part of it.
+fn behead<R: Read>(mut stream: R) -> io::Result<(Vec<u8>, R)> {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    stream.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+    if head.starts_with("\u{FEFF}".as_bytes()) {
+        head.drain(.."\u{FEFF}".len());
     }
+    Ok((head, stream))
 }
 
-fn problem(kind: FaultKind, format: Format, message: String) -> Problem {
-    match kind {
-        FaultKind::Binary => Problem::Binary,
-        FaultKind::Event => Problem::Event(message),
-        FaultKind::End | FaultKind::Syntax => Problem::Syntax { format, message },
+/// Reads a stream in a format into an assembly, and says what is odd about it.
+fn parse<S: Sink>(
+    mut stream: impl Read + Send,
+    format: Format,
+    assembly: &mut Assembly<S>,
+) -> Result<Vec<Warning>, Blame> {
+    if format == Format::Jsonl {
+        jsonl::read(stream, |batch| assembly.take(batch))?;
+        return Ok(Vec::new());
     }
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).map_err(|error| (None, Problem::Io(error)))?;
+    let (batches, warnings) = parse_whole(&bytes, format)
+        .map_err(|fault| (Some(Position::of(&bytes, fault.at)), fault.problem(format)))?;
+    batches.into_iter().for_each(|batch| assembly.take(batch));
+    Ok(warnings)
 }
 
-fn parse(bytes: &[u8], format: Format) -> Result<(Events, Vec<Warning>), Fault> {
+fn parse_whole(bytes: &[u8], format: Format) -> Result<(Vec<Batch>, Vec<Warning>), Fault> {
+    let text = || Block::rest(bytes, 0).text(bytes);
     match format {
-        Format::Jsonl => Ok((jsonl::read(bytes)?, Vec::new())),
-        Format::Json => Ok((jsonl::read_array(Block::rest(bytes, 0).text()?)?, Vec::new())),
+        Format::Json | Format::Jsonl => Ok((vec![jsonl::read_array(text()?)?], Vec::new())),
         Format::Edn | Format::PorcupineKv => Ok((jepsen::read(bytes)?, Vec::new())),
-        Format::PorcupineEtcd | Format::JepsenLog => log::read(Block::rest(bytes, 0).text()?),
+        Format::PorcupineEtcd | Format::JepsenLog => {
+            let (batch, warnings) = log::read(text()?)?;
+            Ok((vec![batch], warnings))
+        }
     }
-}
-
-/// A warning if there seem to be clients, but none that counts as one.
-fn no_clients(events: &[Event]) -> Option<Warning> {
-    if events.iter().any(is_of_client) {
-        return None;
-    }
-    let acting = events.iter().find(|event| event.kind != EventType::Info)?;
-    Some(Warning::NoClients { line: acting.line, process: acting.process.clone() })
-}
-
-fn is_of_client(event: &Event) -> bool {
-    matches!(event.process, Process::Client(_))
-}
-
-/// Whether every client's event has a key of its own.
-fn are_keyed(events: &[Event]) -> bool {
-    let mut clients = events.iter().filter(|event| is_of_client(event)).peekable();
-    clients.peek().is_some() && clients.all(|event| event.key.is_some())
 }

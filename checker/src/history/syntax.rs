@@ -6,6 +6,8 @@ use std::sync::Arc;
 use rustc_hash::FxHasher;
 use std::hash::Hasher;
 
+use super::error::Problem;
+use super::format::Format;
 use super::value::Value;
 
 /// How deeply values may be nested, so that no file can overflow the stack of who reads, compares
@@ -44,6 +46,15 @@ impl Fault {
     /// A well-formed event that is none.
     pub(super) fn event(at: usize, message: String) -> Self {
         Fault { at, kind: FaultKind::Event, message }
+    }
+
+    /// What is wrong with a file in this format.
+    pub(super) fn problem(self, format: Format) -> Problem {
+        match self.kind {
+            FaultKind::Binary => Problem::Binary,
+            FaultKind::Event => Problem::Event(self.message),
+            FaultKind::End | FaultKind::Syntax => Problem::Syntax { format, message: self.message },
+        }
     }
 }
 

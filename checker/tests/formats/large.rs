@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use rashomon_checker::history::{Event, Format, Value, Warning, read_bytes};
+use rashomon_checker::history::{
+    Event, Format, History, ReadOptions, Value, Warning, load_reader, read_bytes,
+};
 
 /// More than one batch of any reader, in few events.
 const EVENTS: u64 = 36_000;
@@ -94,4 +96,34 @@ fn what_looks_like_the_beginning_of_an_event() {
     assert_eq!(values, [Some(1), Some(2), Some(3)]);
     let lines: Vec<_> = recording.events.iter().map(|event| event.line).collect();
     assert_eq!(lines, [1, 30_002, 90_004]);
+}
+
+/// Everything of an operation that depends on where its events stand.
+fn places(history: &History) -> Vec<String> {
+    let told = history.operations().map(|operation| {
+        let places = (operation.call_place(), operation.return_place());
+        format!("{} {} {places:?}", operation.process(), operation.input())
+    });
+    told.collect()
+}
+
+#[test]
+fn many_operations() {
+    for (text, _) in [history("", json), history("; a comment { [ \"", edn)] {
+        let events = read_bytes(text.as_bytes(), "h", None).unwrap().events;
+        let loaded = load_reader(text.as_bytes(), "h", ReadOptions::default()).unwrap();
+        assert_eq!(loaded.warnings, []);
+        let expected = History::from_events(&events).unwrap();
+        assert_eq!(places(&loaded.history), places(&expected));
+    }
+    // Where the file is broken is known before anybody hears that a process does two things.
+    let (text, lines) = history("", json);
+    let twice = text.replace("\"process\":7,", "\"process\":6,");
+    let error = load_reader(twice.as_bytes(), "h", ReadOptions::default()).unwrap_err();
+    let place = format!("h: line {}: process 6 invokes", lines[7]);
+    assert!(error.to_string().starts_with(&place), "{error}");
+    let broken = twice.replace("\"process\":35990,", "\"process\":?,");
+    let error = load_reader(broken.as_bytes(), "h", ReadOptions::default()).unwrap_err();
+    let place = format!("h:{}:12: not jsonl", lines[35_990]);
+    assert!(error.to_string().starts_with(&place), "{error}");
 }

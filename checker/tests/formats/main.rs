@@ -1,0 +1,8 @@
+//! Histories in files of every format; one test program, so that it is linked once.
+
+mod examples;
+mod large;
+mod loading;
+mod properties;
+mod recorded;
+mod strategies;
