@@ -3,10 +3,11 @@
 
 mod support;
 
+use rashomon_checker::explain::Role;
 use rashomon_checker::history::{NEVER, OpId};
 use rashomon_checker::linearizability::{Options, Verdict, brute, certify, check};
 use rashomon_checker::model::{Call, Model, Part, Specification, Visitor};
-use rashomon_checker::{Explanation, History};
+use rashomon_checker::{Cause, Explanation, History};
 
 use support::{WORKLOADS, Workload, history};
 
@@ -84,6 +85,57 @@ impl Visitor for IsViolation<'_> {
     }
 }
 
+/// Whether what a cause claims is true in every order that the rest of the history allows: the
+/// unplaced operation is impossible there once its newer evidence has taken effect, or from the
+/// beginning if there is none.
+struct ClaimHolds<'a>(&'a Explanation);
+
+impl Visitor for ClaimHolds<'_> {
+    type Output = bool;
+
+    fn visit<S: Specification>(self, parts: Vec<Part<S>>) -> bool {
+        let evidence = |role| self.0.proof.iter().find(|step| step.role == role);
+        let after = [Role::Newer, Role::Missed].into_iter().find_map(evidence);
+        let after = after.map(|step| step.operation);
+        let stuck = |part: &Part<S>| {
+            part.calls.iter().find(|call| call.id == self.0.operation).map(|call| call.ret)
+        };
+        let Some((part, rank)) = parts.iter().find_map(|part| Some((part, stuck(part)?))) else {
+            return false;
+        };
+        let mut rest = prefix(part, rank);
+        let at = rest.iter().position(|call| call.id == self.0.operation).expect("begun");
+        let stuck = rest.remove(at);
+        let in_time = |id: OpId| rest.iter().any(|call| call.id == id && call.ret < stuck.call);
+        after.is_none_or(in_time)
+            && stays_impossible(part, &part.specification.init(), &rest, &stuck, after)
+    }
+}
+
+/// Whether an operation is impossible in all states from here on, once `after` has taken effect.
+fn stays_impossible<S: Specification>(
+    part: &Part<S>,
+    state: &S::State,
+    rest: &[Call<S::Operation>],
+    stuck: &Call<S::Operation>,
+    after: Option<OpId>,
+) -> bool {
+    let counts = after.is_none_or(|after| rest.iter().all(|call| call.id != after));
+    if counts && part.specification.step(state, &stuck.operation).is_some() {
+        return false;
+    }
+    rest.iter().enumerate().all(|(index, next)| {
+        let mut others = rest.to_vec();
+        others.remove(index);
+        let in_real_time = others.iter().all(|other| next.call < other.ret);
+        let step = || part.specification.step(state, &next.operation);
+        match in_real_time.then(step).flatten() {
+            Some(state) => stays_impossible(part, &state, &others, stuck, after),
+            None => true,
+        }
+    })
+}
+
 fn judge(history: &History, model: &Model, context: &str) {
     let truth = model.decode(history, Truth).expect("the model reads what was generated for it");
     assert_eq!(truth.linearizable, truth.first_bad.is_none(), "{context}");
@@ -110,6 +162,14 @@ fn judge_explanation(history: &History, model: &Model, explanation: &Explanation
     assert!(explanation.is_minimal, "{context}: {explanation:?}");
     assert!(is_violation(&explanation.minimal), "{context}: {explanation:?}");
     assert!(explanation.minimal.contains(&explanation.operation), "{context}: {explanation:?}");
+    let claims = match explanation.cause {
+        Cause::ValueFromNowhere | Cause::ValueFromTheFuture | Cause::ReadOfFailedWrite => true,
+        _ => explanation.proof.iter().any(|step| [Role::Newer, Role::Missed].contains(&step.role)),
+    };
+    if claims {
+        let holds = model.decode(history, ClaimHolds(explanation)).expect(context);
+        assert!(holds, "{context}: {explanation:?}");
+    }
     if let Some(last) = explanation.proof.last() {
         assert_eq!(last.operation, explanation.operation, "{context}: {explanation:?}");
         let proof: Vec<OpId> = explanation.proof.iter().map(|step| step.operation).collect();

@@ -76,6 +76,9 @@ pub struct Case<'a, O> {
     pub failed: &'a [Call<O>],
     /// The operation that cannot be placed.
     pub stuck: &'a Call<O>,
+    /// Whether the calls begin at the beginning; otherwise at some instant at which it is certain how
+    /// things stood, with at most one operation before that which brings that about.
+    pub whole: bool,
 }
 
 /// What an operation contributes to a proof.
@@ -89,6 +92,8 @@ pub enum Role {
     Made,
     /// It saw the same, and so shows that it had been made by then.
     Saw,
+    /// It replaced what had been made earlier, and so shows that nobody saw that any more.
+    Cleared,
     /// It replaced what the unplaced operation saw, or saw something newer.
     Newer,
     /// It too found the value that the unplaced operation found, and took it away.

@@ -16,6 +16,8 @@ const MAX_COPIES: usize = 5;
 /// The cause of a violation in one key, if one can be proved.
 pub(crate) fn diagnose(case: &Case<'_, KvOperation>) -> Option<Finding> {
     let Get(got) = &case.stuck.operation else { return None };
+    // What made a value may lie before any other beginning.
+    case.whole.then_some(())?;
     match got {
         Content::Unseen => None,
         Content::Whole(_) => as_register(case),
@@ -41,7 +43,8 @@ fn as_register(case: &Case<'_, KvOperation>) -> Option<Finding> {
     let all = |calls: &[Op]| calls.iter().filter_map(translate).collect::<Vec<_>>();
     let (calls, every, failed) = (all(case.calls), all(case.all), all(case.failed));
     let stuck = translate(case.stuck)?;
-    let case = Case { calls: &calls, all: &every, failed: &failed, stuck: &stuck };
+    let whole = case.whole;
+    let case = Case { calls: &calls, all: &every, failed: &failed, stuck: &stuck, whole };
     register::diagnose(ValueId::NIL, &case)
 }
 

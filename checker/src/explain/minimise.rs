@@ -38,6 +38,9 @@ const LEGIBLE: usize = 10;
 pub(super) struct Smallest<O> {
     /// Its operations, by invocation; what was pending in the end never returns.
     pub(super) calls: Vec<Call<O>>,
+    /// The latest rank at which it was cut: what was over by then is gone, but for one operation
+    /// that brings about how things stood then.
+    pub(super) cut_at: u32,
     /// Operations that lead from the initial state to that in which it begins, in order.
     pub(super) before: Vec<OpId>,
     /// Whether no single closed removal is left.
@@ -88,6 +91,7 @@ struct Shrinking<'a, S: Specification> {
     gone: Vec<bool>,
     start: S::State,
     before: Vec<OpId>,
+    cut_at: u32,
     sources: Vec<OnceCell<Box<[u32]>>>,
 }
 
@@ -106,6 +110,7 @@ impl<'a, S: Specification> Shrinking<'a, S> {
             gone: vec![false; calls.len()],
             start: specification.init(),
             before: Vec::new(),
+            cut_at: 0,
             sources: vec![OnceCell::new(); calls.len()],
         }
     }
@@ -123,7 +128,7 @@ impl<'a, S: Specification> Shrinking<'a, S> {
     fn finish(mut self) -> Smallest<S::Operation> {
         let is_minimal = self.drop_all();
         let calls = self.kept_calls(&self.gone);
-        Smallest { calls, before: self.before, is_minimal }
+        Smallest { calls, cut_at: self.cut_at, before: self.before, is_minimal }
     }
 
     /// How many operations the stuck one may have observed: none of these can go.
@@ -284,7 +289,11 @@ impl<'a, S: Specification> Shrinking<'a, S> {
     fn cut(&mut self) -> bool {
         self.instants(NEVER).into_iter().any(|rank| {
             let gone = self.over_by(rank);
-            gone.is_some_and(|gone| self.accept(gone))
+            let is_cut = gone.is_some_and(|gone| self.accept(gone));
+            if is_cut {
+                self.cut_at = self.cut_at.max(rank);
+            }
+            is_cut
         })
     }
 

@@ -108,7 +108,8 @@ pub(crate) fn explain<S: Specification>(
     let calls = until(&part.calls, stuck.ret, &part.specification);
     let states =
         all_states(&part.specification, &calls, &Budget::new(time / 4, memory / 16), states);
-    let case = Case { calls: &calls, all: &part.calls, failed: &part.failed, stuck };
+    let (all, failed) = (&part.calls, &part.failed);
+    let case = Case { calls: &calls, all, failed, stuck, whole: true };
     let finding = part.specification.diagnose(&case);
     let seed = finding.as_ref().map_or(&[][..], |finding| &finding.proof);
     let seed: Vec<OpId> = seed.iter().map(|evidence| evidence.operation).collect();
@@ -117,7 +118,10 @@ pub(crate) fn explain<S: Specification>(
     let specification = focused.as_ref().unwrap_or(&part.specification);
     let smallest = minimise::minimise(specification, &calls, stuck.id, &seed, &budget);
     let finding = finding
-        .or_else(|| part.specification.diagnose(&Case { calls: &smallest.calls, ..case }))
+        .or_else(|| {
+            let calls = &since(smallest.cut_at, &smallest.calls, case.calls);
+            part.specification.diagnose(&Case { calls, whole: false, ..case })
+        })
         .unwrap_or(Finding { cause: Cause::NoOrder, proof: Vec::new() });
     let describe = |state: &S::State| shortened(&part.specification.describe(history, state));
     let states: Vec<String> = states.iter().take(MAX_STATES).map(describe).collect();
@@ -162,6 +166,12 @@ fn all_states<S: Specification>(
         Outcome::Violation { states, .. } => states,
         Outcome::Linearizable(_) | Outcome::Exhausted { .. } => known.to_vec(),
     }
+}
+
+/// All operations that were not over at a cut, and those that a sub-history keeps from before it.
+fn since<O: Clone>(cut_at: u32, sub: &[Call<O>], calls: &[Call<O>]) -> Vec<Call<O>> {
+    let kept = |call: &&Call<O>| sub.iter().any(|kept| kept.id == call.id);
+    calls.iter().filter(|call| call.ret >= cut_at || kept(call)).cloned().collect()
 }
 
 /// The state after these operations; a step that is impossible changes nothing.

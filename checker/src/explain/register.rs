@@ -20,6 +20,8 @@ const MAX_WITNESSES: usize = 64;
 /// The cause of a violation in one register, if one can be proved.
 pub(crate) fn diagnose(initial: ValueId, case: &Case<'_, RegisterOperation>) -> Option<Finding> {
     let (Read(wanted) | Cas(wanted, _)) = case.stuck.operation else { return None };
+    // What made a value may lie before any other beginning.
+    case.whole.then_some(())?;
     let production = Production::of(wanted, initial, case);
     if production.count() == 0 {
         return Some(never_produced(wanted, case));
@@ -47,20 +49,52 @@ impl<'a> Production<'a> {
         self.producers.len() + usize::from(self.initially)
     }
 
-    /// If the value was made only once: an operation that shows that this was before what `call`
-    /// did, because it saw the value and was over by then, or is that operation.
-    fn seen_before(
+    /// A production that may seem to come after `newer` but came before: it is the only one that
+    /// some operation can have seen, which was over before `newer` began or is that itself.
+    fn used_up(
         &self,
-        call: &'a Op,
+        newer: &'a Op,
         value: ValueId,
         case: &Case<'a, RegisterOperation>,
-    ) -> Option<&'a Op> {
-        let saw = |other: &&Op| {
-            let in_time = other.ret < call.call || other.id == call.id;
-            in_time && other.operation.needs() == Some(value) && other.id != case.stuck.id
-        };
-        case.calls.iter().filter(saw).min_by_key(|other| other.ret).filter(|_| self.count() == 1)
+    ) -> Option<UsedUp<'a>> {
+        let mut open = self.producers.iter().filter(|producer| producer.ret > newer.call);
+        let (producer, None) = (*open.next()?, open.next()) else { return None };
+        let in_time = |call: &&Op| call.ret < newer.call || call.id == newer.id;
+        let needs_it = |call: &&Op| call.operation.needs() == Some(value);
+        let early = case.calls.iter().rev().filter(|call| call.id != case.stuck.id);
+        let mut saw = early.filter(in_time).filter(needs_it).take(MAX_WITNESSES);
+        saw.find_map(|saw| {
+            let cleared = last_cleared(saw, case);
+            let is_only = self.is_only_source(producer, saw, cleared);
+            is_only.then_some(UsedUp { producer, saw, cleared })
+        })
     }
+
+    /// Whether an operation can only have seen what this producer made: all others were over
+    /// before `cleared` replaced what they had made, or began too late.
+    fn is_only_source(&self, producer: &Op, saw: &Op, cleared: Option<&Op>) -> bool {
+        let over = |other: &Op| cleared.is_some_and(|cleared| other.ret < cleared.call);
+        let others =
+            self.producers.iter().filter(|other| ![producer.id, saw.id].contains(&other.id));
+        let mut open = others.filter(|other| other.call < saw.ret && !over(other));
+        open.next().is_none() && (!self.initially || cleared.is_some())
+    }
+}
+
+/// The update that began last of those that were over before an operation began.
+fn last_cleared<'a>(saw: &Op, case: &Case<'a, RegisterOperation>) -> Option<&'a Op> {
+    let updates = case.calls.iter().rev().filter(|call| call.operation.produces().is_some());
+    updates.into_iter().find(|update| update.ret < saw.call)
+}
+
+/// A production that is over, although it need not have returned.
+#[derive(Clone, Copy)]
+struct UsedUp<'a> {
+    producer: &'a Op,
+    /// The operation that saw what it made.
+    saw: &'a Op,
+    /// The update that had replaced whatever else that could have seen.
+    cleared: Option<&'a Op>,
 }
 
 /// Nothing made the value in time: it failed, or it came later, or it never was.
@@ -109,17 +143,19 @@ fn stale(
     };
     latest(true).chain(latest(false)).find_map(|newer| {
         let value = leaves(newer, wanted)?;
-        let saw = production.seen_before(newer, wanted, case);
-        let used_up = if saw.is_some() { production.producers.first() } else { None };
-        let used_up = used_up.map(|producer| producer.id);
-        if can_follow(wanted, newer, value, used_up, case) {
+        let used_up = production.used_up(newer, wanted, case);
+        let producer = used_up.map(|used_up| used_up.producer.id);
+        if can_follow(wanted, newer, value, producer, case) {
             return None;
         }
-        let over = |producer: &&&Op| producer.ret < newer.call || Some(producer.id) == used_up;
+        let over = |call: &&&Op| call.ret < newer.call || Some(call.id) == producer;
         let made = production.producers.iter().filter(over).max_by_key(|call| call.ret);
         let made = made.map(|call| (call.id, Role::Made));
-        let saw = saw.filter(|saw| saw.id != newer.id).map(|call| (call.id, Role::Saw));
-        let proof = made.into_iter().chain(saw).chain([(newer.id, Role::Newer)]);
+        let cleared = used_up.and_then(|used_up| used_up.cleared);
+        let cleared = cleared.map(|call| (call.id, Role::Cleared));
+        let saw = used_up.map(|used_up| used_up.saw).filter(|saw| saw.id != newer.id);
+        let saw = saw.map(|call| (call.id, Role::Saw));
+        let proof = cleared.into_iter().chain(made).chain(saw).chain([(newer.id, Role::Newer)]);
         Some(Finding::new(Cause::StaleRead, proof, case.stuck.id))
     })
 }

@@ -122,16 +122,20 @@ fn project(call: &Call<Vec<MicroOperation>>, register: u32) -> Option<Call<Regis
         Read(_, value) => Some(*value),
         Write(..) => None,
     };
-    let left = call.operation.iter().rev().find_map(|micro| match *micro {
-        Write(r, value) if r == register => Some(value),
-        Write(..) | Read(..) => None,
-    });
-    let operation = match (found, left) {
+    let operation = match (found, last_write(&call.operation, register)) {
         (Some(found), Some(left)) => RegisterOperation::Cas(found, left),
         (Some(found), None) => RegisterOperation::Read(found),
         (None, left) => RegisterOperation::Write(left?),
     };
     Some(Call { id: call.id, operation, call: call.call, ret: call.ret })
+}
+
+/// What a transaction leaves in a register, if it writes it.
+fn last_write(transaction: &[MicroOperation], register: u32) -> Option<ValueId> {
+    transaction.iter().rev().find_map(|micro| match *micro {
+        Write(r, value) if r == register => Some(value),
+        Write(..) | Read(..) => None,
+    })
 }
 
 impl Specification for MultiRegister {
@@ -164,10 +168,12 @@ impl Specification for MultiRegister {
     }
 
     fn observes(&self, observer: &Vec<MicroOperation>, mutator: &Vec<MicroOperation>) -> bool {
-        let writes = |register, value| mutator.contains(&Write(register, value));
-        observer
-            .iter()
-            .any(|micro| matches!(*micro, Read(register, value) if writes(register, value)))
+        let left = |register| last_write(mutator, register);
+        let sees = |micro: &MicroOperation| match *micro {
+            Read(register, value) => left(register) == Some(value),
+            Write(..) => false,
+        };
+        observer.iter().any(sees)
     }
 
     /// Each register alone must make sense too.
@@ -177,7 +183,8 @@ impl Specification for MultiRegister {
             let all = |calls: &[Call<_>]| calls.iter().filter_map(project).collect::<Vec<_>>();
             let (calls, every, failed) = (all(case.calls), all(case.all), all(case.failed));
             let stuck = project(case.stuck)?;
-            let case = Case { calls: &calls, all: &every, failed: &failed, stuck: &stuck };
+            let whole = case.whole;
+            let case = Case { calls: &calls, all: &every, failed: &failed, stuck: &stuck, whole };
             explain::diagnose_register(self.initial[register], &case)
         })
     }
