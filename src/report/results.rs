@@ -210,7 +210,7 @@ impl OperationLine {
         OperationLine {
             id,
             process: operation.process(),
-            key: operation.key().map(|key| key_name(&key)),
+            key: operation.key().map(|key| key.name()),
             f: operation.f().to_owned(),
             label,
             node: operation.node().map(str::to_owned),
@@ -222,11 +222,6 @@ impl OperationLine {
             line: operation.call_place().line,
         }
     }
-}
-
-/// A key as people write it: text without quotes.
-fn key_name(key: &Value) -> String {
-    key.as_text().map_or_else(|| key.to_string(), str::to_owned)
 }
 
 /// What an operation did and saw, in a few characters.

@@ -98,7 +98,11 @@ fn coverage(out: &mut String, coverage: &Coverage) -> fmt::Result {
 /// The picture of a violation and what would have been legal.
 pub fn proof(finding: &Finding) -> String {
     let bars: Vec<Bar> = finding.shown().into_iter().map(|line| bar(line, finding)).collect();
-    let mut text = diagram::draw(&bars, WIDTH).unwrap_or_else(|| list(finding));
+    let mut text = String::new();
+    if let Some(start) = &finding.explanation.start {
+        text += &format!("at first it is certainly {}\n", start.state);
+    }
+    text += &diagram::draw(&bars, WIDTH).unwrap_or_else(|| list(finding));
     let legal = &finding.explanation.legal;
     if !legal.is_empty() {
         text += &format!("\nlegal would have been: {}\n", legal.join(", "));

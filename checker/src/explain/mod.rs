@@ -129,7 +129,7 @@ pub(crate) fn explain<S: Specification>(
     let operation = history.operation(stuck.id);
     let mut explanation = Explanation {
         model: subject.model.to_string(),
-        key: part.key.as_ref().map(Value::to_string),
+        key: part.key.as_ref().map(Value::name),
         cause: finding.cause,
         operation: stuck.id,
         place: operation.return_place().unwrap_or(operation.call_place()),
@@ -146,7 +146,7 @@ pub(crate) fn explain<S: Specification>(
         proof: finding.proof,
         minimal,
         is_minimal: smallest.is_minimal,
-        also_violated: also_violated.iter().map(|key| key.to_string()).collect(),
+        also_violated: also_violated.iter().map(|key| key.name()).collect(),
         sentence: String::new(),
     };
     explanation.sentence = sentence::sentence(&explanation);

@@ -39,7 +39,7 @@ impl OperationRecord {
             id: operation.id(),
             process: operation.process(),
             f: operation.f().to_owned(),
-            key: operation.key().map(|key| key.to_string()),
+            key: operation.key().map(|key| key.name()),
             input: operation.input().to_string(),
             output: operation.output().to_string(),
             outcome: operation.outcome(),

@@ -48,6 +48,11 @@ impl Value {
         Value::Map(pairs.into())
     }
 
+    /// What it is called where it names something, such as a key: text without quotes.
+    pub fn name(&self) -> String {
+        self.as_text().map_or_else(|| self.to_string(), str::to_owned)
+    }
+
     /// Whether this is [`Value::Nil`].
     pub fn is_nil(&self) -> bool {
         matches!(self, Value::Nil)

@@ -97,7 +97,7 @@ impl Bound {
         let furthest = reached.map(|index| &part.calls[index as usize]);
         Some(Bound {
             resource,
-            key: part.key.as_ref().map(Value::to_string),
+            key: part.key.as_ref().map(Value::name),
             operations: part.calls.len(),
             reached: furthest
                 .map_or(0, |last| part.calls.partition_point(|call| call.call < last.ret)),

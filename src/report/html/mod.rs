@@ -154,6 +154,9 @@ fn caption(finding: &Finding, shown: &[Shown<'_>], results: &Results) -> String 
     if let Some(key) = key {
         let _ = write!(words, "Key <code>{}</code>, as a {}. ", text(key), text(&results.model));
     }
+    if let Some(start) = &explanation.start {
+        let _ = write!(words, "At first it is certainly <code>{}</code>. ", text(&start.state));
+    }
     let list = |list: &[String]| {
         let codes = list.iter().map(|item| format!("<code>{}</code>", text(item)));
         codes.collect::<Vec<_>>().join(", ")
