@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use rashomon_checker::history::{Format, History, ReadOptions, read_file_with};
 use rashomon_checker::linearizability::{self, Options, Verdict};
-use rashomon_checker::model::Model;
+use rashomon_checker::model::{Model, NilRead};
 use serde::Serialize;
 
 use super::{complain, duration, print_json, print_text};
@@ -87,7 +87,7 @@ fn check(file: &Path, arguments: &CheckArguments) -> Result<Checked, Box<dyn std
     let history = History::from_events(&recording.events).map_err(|error| name(&error))?;
     let model = match &arguments.model {
         Some(model) => model.clone(),
-        None => Model::suggest(&history)
+        None => suggest(&history, recording.format)
             .ok_or_else(|| name(&"no model fits the operations; choose one with --model"))?,
     };
     let options = Options {
@@ -116,6 +116,20 @@ fn check(file: &Path, arguments: &CheckArguments) -> Result<Checked, Box<dyn std
         finding,
         milliseconds: began.elapsed().as_secs_f64() * 1e3,
     })
+}
+
+/// The model that the operations ask for. In Jepsen's and Knossos's recordings a read of `nil` says
+/// nothing; in all others it says that there was no value.
+fn suggest(history: &History, format: Format) -> Option<Model> {
+    let mut model = Model::suggest(history)?;
+    if let Format::Edn | Format::JepsenLog = format
+        && let Model::Register { nil, .. }
+        | Model::CasRegister { nil, .. }
+        | Model::MultiRegister { nil, .. } = &mut model
+    {
+        *nil = NilRead::Unknown;
+    }
+    Some(model)
 }
 
 fn show(checked: &Checked, json: bool) {

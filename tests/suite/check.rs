@@ -97,3 +97,25 @@ fn an_unknown_operation_is_named_with_its_line() {
     assert_eq!(check.code(), Some(2), "{}", check.everything());
     assert!(check.stderr.contains("line 1"), "{}", check.everything());
 }
+
+/// Knossos takes a read that returned `nil` for one whose answer nobody knows; our own recordings
+/// mean that there was no value.
+#[test]
+fn what_a_nil_read_says_depends_on_whose_recording_it_is() {
+    let bench = Bench::new();
+    let edn = "{:process 0 :type :invoke :f :write :value 1}\n{:process 0 :type :ok :f :write :value 1}\n\
+               {:process 1 :type :invoke :f :read :value nil}\n{:process 1 :type :ok :f :read :value nil}\n";
+    bench.write("nil.edn", edn);
+    let check = bench.rashomon(&["check", "nil.edn"]);
+    assert_eq!(check.code(), Some(0), "{}", check.everything());
+    let check = bench.rashomon(&["check", "--model", "register(nil=absent)", "nil.edn"]);
+    assert_eq!(check.code(), Some(1), "{}", check.everything());
+
+    let saw_nothing = r#""type":"ok","f":"read","key":"x","value":null}"#;
+    bench.write(
+        "nil.jsonl",
+        GOOD.replace(r#""type":"ok","f":"read","key":"x","value":1}"#, saw_nothing),
+    );
+    let check = bench.rashomon(&["check", "nil.jsonl"]);
+    assert_eq!(check.code(), Some(1), "{}", check.everything());
+}
