@@ -15,4 +15,7 @@ extern crate self as rashomon_checker;
 /// The generators of the integration tests, for tests of what is private.
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]
-mod test_support;
+mod support;
+#[cfg(test)]
+#[path = "../tests/support/unique.rs"]
+mod unique;

@@ -2,14 +2,19 @@
 //! each decided by the engine and by trying every order.
 
 mod support;
+#[path = "support/unique.rs"]
+mod unique;
 
 use rashomon_checker::explain::Role;
 use rashomon_checker::history::{NEVER, OpId};
-use rashomon_checker::linearizability::{Options, Verdict, brute, certify, check};
+use rashomon_checker::linearizability::{
+    Engine, Options, Resource, Verdict, brute, certify, check,
+};
 use rashomon_checker::model::{Call, Model, Part, Specification, Visitor};
 use rashomon_checker::{Cause, Explanation, History};
 
 use support::{WORKLOADS, Workload, history};
+use unique::{UNIQUE, unique};
 
 /// Random histories per workload.
 const CASES: u64 = 15_000;
@@ -136,10 +141,11 @@ fn stays_impossible<S: Specification>(
     })
 }
 
-fn judge(history: &History, model: &Model, context: &str) {
+/// Holds a check to the definition; says whether there is an order.
+fn judge(history: &History, model: &Model, options: &Options, context: &str) -> bool {
     let truth = model.decode(history, Truth).expect("the model reads what was generated for it");
     assert_eq!(truth.linearizable, truth.first_bad.is_none(), "{context}");
-    match check(history, model, &Options::default()).expect(context) {
+    match check(history, model, options).expect(context) {
         Verdict::Valid(witness) => {
             assert!(truth.linearizable, "{context}: the engine accepts what no order explains");
             certify(history, model, &witness)
@@ -150,8 +156,11 @@ fn judge(history: &History, model: &Model, context: &str) {
             assert_eq!(Some(explanation.operation), truth.first_bad, "{context}: {explanation:?}");
             judge_explanation(history, model, &explanation, context);
         }
-        Verdict::Unknown(bound) => panic!("{context}: {bound}"),
+        Verdict::Unknown(bound) => {
+            assert_eq!(options.engine.map(Resource::Engine), Some(bound.resource), "{context}");
+        }
     }
+    truth.linearizable
 }
 
 fn judge_explanation(history: &History, model: &Model, explanation: &Explanation, context: &str) {
@@ -184,12 +193,29 @@ fn agrees(workload: Workload) {
         let (history, mut rng) = history(workload, seed, brute::LIMIT);
         let name = workload.model(&mut rng);
         let model: Model = name.parse().expect(name);
-        judge(&history, &model, &format!("seed {seed} of {workload:?} as {name}"));
-        let truth = model.decode(&history, Truth).expect(name);
-        verdicts[usize::from(truth.linearizable)] += 1;
+        let context = format!("seed {seed} of {workload:?} as {name}");
+        let is_valid = judge(&history, &model, &Options::default(), &context);
+        verdicts[usize::from(is_valid)] += 1;
     }
     let least = CASES / 10;
     assert!(verdicts.iter().all(|&count| count > least), "{workload:?} is one-sided: {verdicts:?}");
+}
+
+/// Histories whose values are unique, with the engine that is chosen and with each one alone.
+#[test]
+fn unique_values() {
+    let engines = [None, Some(Engine::Zones), Some(Engine::General)];
+    for (object, seed) in
+        UNIQUE.into_iter().flat_map(|object| (0..CASES).map(move |seed| (object, seed)))
+    {
+        let (history, mut rng) = unique(object, seed, brute::LIMIT);
+        let name = object.model(&mut rng);
+        let model: Model = name.parse().expect(name);
+        let engine = engines[seed as usize % engines.len()];
+        let options = Options { engine, ..Options::default() };
+        let context = format!("seed {seed} of {object:?} as {name} with {engine:?}");
+        judge(&history, &model, &options, &context);
+    }
 }
 
 #[test]

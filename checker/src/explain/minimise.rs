@@ -433,7 +433,7 @@ mod tests {
     use super::*;
     use crate::linearizability::brute;
     use crate::model::{Model, Part, Visitor};
-    use crate::test_support::{WORKLOADS, history};
+    use crate::support::{WORKLOADS, history};
     use std::time::Duration;
 
     /// Tries every removal on parts that are linearizable, and counts those that removed anything.

@@ -208,6 +208,12 @@ impl<'a> Operation<'a> {
         &self.history.functions[usize::from(self.history.columns.function[self.row()])]
     }
 
+    /// The position of the function among [`History::functions`].
+    #[inline]
+    pub(crate) fn function_id(self) -> usize {
+        usize::from(self.history.columns.function[self.row()])
+    }
+
     /// The object, where the history has several.
     pub fn key(self) -> Option<Value> {
         self.key_id().map(|key| self.history.values.get(key))

@@ -8,8 +8,10 @@ pub mod brute;
 mod budget;
 mod engine;
 mod general;
+mod glance;
 mod verdict;
 mod witness;
+mod zones;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -28,6 +30,7 @@ pub use witness::{CertificateError, Witness, certify};
 pub(crate) use budget::Budget;
 pub(crate) use engine::{Decision, Outcome, Problem, decide, decide_fully};
 pub(crate) use general::{Standing, standings};
+pub(crate) use zones::decide_register;
 
 /// Decides whether a history is linearizable. The verdict does not depend on how many threads
 /// work on it, except that what hits a bound may hit it elsewhere.
@@ -49,6 +52,9 @@ pub fn examine(
     model: &Model,
     options: &Options,
 ) -> Result<Examined, ModelError> {
+    if let Some(examined) = glance::examine(history, model, options) {
+        return Ok(examined);
+    }
     model.decode(history, Check { history, model, options })
 }
 
@@ -102,7 +108,7 @@ impl Check<'_> {
         }
         match Bound::of(self.history, parts, &outcomes) {
             Some(bound) => Verdict::Unknown(bound),
-            None => Verdict::Valid(witness(parts, outcomes)),
+            None => Verdict::Valid(witness(self.history, parts, outcomes)),
         }
     }
 
@@ -128,10 +134,16 @@ impl Check<'_> {
 }
 
 /// The witness of a history all of whose parts are linearizable.
-fn witness<S: Specification>(parts: &[Part<S>], outcomes: Vec<Outcome<S::State>>) -> Witness {
-    let orders = parts.iter().zip(outcomes).filter_map(|(part, outcome)| match outcome {
-        Outcome::Linearizable(order) => Some((part, order)),
-        _ => None,
+fn witness<S: Specification>(
+    history: &History,
+    parts: &[Part<S>],
+    outcomes: Vec<Outcome<S::State>>,
+) -> Witness {
+    let orders = parts.iter().zip(outcomes).map(|(part, outcome)| match outcome {
+        Outcome::Linearizable(order) => {
+            order.into_iter().map(|index| part.calls[index as usize].id).collect()
+        }
+        Outcome::Violation { .. } | Outcome::Exhausted { .. } => Vec::new(),
     });
-    Witness::merge(&orders.collect::<Vec<_>>())
+    Witness::merge(history, orders.collect())
 }

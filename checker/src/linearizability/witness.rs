@@ -28,22 +28,36 @@ impl Witness {
         self.order.iter().map(point).collect()
     }
 
-    /// Joins the orders of independent parts, each given as indices into its calls, into one of
-    /// the whole history: every part's operations take effect at their [points](Self::points),
-    /// and by those the parts are merged.
-    pub(super) fn merge<S: Specification>(parts: &[(&Part<S>, Vec<u32>)]) -> Witness {
-        let mut points = Vec::with_capacity(parts.iter().map(|(_, order)| order.len()).sum());
-        for (part, order) in parts {
-            let mut now = 0;
-            for &index in order {
-                let call = &part.calls[index as usize];
-                now = now.max(call.call);
-                points.push((now, call.id));
-            }
+    /// Joins the orders of independent parts into one of the whole history: every part's operations
+    /// take effect at their [points](Self::points), and by those the parts are merged.
+    pub(super) fn merge(history: &History, mut parts: Vec<Vec<OpId>>) -> Witness {
+        if parts.len() <= 1 {
+            return Witness { order: parts.pop().unwrap_or_default() };
         }
-        // Stable, so that a part keeps its own order where several take effect at one point.
-        points.sort_by_key(|&(point, _)| point);
-        Witness { order: points.into_iter().map(|(_, id)| id).collect() }
+        let each = |visit: &mut dyn FnMut(u32, OpId)| {
+            for order in &parts {
+                let mut now = 0;
+                for &id in order {
+                    now = now.max(history.operation(id).call());
+                    visit(now, id);
+                }
+            }
+        };
+        // Counting sort, which keeps a part in its own order where several operations take effect
+        // at one point.
+        let mut places = vec![0; history.ranks() as usize + 1];
+        each(&mut |point, _| places[point as usize + 1] += 1);
+        let mut total = 0;
+        for place in &mut places {
+            total += *place;
+            *place = total;
+        }
+        let mut order = vec![OpId(0); total as usize];
+        each(&mut |point, id| {
+            order[places[point as usize] as usize] = id;
+            places[point as usize] += 1;
+        });
+        Witness { order }
     }
 }
 

@@ -3,10 +3,12 @@
 use rustc_hash::FxHashSet;
 
 use super::{
-    Call, ModelError, NilRead, Part, Specification, bad_input, bad_output, by_key, part, unknown,
+    Call, Model, ModelError, NilRead, Part, Specification, bad_input, bad_output, by_key, part,
+    unknown,
 };
 use crate::explain::{self, Case, Finding};
 use crate::history::{History, NEVER, Operation, Outcome, Value, ValueId};
+use crate::linearizability::{self, Budget, Engine, Problem};
 
 /// A register, with or without compare-and-set.
 #[derive(Clone, Debug)]
@@ -54,27 +56,68 @@ impl RegisterOperation {
 }
 
 impl CasRegister {
+    /// The register that a model promises, if it is one.
+    pub(crate) fn of(model: &Model, history: &History) -> Option<Self> {
+        match model {
+            Model::Register { initial, nil } => Some(Self::new(history, initial, *nil, false)),
+            Model::CasRegister { initial, nil } => Some(Self::new(history, initial, *nil, true)),
+            _ => None,
+        }
+    }
+
     pub(super) fn new(history: &History, initial: &Value, nil: NilRead, has_cas: bool) -> Self {
         let id = history.values().find(initial).unwrap_or(ValueId::FOREIGN);
         CasRegister { initial: id, initial_value: initial.clone(), nil, has_cas }
     }
+}
 
-    fn decode(
+/// What the functions of a history mean to a register.
+#[derive(Clone, Copy, Debug)]
+enum Function {
+    Read,
+    Write,
+    Cas,
+    Unknown,
+}
+
+/// Reads the operations of a history.
+#[derive(Debug)]
+pub(crate) struct Decoder<'a> {
+    history: &'a History,
+    register: &'a CasRegister,
+    functions: Vec<Function>,
+}
+
+impl<'a> Decoder<'a> {
+    pub(crate) fn new(history: &'a History, register: &'a CasRegister) -> Self {
+        let function = |name| match name {
+            "read" | "r" => Function::Read,
+            "write" | "w" => Function::Write,
+            "cas" if register.has_cas => Function::Cas,
+            _ => Function::Unknown,
+        };
+        Decoder { history, register, functions: history.functions().map(function).collect() }
+    }
+
+    /// What an operation did; `None` if nobody knows and it can have changed nothing.
+    #[inline]
+    pub(crate) fn decode(
         &self,
-        history: &History,
         operation: Operation<'_>,
     ) -> Result<Option<RegisterOperation>, ModelError> {
-        match operation.f() {
-            "read" | "r" => Ok(match (operation.outcome(), operation.output_id()) {
-                (Outcome::Info, _) => None,
-                (_, ValueId::NIL) if self.nil == NilRead::Unknown => Some(ReadUnknown),
-                (_, value) => Some(Read(value)),
-            }),
-            "write" | "w" => Ok(Some(Write(operation.input_id()))),
-            "cas" if self.has_cas => cas(history, operation).map(Some),
-            _ if self.has_cas => Err(unknown(operation, "cas-register", "read, write, cas")),
-            _ => Err(unknown(operation, "register", "read, write")),
-        }
+        Ok(Some(match self.functions[operation.function_id()] {
+            Function::Read if operation.outcome() == Outcome::Info => return Ok(None),
+            Function::Read => match operation.output_id() {
+                ValueId::NIL if self.register.nil == NilRead::Unknown => ReadUnknown,
+                value => Read(value),
+            },
+            Function::Write => Write(operation.input_id()),
+            Function::Cas => cas(self.history, operation)?,
+            Function::Unknown if self.register.has_cas => {
+                return Err(unknown(operation, "cas-register", "read, write, cas"));
+            }
+            Function::Unknown => return Err(unknown(operation, "register", "read, write")),
+        }))
     }
 }
 
@@ -99,12 +142,11 @@ pub(super) fn parts(
     history: &History,
     model: &CasRegister,
 ) -> Result<Vec<Part<CasRegister>>, ModelError> {
+    let decoder = Decoder::new(history, model);
     by_key(history)
         .into_iter()
         .map(|(key, ids)| {
-            part(history, key, &ids, model.clone(), |model, operation| {
-                model.decode(history, operation)
-            })
+            part(history, key, &ids, model.clone(), |_, operation| decoder.decode(operation))
         })
         .collect()
 }
@@ -180,6 +222,19 @@ impl Specification for CasRegister {
             _ => false,
         };
         calls.iter().map(unneeded).collect()
+    }
+
+    const ENGINES: &'static [Engine] = &[Engine::Zones];
+
+    fn decide_with(
+        engine: Engine,
+        problem: &Problem<'_, Self>,
+        budget: &Budget,
+    ) -> Option<linearizability::Outcome<ValueId>> {
+        match engine {
+            Engine::Zones => linearizability::decide_register(problem, budget),
+            Engine::Elements | Engine::Lazy | Engine::General => None,
+        }
     }
 
     fn diagnose(&self, case: &Case<'_, RegisterOperation>) -> Option<Finding> {

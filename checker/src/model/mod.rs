@@ -25,6 +25,7 @@ use crate::explain::{Case, Finding};
 use crate::history::{History, OpId, Operation, Outcome, Place, Value, ValueId};
 use crate::linearizability::{self, Budget, Engine, Problem};
 
+pub(crate) use cas_register::Decoder as RegisterDecoder;
 pub use cas_register::{CasRegister, RegisterOperation};
 pub use kv::{Content, Kv, KvOperation};
 pub use multi_register::{MicroOperation, MultiRegister};
@@ -202,7 +203,7 @@ impl Model {
 }
 
 /// The operations of a history by key, keys in the order of their first operation.
-fn by_key(history: &History) -> Vec<(Option<Value>, Vec<OpId>)> {
+pub(crate) fn by_key(history: &History) -> Vec<(Option<Value>, Vec<OpId>)> {
     let mut keys: IndexMap<Option<ValueId>, Vec<OpId>, FxBuildHasher> = IndexMap::default();
     for operation in history.operations() {
         keys.entry(operation.key_id()).or_default().push(operation.id());
