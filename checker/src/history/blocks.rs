@@ -76,10 +76,10 @@ pub(super) fn split(file: &[u8], start: usize, begins_event: impl Fn(&[u8]) -> b
 }
 
 /// Reads all blocks in parallel; the batches come in the order of the blocks.
-pub(super) fn read_all(
-    blocks: &[Block],
-    read: impl Fn(&Block) -> Result<Batch, Fault> + Send + Sync,
-) -> Result<Vec<Batch>, Fault> {
+pub(super) fn read_all<B: Sync, E: Send>(
+    blocks: &[B],
+    read: impl Fn(&B) -> Result<Batch, E> + Send + Sync,
+) -> Result<Vec<Batch>, E> {
     let parts: Vec<_> = blocks.par_iter().map(read).collect();
     // Of several faults the first.
     parts.into_iter().collect()

@@ -64,8 +64,8 @@ pub enum Problem {
     Io(#[from] io::Error),
     /// Bytes that are no text.
     #[error(
-        "not a text file (a NUL byte, or bytes that are not UTF-8); a history is JSON lines, EDN, \
-         or a Jepsen or Porcupine log, uncompressed"
+        "not a text file (a NUL byte, or bytes that are not UTF-8), and not our binary form; a \
+         history is JSON lines, EDN, a Jepsen or Porcupine log, or history.rash, uncompressed"
     )]
     Binary,
     /// Not one event.
@@ -88,6 +88,25 @@ pub enum Problem {
     /// A well-formed event that makes no sense.
     #[error("not an event: {0}")]
     Event(String),
+    /// A block of our binary form that is not as it was written.
+    #[error(
+        "block {block}, at byte {offset}, is damaged ({what}); what comes before it is whole and \
+         can be saved by cutting the file off there"
+    )]
+    Damaged {
+        /// Which block, from 1.
+        block: u64,
+        /// Where it begins in the file, in bytes.
+        offset: u64,
+        /// What shows the damage.
+        what: &'static str,
+    },
+    /// Our binary form, as only a later version of this program writes it.
+    #[error("version {version} of the format, which only a newer rashomon can read")]
+    Version {
+        /// The version.
+        version: u32,
+    },
     /// Independent keys were asked for, and an operation has none.
     #[error("independent keys were asked for: {0}; read the file without them")]
     Keys(String),
@@ -123,6 +142,14 @@ pub enum Warning {
         /// The line it starts on.
         line: u32,
     },
+    /// The last block of our binary form stops in the middle, as a killed recorder leaves it; it
+    /// was left out.
+    Torn {
+        /// Where it begins, in bytes.
+        offset: u64,
+        /// How much of it there is, in bytes.
+        bytes: u64,
+    },
     /// The last line of a log has no newline, so that nobody knows whether it is complete; it was
     /// taken as it is.
     Unterminated {
@@ -151,6 +178,11 @@ impl fmt::Display for Warning {
             Warning::CutOff { line } => write!(
                 f,
                 "line {line} is cut off and was left out; its recorder was probably killed"
+            ),
+            Warning::Torn { offset, bytes } => write!(
+                f,
+                "the last block, {bytes} bytes from byte {offset} on, is cut off and was left out; \
+                 its recorder was probably killed"
             ),
             Warning::Unterminated { line } => write!(
                 f,

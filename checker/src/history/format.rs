@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::error::Problem;
-use super::{jepsen, log};
+use super::{jepsen, log, rash};
 
 /// The formats a history can come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,17 +22,20 @@ pub enum Format {
     PorcupineEtcd,
     /// Jepsen's `history.txt` and `jepsen.log`.
     JepsenLog,
+    /// Our own compact binary form.
+    Rash,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Format; 6] = [
+    pub const ALL: [Format; 7] = [
         Format::Jsonl,
         Format::Json,
         Format::Edn,
         Format::PorcupineKv,
         Format::PorcupineEtcd,
         Format::JepsenLog,
+        Format::Rash,
     ];
 
     /// The name, as it is typed and printed.
@@ -44,6 +47,7 @@ impl Format {
             Format::PorcupineKv => "porcupine-kv",
             Format::PorcupineEtcd => "porcupine-etcd",
             Format::JepsenLog => "jepsen-log",
+            Format::Rash => "rash",
         }
     }
 
@@ -61,12 +65,15 @@ impl Format {
     /// Whether it is one of those that Jepsen and its relatives write.
     pub(super) fn is_jepsens(self) -> bool {
         match self {
-            Format::Jsonl | Format::Json => false,
+            Format::Jsonl | Format::Json | Format::Rash => false,
             Format::Edn | Format::PorcupineKv | Format::PorcupineEtcd | Format::JepsenLog => true,
         }
     }
 
     fn of_content(head: &[u8]) -> Option<Self> {
+        if head.starts_with(&rash::MAGIC) {
+            return Some(Format::Rash);
+        }
         let head = String::from_utf8_lossy(head);
         if let Some(is_porcupine) = log::recognise(&head) {
             return Some(if is_porcupine { Format::PorcupineEtcd } else { Format::JepsenLog });
@@ -85,6 +92,7 @@ impl Format {
             "jsonl" | "ndjson" => Some(Format::Jsonl),
             "json" => Some(Format::Json),
             "edn" => Some(Format::Edn),
+            "rash" => Some(Format::Rash),
             _ => None,
         }
     }

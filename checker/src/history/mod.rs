@@ -17,6 +17,7 @@ mod log;
 mod operation;
 mod pairing;
 mod plain;
+pub mod rash;
 mod read;
 mod serial;
 mod syntax;

@@ -14,7 +14,7 @@ use super::keys::Keys;
 use super::operation::History;
 use super::pairing::HistoryError;
 use super::syntax::Fault;
-use super::{jepsen, jsonl, log};
+use super::{jepsen, jsonl, log, rash};
 
 /// A history as it was read, event by event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,26 +199,34 @@ fn parse<S: Sink>(
     format: Format,
     assembly: &mut Assembly<S>,
 ) -> Result<Vec<Warning>, Blame> {
-    if format == Format::Jsonl {
-        jsonl::read(stream, |batch| assembly.take(batch))?;
-        return Ok(Vec::new());
+    let take = |batch| assembly.take(batch);
+    match format {
+        Format::Jsonl => jsonl::read(stream, take).map(|()| Vec::new()),
+        Format::Rash => rash::read(stream, take).map(Vec::from_iter),
+        Format::Json
+        | Format::Edn
+        | Format::PorcupineKv
+        | Format::PorcupineEtcd
+        | Format::JepsenLog => {
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).map_err(|error| (None, Problem::Io(error)))?;
+            let (batches, warnings) = parse_whole(&bytes, format)
+                .map_err(|fault| (Some(Position::of(&bytes, fault.at)), fault.problem(format)))?;
+            batches.into_iter().for_each(take);
+            Ok(warnings)
+        }
     }
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).map_err(|error| (None, Problem::Io(error)))?;
-    let (batches, warnings) = parse_whole(&bytes, format)
-        .map_err(|fault| (Some(Position::of(&bytes, fault.at)), fault.problem(format)))?;
-    batches.into_iter().for_each(|batch| assembly.take(batch));
-    Ok(warnings)
 }
 
+/// Reads a file in a format that shows only as a whole.
 fn parse_whole(bytes: &[u8], format: Format) -> Result<(Vec<Batch>, Vec<Warning>), Fault> {
     let text = || Block::rest(bytes, 0).text(bytes);
     match format {
-        Format::Json | Format::Jsonl => Ok((vec![jsonl::read_array(text()?)?], Vec::new())),
-        Format::Edn | Format::PorcupineKv => Ok((jepsen::read(bytes)?, Vec::new())),
         Format::PorcupineEtcd | Format::JepsenLog => {
             let (batch, warnings) = log::read(text()?)?;
             Ok((vec![batch], warnings))
         }
+        Format::Json => Ok((vec![jsonl::read_array(text()?)?], Vec::new())),
+        _ => Ok((jepsen::read(bytes)?, Vec::new())),
     }
 }

@@ -268,7 +268,7 @@ fn broken_files_name_the_place_and_the_problem() {
         (
             "hello\n".into(),
             "history: not a history in any known format (jsonl, json, edn, porcupine-kv, \
-             porcupine-etcd, jepsen-log); name the format if it is one",
+             porcupine-etcd, jepsen-log, rash); name the format if it is one",
         ),
         (format!("{good}{{\"f\":1}}\n"), "history:2:6: not an event: its f is 1, which is no name"),
         (format!("{good}{{\"f\":\"a\"}}\n"), "history:2:1: not an event: it has no field process"),
@@ -333,8 +333,9 @@ fn broken_files_name_the_place_and_the_problem() {
 fn binary_files_are_no_histories() {
     let good = "{\"process\":0,\"type\":\"invoke\",\"f\":\"read\"}\n".repeat(3);
     let edn = "{:process 0, :type :invoke, :f :read}\n".repeat(3);
-    let not_text = "not a text file (a NUL byte, or bytes that are not UTF-8); a history is JSON \
-                    lines, EDN, or a Jepsen or Porcupine log, uncompressed";
+    let not_text = "not a text file (a NUL byte, or bytes that are not UTF-8), and not our binary \
+                    form; a history is JSON lines, EDN, a Jepsen or Porcupine log, or history.rash, \
+                    uncompressed";
     for (bytes, place) in [
         (b"\x7fELF\x02\x01\x01\0\0\0".to_vec(), "history"),
         (b"\x1f\x8b\x08\x00\xff\xfe".to_vec(), "history"),

@@ -127,7 +127,7 @@ fn rank(events: &[Event], all: &mut [Told]) {
 }
 
 proptest! {
-    #![proptest_config(config(4_000))]
+    #![proptest_config(config(1_500))]
 
     #[test]
     fn events_are_paired_as_they_should_be(events in history(), lines in any::<bool>()) {
@@ -169,7 +169,7 @@ fn both_ways(bytes: &[u8], options: ReadOptions) -> [String; 2] {
     [straight, by_events]
 }
 
-fn check_both_ways(bytes: &[u8]) -> Result<(), TestCaseError> {
+pub(crate) fn check_both_ways(bytes: &[u8]) -> Result<(), TestCaseError> {
     for format in std::iter::once(None).chain(Format::ALL.map(Some)) {
         for keyed in [None, Some(true), Some(false)] {
             let [straight, by_events] = both_ways(bytes, ReadOptions { format, keyed });

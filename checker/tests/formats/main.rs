@@ -4,5 +4,6 @@ mod examples;
 mod large;
 mod loading;
 mod properties;
+mod rash;
 mod recorded;
 mod strategies;

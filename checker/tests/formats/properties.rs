@@ -212,7 +212,7 @@ fn unplaced_line(line: &[u8]) -> Result<Recording, String> {
 }
 
 proptest! {
-    #![proptest_config(config(4_000))]
+    #![proptest_config(config(800))]
 
     /// There is a short way for lines as we write them; a space in front leads the long way.
     #[test]
