@@ -6,6 +6,7 @@
 //! | [`campaign`] | a run from plan to verdict |
 //! | [`workload`] | what clients are asked to do |
 //! | [`client`] | how they do it, and what they may conclude |
+//! | [`sim`] | simulated runs: virtual time, one seed, thousands of runs |
 //! | [`target`] | systems under test |
 //! | [`report`] | results for terminals, programs and browsers |
 //! | [`cli`] | the command line |
@@ -15,5 +16,6 @@ pub mod cli;
 pub mod client;
 pub mod exit;
 pub mod report;
+pub mod sim;
 pub mod target;
 pub mod workload;

@@ -12,7 +12,7 @@ use super::run::Watcher;
 use crate::target::{Leader, Target, TargetError};
 
 /// How often it is asked who leads.
-const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+pub(crate) const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Drives the faults of one run.
 pub(super) struct Conductor<'a, T> {
@@ -151,7 +151,7 @@ impl<'a, T: Target> Conductor<'a, T> {
 
 /// Whether an action undoes an earlier one. A kill of several nodes is undone when the first of
 /// its nodes is back: from then on it is no longer the fault that it was.
-fn undone_by(fault: &Action, action: &Action) -> bool {
+pub(crate) fn undone_by(fault: &Action, action: &Action) -> bool {
     match (fault, action) {
         (Action::Cut(_) | Action::Hold(_), Action::Heal) => true,
         (Action::Kill(killed), Action::Restart(restarted)) => !killed.is_disjoint(restarted),

@@ -1,7 +1,9 @@
-//! The judgement of a run, made from the history file alone: what is on disk is what is checked.
+//! The judgement of a run. For a live one it is made from the history file alone: what is on disk
+//! is what is checked. A simulated one can be had again at any time, and is judged from its events.
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 use rashomon_checker::history::{Event, History, HistoryError, Outcome, ReadError, read_file};
 use rashomon_checker::linearizability::{self, Options, Verdict};
@@ -55,10 +57,25 @@ pub fn judge(
     stopped_by: Option<&'static str>,
 ) -> Result<Judged, JudgeError> {
     let recording = read_file(&directory.history())?;
-    let history = History::from_events(&recording.events)?;
+    let mut judged = judge_events(plan, &recording.events, recovery)?;
+    judged.results.stopped_by = stopped_by;
+    judged.results.run = directory.path().to_owned();
+    Ok(judged)
+}
+
+/// Judges the events of a run that has no directory yet.
+///
+/// # Errors
+/// When they are no history, or none of the workload's model.
+pub fn judge_events(
+    plan: &Plan,
+    events: &[Event],
+    recovery: Recovery,
+) -> Result<Judged, JudgeError> {
+    let history = History::from_events(events)?;
     let model: Model = plan.workload.build().model().parse()?;
     let verdict = linearizability::check(&history, &model, &Options::default())?;
-    let coverage = coverage(&recording.events, &history);
+    let coverage = coverage(events, &history);
     let (verdict, why, finding) = decide(plan, &verdict, &recovery, &coverage, &history);
     let results = Results {
         schema: Results::SCHEMA,
@@ -69,9 +86,9 @@ pub fn judge(
         recovery,
         coverage,
         functions: functions(&history),
-        stopped_by,
+        stopped_by: None,
         reproduce: plan.command(),
-        run: directory.path().to_owned(),
+        run: PathBuf::new(),
         plan: plan.clone(),
     };
     Ok(Judged { results, history })

@@ -4,7 +4,8 @@
 //! learns goes through the history file, which [`judge`] reads back.
 
 pub mod chronicle;
-mod conductor;
+pub(crate) mod conductor;
+pub(crate) mod desk;
 pub mod judge;
 pub mod plan;
 mod recorder;
@@ -14,3 +15,4 @@ mod worker;
 
 pub use recorder::{Entry, Recorder};
 pub use run::{FINAL_READERS, Recovery, RunError, Tally, Watcher, run};
+pub(crate) use run::{RECOVERY_LIMIT, RECOVERY_POLL};

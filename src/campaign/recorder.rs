@@ -31,6 +31,24 @@ pub struct Entry {
     pub error: Option<Value>,
 }
 
+impl Entry {
+    /// The event at a place and a time, in nanoseconds since the run began.
+    pub(crate) fn event(self, index: u64, time: u64) -> Event {
+        Event {
+            index,
+            time: Some(time),
+            process: self.process,
+            kind: self.kind,
+            f: Arc::from(self.f),
+            key: self.key,
+            value: self.value,
+            node: self.node,
+            error: self.error,
+            line: 0,
+        }
+    }
+}
+
 /// Appends events to a history file.
 #[derive(Debug)]
 pub struct Recorder {
@@ -71,18 +89,7 @@ impl Recorder {
         let mut tape = self.tape.lock().expect("a recorder that panicked has lost its history");
         let time =
             u64::try_from(self.began.elapsed().as_nanos()).expect("runs end within 584 years");
-        let event = Event {
-            index: tape.next_index,
-            time: Some(time),
-            process: entry.process,
-            kind: entry.kind,
-            f: Arc::from(entry.f),
-            key: entry.key,
-            value: entry.value,
-            node: entry.node,
-            error: entry.error,
-            line: 0,
-        };
+        let event = entry.event(tape.next_index, time);
         tape.next_index += 1;
         tape.append(&event);
         time

@@ -9,24 +9,23 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::conductor::Conductor;
+use super::desk::Desk;
 use super::plan::Plan;
 use super::recorder::Recorder;
 use super::run_dir::RunDir;
-use super::worker::{Desk, Shop, Worker};
+use super::worker::{Shop, Worker};
 use crate::target::{Target, TargetError};
 use crate::workload::{Outcome, Request};
 
 /// How long a healed cluster may take until it serves and agrees again. Generous: a slow machine
 /// must not turn a sound store into a violation.
-const RECOVERY_LIMIT: Duration = Duration::from_secs(30);
-const RECOVERY_POLL: Duration = Duration::from_millis(100);
+pub(crate) const RECOVERY_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const RECOVERY_POLL: Duration = Duration::from_millis(100);
 
 /// The processes of a run's last reads are numbered from here; all others are the workers'.
 pub const FINAL_READERS: u64 = 1_000_000_000;
@@ -96,7 +95,8 @@ pub async fn run<T: Target>(
     let write = |what| move |source| RunError::Write { what, source };
     let recorder = Arc::new(Recorder::create(&directory.history()).map_err(write("the history"))?);
     tally.began.get_or_init(|| recorder.began());
-    let shop = Arc::new(Shop { recorder: recorder.clone(), tally, desk: Mutex::new(desk(plan)) });
+    let shop =
+        Arc::new(Shop { recorder: recorder.clone(), tally, desk: Mutex::new(Desk::new(plan)) });
     let end = recorder.began() + Duration::from_secs_f64(plan.time_limit_s);
 
     let mut workers = JoinSet::new();
@@ -114,15 +114,6 @@ pub async fn run<T: Target>(
     let recovery = recover(plan, &mut conductor, &shop).await?;
     recorder.finish().map_err(write("the history"))?;
     Ok(recovery)
-}
-
-fn desk(plan: &Plan) -> Desk {
-    Desk {
-        workload: plan.workload.build(),
-        rng: ChaCha8Rng::seed_from_u64(plan.seed),
-        interval: Duration::from_secs_f64(1.0 / plan.rate),
-        due: Instant::now(),
-    }
 }
 
 fn worker<T: Target>(

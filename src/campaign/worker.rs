@@ -2,17 +2,16 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 use rashomon_checker::history::{EventType, Process, Value};
 use tokio::sync::watch;
 
+use super::desk::Desk;
 use super::recorder::{Entry, Recorder};
 use super::run::Tally;
 use crate::client::Client;
-use crate::workload::{Outcome, Request, Workload};
+use crate::workload::{Outcome, Request};
 
 /// What all workers share.
 pub(super) struct Shop {
@@ -21,27 +20,6 @@ pub(super) struct Shop {
     /// The workload with its randomness and the time of its next operation: one lock, so that the
     /// sequence of operations depends on the seed alone.
     pub(super) desk: Mutex<Desk>,
-}
-
-/// Hands out operations at the plan's rate.
-pub(super) struct Desk {
-    pub(super) workload: Box<dyn Workload>,
-    pub(super) rng: ChaCha8Rng,
-    /// Mean time between two operations.
-    pub(super) interval: Duration,
-    /// When the next operation is due.
-    pub(super) due: Instant,
-}
-
-impl Desk {
-    /// The next operation's time. Gaps vary between nothing and twice their mean, so that clients
-    /// meet in ever new ways; a backlog is not made up for, because a burst after a stall would
-    /// hide what the stall cost.
-    fn slot(&mut self, now: Instant) -> Instant {
-        let due = self.due.max(now);
-        self.due = due + self.interval.mul_f64(self.rng.random_range(0.0..2.0));
-        due
-    }
 }
 
 /// One client and the process it is now.
@@ -56,8 +34,9 @@ pub(super) struct Worker<C> {
 impl<C: Client> Worker<C> {
     /// Performs operations until told to stop, or until `end`.
     pub(super) async fn work(mut self, end: Instant, mut stop: watch::Receiver<bool>) {
+        let began = self.shop.recorder.began();
         loop {
-            let due = self.shop.desk().slot(Instant::now());
+            let due = began + self.shop.desk().slot(began.elapsed());
             if due >= end {
                 return;
             }
@@ -65,10 +44,7 @@ impl<C: Client> Worker<C> {
                 () = tokio::time::sleep_until(due.into()) => {}
                 _ = stop.wait_for(|stopped| *stopped) => return,
             }
-            let request = {
-                let desk = &mut *self.shop.desk();
-                desk.workload.next(&mut desk.rng)
-            };
+            let request = self.shop.desk().next();
             self.perform(&request).await;
         }
     }

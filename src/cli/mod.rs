@@ -5,6 +5,7 @@ mod duration;
 mod node;
 mod progress;
 mod signals;
+mod sim;
 mod test;
 
 use std::io::{self, Write};
@@ -26,6 +27,7 @@ const EXIT_CODES: &str = "\
 Examples:
   rashomon test                        five Raft nodes, ten clients, partitions, a verdict
   rashomon test --bug stale-read       the same with a planted bug: exit 1 and the proof
+  rashomon sim --seeds 1..1000         a thousand simulated runs with all faults, each replayed by its seed
   rashomon check runs/latest/history.jsonl
                                        judge a recorded history
 
@@ -35,6 +37,7 @@ Exit codes: 0 valid, 1 violation, 2 usage or unreadable input, 3 unknown, 4 infr
 #[derive(Debug, Subcommand)]
 enum Command {
     Test(test::TestArguments),
+    Sim(sim::SimArguments),
     Check(check::CheckArguments),
     #[command(hide = true)]
     Node(node::NodeArguments),
@@ -52,6 +55,7 @@ pub fn run() -> Exit {
     };
     match arguments.command {
         Command::Test(arguments) => test::run(arguments),
+        Command::Sim(arguments) => sim::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),
     }

@@ -61,7 +61,7 @@ pub(super) struct TestArguments {
     json: bool,
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub(super) fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (0.01..=100_000.0).contains(&rate) => Ok(rate),
         _ => Err("a number from 0.01 to 100000".into()),
@@ -91,16 +91,7 @@ pub(super) fn run(arguments: TestArguments) -> Exit {
 }
 
 fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
-    let bugs = arguments.store.mutants();
-    if let Some(bug) =
-        arguments.bug.as_ref().filter(|bug| bugs.iter().all(|known| known.name != **bug))
-    {
-        let known: Vec<&str> = bugs.iter().map(|known| known.name).collect();
-        let store = arguments.store;
-        return Err(
-            format!("--bug {bug}: {store} has no such bug; it has {}", known.join(", ")).into()
-        );
-    }
+    check_bug(arguments.store, arguments.bug.as_deref())?;
     if arguments.time_limit < Duration::from_secs(1) {
         return Err("--time-limit must be a second or more".into());
     }
@@ -121,6 +112,18 @@ fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
         nemesis: arguments.nemesis,
         schedule,
     })
+}
+
+/// Whether the store has this bug, if any.
+pub(super) fn check_bug(store: Store, bug: Option<&str>) -> Result<(), String> {
+    let known: Vec<&str> = store.mutants().iter().map(|known| known.name).collect();
+    match bug {
+        Some(bug) if !known.contains(&bug) => {
+            let known = known.join(", ");
+            Err(format!("--bug {bug}: {store} has no such bug; it has {known}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn test(plan: &Plan, out: &Path, json: bool) -> Exit {

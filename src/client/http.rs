@@ -1,9 +1,5 @@
-//! The client of the built-in stores: HTTP with reqwest.
-//!
-//! It begins at its home node, also when that node is cut off from the others, and follows a
-//! node's word about who leads. An attempt whose fate is unknown is repeated under the same
-//! session and sequence number, so that the store can make it take effect once (Ongaro's
-//! dissertation, §6.3); from then on the operation can end well or unknown, but not as a failure.
+//! The client of the built-in stores: HTTP with reqwest. What it does after each answer is in
+//! [`super::pursuit`].
 
 use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
@@ -14,11 +10,10 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::pursuit::{Attempt, Next, PAUSE, Pursuit};
 use super::{Answer, Client};
-use crate::workload::{Action, Outcome, Request};
+use crate::workload::{Action, Request};
 
-/// Wait before asking another node, so that an election is not drowned in questions.
-const PAUSE: Duration = Duration::from_millis(50);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Where the nodes listen; a node that restarts may come back elsewhere.
@@ -56,20 +51,6 @@ pub struct HttpClient {
     session: u64,
     sequence: u64,
     timeout: Duration,
-}
-
-/// What one attempt at one node came to.
-enum Attempt {
-    Done(Value),
-    /// Certainly did not happen and will not, wherever it is asked.
-    Refused(String),
-    /// Certainly did not happen at this node; another may do it.
-    Elsewhere {
-        leader: Option<usize>,
-        why: String,
-    },
-    /// Nobody knows.
-    Unsure(String),
 }
 
 /// The body of every error the stores answer with.
@@ -151,34 +132,16 @@ impl Client for HttpClient {
     async fn perform(&mut self, request: &Request) -> Answer {
         self.sequence += 1;
         let deadline = Instant::now() + self.timeout;
-        let mut node = self.home;
-        let mut unsure = None;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let nodes = self.addresses.count();
+        let mut pursuit = Pursuit::new(self.home, nodes, request.action.is_read());
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let reason = match self.attempt(node, request, left).await {
-                Attempt::Done(value) => return Answer { outcome: Outcome::Ok(value), node },
-                Attempt::Refused(why) => return Answer { outcome: Outcome::Fail(why), node },
-                Attempt::Elsewhere { leader: Some(leader), .. }
-                    if leader != node && leader < self.addresses.count() =>
-                {
-                    node = leader;
-                    if Instant::now() < deadline {
-                        continue;
-                    }
-                    "no leader found in time".to_owned()
-                }
-                Attempt::Elsewhere { why, .. } => why,
-                Attempt::Unsure(why) => unsure.insert(why).clone(),
-            };
-            if Instant::now() + PAUSE >= deadline {
-                let outcome = match unsure {
-                    Some(why) if !request.action.is_read() => Outcome::Info(why),
-                    _ => Outcome::Fail(reason),
-                };
-                return Answer { outcome, node };
+            let attempt = self.attempt(pursuit.node, request, left()).await;
+            match pursuit.after(attempt, left()) {
+                Next::Ask => {}
+                Next::AskLater => tokio::time::sleep(PAUSE).await,
+                Next::End(answer) => return answer,
             }
-            tokio::time::sleep(PAUSE).await;
-            node = (node + 1) % self.addresses.count();
         }
     }
 }

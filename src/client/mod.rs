@@ -5,6 +5,7 @@
 //! and tells nothing.
 
 mod http;
+pub(crate) mod pursuit;
 
 use std::future::Future;
 

@@ -151,24 +151,7 @@ impl Target for LocalCluster {
     }
 
     async fn settled(&self) -> Result<(), String> {
-        let mut first: Option<(Node, Status)> = None;
-        for (node, status) in self.statuses().await {
-            let Some(status) = status else { return Err(format!("{node} does not answer")) };
-            if status.applied_index != status.commit_index {
-                return Err(format!("{node} has not applied all that is committed"));
-            }
-            let Some((other, known)) = &first else {
-                first = Some((node, status));
-                continue;
-            };
-            if (status.term, status.leader) != (known.term, known.leader) {
-                return Err(format!("{other} and {node} do not agree on who leads"));
-            }
-            if status.commit_index != known.commit_index {
-                return Err(format!("{other} and {node} have not committed the same"));
-            }
-        }
-        Ok(())
+        agree(self.statuses().await)
     }
 
     fn cluster(&self, leader: Option<Node>) -> Cluster {
@@ -193,6 +176,30 @@ impl Target for LocalCluster {
         // What could not be ended in order was killed.
         let _ = self.hands.stop(GRACE).await;
     }
+}
+
+/// Whether every node says something of itself and all tell the same, or what is still missing.
+pub(crate) fn agree(
+    statuses: impl IntoIterator<Item = (Node, Option<Status>)>,
+) -> Result<(), String> {
+    let mut first: Option<(Node, Status)> = None;
+    for (node, status) in statuses {
+        let Some(status) = status else { return Err(format!("{node} does not answer")) };
+        if status.applied_index != status.commit_index {
+            return Err(format!("{node} has not applied all that is committed"));
+        }
+        let Some((other, known)) = &first else {
+            first = Some((node, status));
+            continue;
+        };
+        if (status.term, status.leader) != (known.term, known.leader) {
+            return Err(format!("{other} and {node} do not agree on who leads"));
+        }
+        if status.commit_index != known.commit_index {
+            return Err(format!("{other} and {node} have not committed the same"));
+        }
+    }
+    Ok(())
 }
 
 /// Where a node with this directory writes down the address it listens on.

@@ -12,6 +12,7 @@ use rashomon_nemesis::{Action, Cluster, HandsError, LinkError, Node, Outcome, Un
 
 use crate::client::Client;
 
+pub(crate) use local::agree;
 pub use local::{LocalCluster, address_file};
 
 /// Why a target could not do what it was asked to; the test cannot go on.

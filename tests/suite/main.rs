@@ -4,4 +4,5 @@ mod browser;
 mod check;
 mod report;
 mod runs;
+mod sim;
 mod support;

@@ -1,0 +1,133 @@
+//! A disk that forgets what was not synced; see the storage contract of
+//! [`rashomon_stores::replica`].
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rashomon_stores::replica::{Slot, Ticket, Write};
+
+/// One node's disk.
+#[derive(Debug)]
+pub(super) struct Disk<Record> {
+    synced: BTreeMap<Slot, Record>,
+    /// Batches that are written but not synced, oldest first.
+    written: VecDeque<(Ticket, Vec<Write<Record>>)>,
+    /// Whether an fsync is under way.
+    syncing: bool,
+}
+
+impl<Record: Clone> Disk<Record> {
+    /// An empty disk.
+    pub(super) fn new() -> Self {
+        Disk { synced: BTreeMap::new(), written: VecDeque::new(), syncing: false }
+    }
+
+    /// Writes a batch.
+    pub(super) fn write(&mut self, ticket: Ticket, batch: Vec<Write<Record>>) {
+        self.written.push_back((ticket, batch));
+    }
+
+    /// Begins to sync all that is written, unless there is nothing or an fsync is under way; says
+    /// up to which ticket.
+    pub(super) fn begin_sync(&mut self) -> Option<Ticket> {
+        if self.syncing {
+            return None;
+        }
+        let last = self.written.back()?.0;
+        self.syncing = true;
+        Some(last)
+    }
+
+    /// The fsync is done: everything up to the ticket will survive.
+    pub(super) fn end_sync(&mut self, last: Ticket) {
+        while self.written.front().is_some_and(|(ticket, _)| *ticket <= last) {
+            self.keep_one();
+        }
+        self.syncing = false;
+    }
+
+    /// Loses power. Of the batches not synced any number from the first on may have reached the
+    /// disk all the same; says how many did not.
+    pub(super) fn crash(&mut self, rng: &mut ChaCha8Rng) -> usize {
+        let kept = rng.random_range(0..=self.written.len());
+        for _ in 0..kept {
+            self.keep_one();
+        }
+        let lost = self.written.len();
+        self.written.clear();
+        self.syncing = false;
+        lost
+    }
+
+    /// What a new incarnation finds, in the order of slots.
+    pub(super) fn read(&self) -> Vec<(Slot, Record)> {
+        self.synced.iter().map(|(slot, record)| (slot.clone(), record.clone())).collect()
+    }
+
+    fn keep_one(&mut self) {
+        let Some((_, batch)) = self.written.pop_front() else { return };
+        for write in batch {
+            match write {
+                Write::Put(slot, record) => {
+                    self.synced.insert(slot, record);
+                }
+                Write::Erase(from, to) => {
+                    let gone: Vec<Slot> =
+                        self.synced.range(from..=to).map(|(slot, _)| slot.clone()).collect();
+                    for slot in gone {
+                        self.synced.remove(&slot);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn put(at: u64) -> Vec<Write<u64>> {
+        vec![Write::Put(Slot::Numbered(0, at), at)]
+    }
+
+    fn records(disk: &Disk<u64>) -> Vec<u64> {
+        disk.read().into_iter().map(|(_, record)| record).collect()
+    }
+
+    #[test]
+    fn a_crash_keeps_what_is_synced_and_any_prefix_of_the_rest() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut seen = BTreeSet::new();
+        for _ in 0..100 {
+            let mut disk = Disk::new();
+            disk.write(Ticket(1), put(1));
+            assert_eq!(disk.begin_sync(), Some(Ticket(1)));
+            disk.write(Ticket(2), put(2));
+            assert_eq!(disk.begin_sync(), None, "one at a time");
+            disk.end_sync(Ticket(1));
+            disk.write(Ticket(3), put(3));
+            let lost = disk.crash(&mut rng);
+            let kept = records(&disk);
+            assert_eq!(kept.len() + lost, 3);
+            seen.insert(kept);
+            assert_eq!(disk.begin_sync(), None, "nothing is left to sync");
+        }
+        assert_eq!(seen, [vec![1], vec![1, 2], vec![1, 2, 3]].into());
+    }
+
+    #[test]
+    fn erasing_takes_both_ends_and_what_is_between() {
+        let mut disk = Disk::new();
+        disk.write(Ticket(1), (1..=5).flat_map(put).collect());
+        let erase = Write::Erase(Slot::Numbered(0, 2), Slot::Numbered(0, 4));
+        disk.write(Ticket(2), vec![erase]);
+        disk.end_sync(Ticket(2));
+        assert_eq!(records(&disk), [1, 5]);
+    }
+}

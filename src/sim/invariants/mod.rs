@@ -1,0 +1,132 @@
+//! What must hold of Raft in every state it can reach, one file a property, each with its source.
+//!
+//! They are checked from outside while a run goes on, beside the verdict on what clients saw: a
+//! broken invariant shows long before its consequences do, and may have none in this run.
+
+mod commit_monotonic;
+mod election_safety;
+mod leader_completeness;
+mod log_matching;
+mod state_machine_safety;
+
+use rashomon_stores::raft::{Note, Raft};
+use rashomon_stores::replica::NodeId;
+
+use super::witness::{Breach, Witness};
+use commit_monotonic::CommitMonotonic;
+use election_safety::ElectionSafety;
+use leader_completeness::LeaderCompleteness;
+use state_machine_safety::StateMachineSafety;
+
+/// The witness of Raft.
+#[derive(Debug, Default)]
+pub struct RaftWitness {
+    election_safety: ElectionSafety,
+    leader_completeness: LeaderCompleteness,
+    state_machine_safety: StateMachineSafety,
+    commit_monotonic: CommitMonotonic,
+    sightings: Sightings,
+}
+
+/// What a run should reach sometimes.
+#[derive(Debug, Default)]
+struct Sightings {
+    elections_started: u64,
+    elections_won: u64,
+    leaders_deposed: u64,
+    deposed_with_writes: u64,
+    deposed_with_reads: u64,
+    entries_truncated: u64,
+}
+
+impl Witness<Raft> for RaftWitness {
+    fn noted(&mut self, node: NodeId, note: &Note, core: &Raft) -> Result<(), Breach> {
+        let seen = &mut self.sightings;
+        match note {
+            Note::ElectionStarted { .. } => seen.elections_started += 1,
+            Note::BecameLeader { term, .. } => {
+                seen.elections_won += 1;
+                self.election_safety.elected(node, *term)?;
+                self.leader_completeness.elected(node, *term, core.log())?;
+            }
+            Note::SteppedDown { writes, reads, .. } => {
+                seen.leaders_deposed += 1;
+                seen.deposed_with_writes += u64::from(*writes > 0);
+                seen.deposed_with_reads += u64::from(*reads > 0);
+            }
+            Note::Truncated { .. } => seen.entries_truncated += 1,
+            Note::Nonsense { from, why } => {
+                return Err(Breach::new("sense", format!("{node} from {from}: {why}")));
+            }
+            Note::VoteGranted { .. } | Note::Follows { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn stepped(&mut self, node: NodeId, core: &Raft) -> Result<(), Breach> {
+        for index in self.commit_monotonic.advanced(node, core.commit_index())? {
+            let entry = core.log().get(index);
+            self.state_machine_safety.committed(node, index, entry)?;
+            if let Some(entry) = entry {
+                self.leader_completeness.committed(entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn crashed(&mut self, node: NodeId) {
+        self.commit_monotonic.forget(node);
+    }
+
+    fn glanced(&mut self, cores: &[(NodeId, &Raft)], whole: bool) -> Result<(), Breach> {
+        for (position, (a, left)) in cores.iter().enumerate() {
+            for (b, right) in &cores[position + 1..] {
+                // What both have committed is compared when it is committed.
+                let common = left.commit_index().min(right.commit_index());
+                let known = if whole { 0 } else { common };
+                log_matching::check((*a, left.log()), (*b, right.log()), known)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sightings(&self) -> Vec<(&'static str, u64)> {
+        let seen = &self.sightings;
+        vec![
+            ("elections started", seen.elections_started),
+            ("elections won", seen.elections_won),
+            ("leaders deposed", seen.leaders_deposed),
+            ("leaders deposed with writes pending", seen.deposed_with_writes),
+            ("leaders deposed with reads pending", seen.deposed_with_reads),
+            ("logs truncated", seen.entries_truncated),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod support {
+    use std::time::Duration;
+
+    use rashomon_stores::raft::log::{Entry, HardState, Index, Payload, Record, Term};
+    use rashomon_stores::raft::{Options, Raft};
+    use rashomon_stores::replica::{Effects, NodeId, Replica, Setup, Slot};
+
+    /// An entry without a command.
+    pub(super) fn entry(index: Index, term: Term) -> Entry {
+        Entry { index, term, payload: Payload::Noop }
+    }
+
+    /// A node whose log has entries of these terms.
+    pub(super) fn node(terms: &[Term]) -> Raft {
+        let term = terms.last().copied().unwrap_or_default();
+        let hard = Record::Hard(HardState { term, vote: None });
+        let entries = (1..)
+            .zip(terms)
+            .map(|(index, term)| (Slot::Numbered(1, index), Record::Entry(entry(index, *term))));
+        let disk = [(Slot::Numbered(0, 0), hard)].into_iter().chain(entries).collect();
+        let setup = Setup { id: NodeId(1), members: vec![NodeId(1)], seed: 1 };
+        let mut out = Effects::default();
+        Raft::recover(setup, Options::default(), disk, Duration::ZERO, &mut out)
+            .expect("a sound disk")
+    }
+}

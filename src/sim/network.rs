@@ -1,0 +1,214 @@
+//! The network between the nodes: which links are closed, and what becomes of a message.
+
+use rand::{Rng, RngExt};
+use rand_chacha::ChaCha8Rng;
+use rashomon_nemesis::Grudge;
+use rashomon_stores::replica::NodeId;
+
+use super::climate::Climate;
+
+/// The directed links between up to 64 nodes, a bit each.
+#[derive(Debug, Default)]
+struct Links(Vec<u64>);
+
+impl Links {
+    fn close(&mut self, grudge: &Grudge) {
+        for (from, to) in grudge.links() {
+            let from = usize::from(from.0);
+            if self.0.len() <= from {
+                self.0.resize(from + 1, 0);
+            }
+            self.0[from] |= 1 << to.0;
+        }
+    }
+
+    fn closed(&self, from: NodeId, to: NodeId) -> bool {
+        self.0.get(usize::from(from.0)).is_some_and(|links| links & (1 << to.0) != 0)
+    }
+}
+
+/// What the network did to messages, over a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Traffic {
+    /// Messages that nodes sent each other.
+    pub sent: u64,
+    /// Messages that arrived at a node that was up, copies included.
+    pub delivered: u64,
+    /// Messages lost at random.
+    pub lost: u64,
+    /// Messages that were sent on twice.
+    pub duplicated: u64,
+    /// Messages that were held for long at random.
+    pub held: u64,
+    /// Messages lost in a cut.
+    pub stopped: u64,
+    /// Messages that waited for a held link to open.
+    pub waited: u64,
+}
+
+impl Traffic {
+    /// Adds what another run saw.
+    pub(super) fn add(&mut self, other: Traffic) {
+        self.sent += other.sent;
+        self.delivered += other.delivered;
+        self.lost += other.lost;
+        self.duplicated += other.duplicated;
+        self.held += other.held;
+        self.stopped += other.stopped;
+        self.waited += other.waited;
+    }
+}
+
+/// What becomes of a message that is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It arrives after so many nanoseconds, and perhaps once more.
+    Arrives(u64, Option<u64>),
+    /// It does not arrive.
+    Lost,
+    /// It waits for the network to heal.
+    Waits,
+}
+
+/// The network.
+#[derive(Debug)]
+pub(super) struct Network<M> {
+    rng: ChaCha8Rng,
+    cut: Links,
+    hold: Links,
+    /// Messages that wait for their link to open, in the order of sending.
+    waiting: Vec<(NodeId, NodeId, M)>,
+    pub(super) traffic: Traffic,
+}
+
+impl<M> Network<M> {
+    /// A network without closed links.
+    pub(super) fn new(rng: ChaCha8Rng) -> Self {
+        let (cut, hold, traffic) = (Links::default(), Links::default(), Traffic::default());
+        Network { rng, cut, hold, waiting: Vec::new(), traffic }
+    }
+
+    /// Lets what is sent on these links be lost.
+    pub(super) fn cut(&mut self, grudge: &Grudge) {
+        self.cut.close(grudge);
+    }
+
+    /// Lets what is sent on these links wait.
+    pub(super) fn hold(&mut self, grudge: &Grudge) {
+        self.hold.close(grudge);
+    }
+
+    /// Opens every link and gives back what waited.
+    pub(super) fn heal(&mut self) -> Vec<(NodeId, NodeId, M)> {
+        (self.cut, self.hold) = (Links::default(), Links::default());
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Whether a message that is about to arrive does; a cut also takes what is on its way.
+    pub(super) fn lets_in(&mut self, from: NodeId, to: NodeId) -> bool {
+        let open = !self.cut.closed(from, to);
+        self.traffic.stopped += u64::from(!open);
+        open
+    }
+
+    /// Keeps a message until its link opens.
+    pub(super) fn keep(&mut self, from: NodeId, to: NodeId, message: M) {
+        self.traffic.waited += 1;
+        self.waiting.push((from, to, message));
+    }
+
+    /// Decides what becomes of a message.
+    pub(super) fn send(&mut self, from: NodeId, to: NodeId, climate: &Climate) -> Fate {
+        self.traffic.sent += 1;
+        if self.cut.closed(from, to) {
+            self.traffic.stopped += 1;
+            return Fate::Lost;
+        }
+        if self.hold.closed(from, to) {
+            return Fate::Waits;
+        }
+        let bits = self.rng.next_u64();
+        // Three chances out of one draw.
+        let happens = |shift: u32, chance: u16| ((bits >> shift) as u16) < chance;
+        if happens(0, climate.loss) {
+            self.traffic.lost += 1;
+            return Fate::Lost;
+        }
+        let mut delay = climate.latency.draw(&mut self.rng);
+        if happens(16, climate.holding) {
+            self.traffic.held += 1;
+            delay += self.rng.random_range(0..Climate::HELD_MAX);
+        }
+        let copy = happens(32, climate.duplication).then(|| climate.latency.draw(&mut self.rng));
+        self.traffic.duplicated += u64::from(copy.is_some());
+        Fate::Arrives(delay, copy)
+    }
+
+    /// What becomes of a request of a client or the answer to it. They travel on a connection, so
+    /// they arrive once; a connection seldom breaks.
+    pub(super) fn send_to_client(&mut self, climate: &Climate) -> Option<u64> {
+        let lost = (self.rng.next_u64() as u16) < climate.loss / 16;
+        (!lost).then(|| climate.latency.draw(&mut self.rng))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    const A: NodeId = NodeId(1);
+    const B: NodeId = NodeId(2);
+
+    fn network() -> Network<u8> {
+        Network::new(ChaCha8Rng::seed_from_u64(1))
+    }
+
+    fn one_way(from: u16, to: u16) -> Grudge {
+        [(rashomon_nemesis::Node(from), rashomon_nemesis::Node(to))].into_iter().collect()
+    }
+
+    #[test]
+    fn a_cut_is_of_one_direction_and_also_takes_what_is_on_its_way() {
+        let mut network = network();
+        network.cut(&one_way(1, 2));
+        assert_eq!(network.send(A, B, &Climate::FAIR), Fate::Lost);
+        assert!(!network.lets_in(A, B));
+        assert!(matches!(network.send(B, A, &Climate::FAIR), Fate::Arrives(_, None)));
+        assert!(network.lets_in(B, A));
+        assert_eq!(network.traffic.stopped, 2);
+        network.heal();
+        assert!(network.lets_in(A, B));
+    }
+
+    #[test]
+    fn what_is_held_comes_out_in_order_when_the_network_heals() {
+        let mut network = network();
+        network.hold(&one_way(2, 1));
+        for message in 1..=3 {
+            assert_eq!(network.send(B, A, &Climate::FAIR), Fate::Waits);
+            network.keep(B, A, message);
+        }
+        assert_eq!(network.heal(), [(B, A, 1), (B, A, 2), (B, A, 3)]);
+        assert!(matches!(network.send(B, A, &Climate::FAIR), Fate::Arrives(_, None)));
+        assert!(network.heal().is_empty());
+    }
+
+    #[test]
+    fn chances_come_true_as_often_as_they_say() {
+        let mut network = network();
+        let chance = u16::MAX / 4;
+        let climate =
+            Climate { loss: chance, duplication: chance, holding: chance, ..Climate::FAIR };
+        for _ in 0..10_000 {
+            network.send(A, B, &climate);
+        }
+        let Traffic { sent, lost, duplicated, held, .. } = network.traffic;
+        assert_eq!(sent, 10_000);
+        assert!((2_300..2_700).contains(&lost), "{lost} lost");
+        for some in [duplicated, held] {
+            assert!((1_700..2_050).contains(&some), "{some} of the three quarters that arrive");
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! One simulated run, from the first operation to the last read after healing: the life of
+//! [`crate::campaign::run`] in virtual time.
+//!
+//! Safety, then heal, then liveness, as there; every decision a client makes and every line of the
+//! history is made by the same code.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rashomon_checker::history::{Event, EventType, Process, Value};
+use rashomon_nemesis::Node;
+use rashomon_stores::replica::{NodeId, RecoverError, Replica, RequestId};
+
+use super::SimPlan;
+use super::client::Client;
+use super::climate::Climate;
+use super::conductor::Conductor;
+use super::network::Traffic;
+use super::story::Story;
+use super::witness::{Breach, Witness};
+use super::world::{Happening, Hardship, World};
+use crate::campaign::desk::Desk;
+use crate::campaign::{Entry, FINAL_READERS, RECOVERY_LIMIT, RECOVERY_POLL, Recovery};
+use crate::client::Answer;
+use crate::client::pursuit::{Next, PAUSE};
+use crate::target::agree;
+use crate::workload::{Outcome, Request};
+
+/// What a run left.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The history.
+    pub events: Vec<Event>,
+    /// What became of the store after healing.
+    pub recovery: Recovery,
+    /// The first invariant that was seen broken, if any was.
+    pub breach: Option<Breach>,
+    /// What the network did.
+    pub traffic: Traffic,
+    /// What the nodes went through.
+    pub hardship: Hardship,
+    /// What the witness saw how often; also what it looks for and did not see.
+    pub sightings: Vec<(&'static str, u64)>,
+    /// How long the run took in the world's time, in nanoseconds.
+    pub virtual_ns: u64,
+    /// How many things happened.
+    pub simulated: u64,
+    /// The story, if it was to be told.
+    pub story: Option<String>,
+}
+
+/// Wake-up calls of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wake {
+    /// A client's next operation is due.
+    Due { client: usize, age: u64 },
+    /// A client's pause is over.
+    Ask { client: usize, age: u64 },
+    /// A client's patience is over.
+    Deadline { client: usize, age: u64 },
+    /// A step of the schedule is due.
+    Strike(usize),
+    /// Time to look who leads.
+    Watch,
+}
+
+/// The history as it grows.
+#[derive(Debug, Default)]
+pub(super) struct Tape {
+    events: Vec<Event>,
+}
+
+impl Tape {
+    /// Records what happens at a time.
+    pub(super) fn record(&mut self, now: u64, entry: Entry) {
+        let mut event = entry.event(self.events.len() as u64, now);
+        // The line it has when the history is written to a file.
+        event.line = self.events.len() as u32 + 1;
+        self.events.push(event);
+    }
+}
+
+/// A run under way.
+pub(super) struct Run<'a, R: Replica, W> {
+    plan: &'a SimPlan,
+    world: World<R, Wake>,
+    clients: Vec<Client>,
+    conductor: Conductor<'a>,
+    witness: W,
+    breach: Option<Breach>,
+    tape: Tape,
+    desk: Desk,
+    /// The names of the nodes, made once.
+    names: Vec<Arc<str>>,
+    requests: u64,
+    next_look: u64,
+    /// Whether clients still begin operations.
+    working: bool,
+    /// How many of them are in the middle of one.
+    busy: usize,
+    last_outcome: Option<Outcome>,
+}
+
+/// How often all cores together are looked at, in nanoseconds.
+const LOOK_INTERVAL: u64 = 250_000_000;
+/// The least time between two operations of a client, in nanoseconds: the second comes after.
+const BREATH: u64 = 1_000;
+
+impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
+    /// A run that has not begun.
+    pub(super) fn new(plan: &'a SimPlan, options: R::Options, witness: W, told: bool) -> Self {
+        let settings = &plan.plan;
+        let mut world = World::new(settings.nodes, options, plan.climate, settings.seed);
+        world.story = told.then(Story::default);
+        let nodes = usize::from(settings.nodes);
+        let clients = (0..usize::from(settings.concurrency))
+            .map(|number| Client::new(number % nodes, nodes, number as u64))
+            .collect();
+        let names = world.ids().map(|id| Arc::from(id.to_string())).collect();
+        Run {
+            plan,
+            world,
+            clients,
+            conductor: Conductor::new(&settings.schedule, settings.nodes),
+            witness,
+            breach: None,
+            tape: Tape::default(),
+            desk: Desk::new(settings),
+            names,
+            requests: 0,
+            next_look: 0,
+            working: true,
+            busy: 0,
+            last_outcome: None,
+        }
+    }
+
+    /// Lives it to its end.
+    ///
+    /// # Errors
+    /// When a core cannot make sense of a disk that only it wrote.
+    pub(super) fn complete(mut self) -> Result<Recorded, RecoverError> {
+        for id in self.world.ids() {
+            self.world.start(id)?;
+        }
+        let end = nanoseconds(Duration::from_secs_f64(self.plan.plan.time_limit_s));
+        for (number, step) in self.plan.plan.schedule.steps().iter().enumerate() {
+            self.world.wake_at(nanoseconds(step.at), Wake::Strike(number));
+        }
+        self.world.wake_at(0, Wake::Watch);
+        for client in 0..self.clients.len() {
+            self.plan_operation(client, 0);
+        }
+        self.pump(end, |_| false)?;
+        self.working = false;
+        self.conductor.undo_everything(&mut self.world, &mut self.tape)?;
+        self.world.climate = Climate::FAIR;
+        self.pump(u64::MAX, |run| run.busy == 0)?;
+        let recovery = self.recover()?;
+        let seen = self.glance(true);
+        self.report(seen);
+        Ok(Recorded {
+            recovery,
+            breach: self.breach,
+            traffic: self.world.traffic(),
+            hardship: self.world.hardship,
+            sightings: self.witness.sightings(),
+            virtual_ns: self.world.now(),
+            simulated: self.world.events,
+            story: self.world.story.map(Story::into_text),
+            events: self.tape.events,
+        })
+    }
+
+    /// Lets the world go on until a time or until something is so; says whether it is.
+    fn pump(&mut self, until: u64, done: impl Fn(&Self) -> bool) -> Result<bool, RecoverError> {
+        loop {
+            if done(self) {
+                return Ok(true);
+            }
+            let Some(happening) = self.world.advance(until) else { return Ok(false) };
+            match happening {
+                Happening::Step(id) => self.look_at(id),
+                Happening::Heard(id, heard) => {
+                    let client = (id.0 & CLIENT_MASK) as usize;
+                    let now = self.world.now();
+                    let waits = self.clients[client].operation.as_mut();
+                    if let Some(operation) = waits.filter(|operation| operation.asked == Some(id)) {
+                        let next = operation.heard(heard, now);
+                        self.go_on(client, next);
+                    }
+                }
+                Happening::Wake(wake) => self.wake(wake)?,
+                Happening::Nothing => {}
+            }
+        }
+    }
+
+    /// Lets the witness look at a node after its step, and now and then at all of them.
+    fn look_at(&mut self, id: NodeId) {
+        let mut seen = Ok(());
+        for (noter, note) in &self.world.notes {
+            if let Some(core) = self.world.core(*noter) {
+                seen = seen.and_then(|()| self.witness.noted(*noter, note, core));
+            }
+        }
+        if let Some(core) = self.world.core(id) {
+            seen = seen.and_then(|()| self.witness.stepped(id, core));
+        }
+        self.world.notes.clear();
+        if self.world.now() >= self.next_look {
+            self.next_look = self.world.now() + LOOK_INTERVAL;
+            seen = seen.and_then(|()| self.glance(false));
+        }
+        self.report(seen);
+    }
+
+    fn glance(&mut self, whole: bool) -> Result<(), Breach> {
+        let cores: Vec<(NodeId, &R)> = self.world.cores().collect();
+        self.witness.glanced(&cores, whole)
+    }
+
+    /// Keeps the first breach; the run goes on, because clients may yet see something of it.
+    fn report(&mut self, seen: Result<(), Breach>) {
+        if let Err(breach) = seen {
+            self.world.tell(|| format!("broken: {breach}"));
+            self.breach.get_or_insert(breach);
+        }
+    }
+
+    fn wake(&mut self, wake: Wake) -> Result<(), RecoverError> {
+        let now = self.world.now();
+        match wake {
+            Wake::Due { client, age } if self.working && self.clients[client].age == age => {
+                let request = self.desk.next();
+                self.begin(client, request);
+            }
+            Wake::Ask { client, age } if self.clients[client].age == age => self.ask(client),
+            Wake::Deadline { client, age } if self.clients[client].age == age => {
+                if let Some(operation) = &mut self.clients[client].operation {
+                    let next = operation.out_of_time();
+                    self.go_on(client, next);
+                }
+            }
+            Wake::Strike(number) if self.working => {
+                let Run { conductor, world, tape, witness, .. } = self;
+                let crashed = conductor.strike(number, world, tape)?;
+                crashed.into_iter().for_each(|id| witness.crashed(id));
+            }
+            Wake::Watch => {
+                self.conductor.watch(&mut self.world, &mut self.tape);
+                self.world.wake_at(now + super::conductor::WATCH, Wake::Watch);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Lets a client wait for its next operation, if there is to be one.
+    fn plan_operation(&mut self, client: usize, now: u64) {
+        let due = nanoseconds(self.desk.slot(Duration::from_nanos(now)));
+        let age = self.clients[client].age;
+        self.world.wake_at(due, Wake::Due { client, age });
+    }
+
+    fn begin(&mut self, client: usize, request: Request) {
+        let now = self.world.now();
+        let deadline = now + self.plan.plan.operation_timeout_ms * 1_000_000;
+        let home = self.clients[client].home;
+        self.record(client, EventType::Invoke, &request, request.action.argument(), home, None);
+        self.clients[client].begin(request, deadline);
+        self.busy += 1;
+        let age = self.clients[client].age;
+        self.world.wake_at(deadline, Wake::Deadline { client, age });
+        self.ask(client);
+    }
+
+    fn ask(&mut self, client: usize) {
+        self.requests += 1;
+        let id = RequestId((self.requests << CLIENT_BITS) | client as u64);
+        if let Some(operation) = &mut self.clients[client].operation {
+            operation.asked = Some(id);
+            let node = NodeId(operation.node() as u16 + 1);
+            self.world.request(node, id, operation.wanted.clone());
+        }
+    }
+
+    fn go_on(&mut self, client: usize, next: Next) {
+        let now = self.world.now();
+        match next {
+            Next::Ask => self.ask(client),
+            Next::AskLater => {
+                let age = self.clients[client].age;
+                self.world.wake_at(now + nanoseconds(PAUSE), Wake::Ask { client, age });
+            }
+            Next::End(answer) => self.end(client, answer),
+        }
+    }
+
+    fn end(&mut self, number: usize, answer: Answer) {
+        let client = &mut self.clients[number];
+        client.age += 1;
+        let Some(operation) = client.operation.take() else { return };
+        let request = operation.request;
+        let argument = || request.action.argument();
+        let (kind, value, error) = match &answer.outcome {
+            Outcome::Ok(value) => (EventType::Ok, value.clone(), None),
+            Outcome::Fail(why) => (EventType::Fail, argument(), Some(Value::text(why))),
+            Outcome::Info(why) => (EventType::Info, argument(), Some(Value::text(why))),
+        };
+        self.record(number, kind, &request, value, answer.node, error);
+        self.desk.workload.observe(&request, &answer.outcome);
+        if matches!(answer.outcome, Outcome::Info(_)) {
+            let process = self.clients[number].process + u64::from(self.plan.plan.concurrency);
+            self.clients[number].renew(process);
+        }
+        self.busy -= 1;
+        self.last_outcome = Some(answer.outcome);
+        if self.working {
+            self.plan_operation(number, self.world.now() + BREATH);
+        }
+    }
+
+    fn record(
+        &mut self,
+        client: usize,
+        kind: EventType,
+        request: &Request,
+        value: Value,
+        node: usize,
+        error: Option<Value>,
+    ) {
+        let (process, name) = (self.clients[client].process, self.names[node].clone());
+        let f = request.action.f();
+        self.world.tell(|| {
+            let (kind, key) = (kind.as_str(), &request.key);
+            let why = error.as_ref().map_or(String::new(), |why| format!(", {why}"));
+            format!("process {process} at {name}: {kind} {f} {key} {value}{why}")
+        });
+        let entry = Entry {
+            process: Process::Client(process),
+            kind,
+            f,
+            key: Some(Value::text(&request.key)),
+            value,
+            node: Some(name),
+            error,
+        };
+        self.tape.record(self.world.now(), entry);
+    }
+
+    /// Reads the latest keys by way of every node until all reads succeed and the nodes agree.
+    fn recover(&mut self) -> Result<Recovery, RecoverError> {
+        let healed = self.world.now();
+        let limit = healed + nanoseconds(RECOVERY_LIMIT);
+        let reads = self.desk.workload.final_reads();
+        let nodes = usize::from(self.plan.plan.nodes);
+        let mut missing = None;
+        for node in 0..nodes {
+            self.clients.push(Client::new(node, nodes, FINAL_READERS + node as u64));
+            for request in &reads {
+                if let Some(why) = self.read_in_time(request, limit)? {
+                    missing.get_or_insert(why);
+                    break;
+                }
+            }
+        }
+        if missing.is_none() {
+            missing = self.settle_in_time(limit)?;
+        }
+        let took_ms = missing.is_none().then(|| (self.world.now() - healed) / 1_000_000);
+        Ok(Recovery { took_ms, missing })
+    }
+
+    /// Lets the newest client read until that succeeds; says why, if it does not in time.
+    fn read_in_time(
+        &mut self,
+        request: &Request,
+        limit: u64,
+    ) -> Result<Option<String>, RecoverError> {
+        loop {
+            self.begin(self.clients.len() - 1, request.clone());
+            self.pump(u64::MAX, |run| run.busy == 0)?;
+            let why = match self.last_outcome.take() {
+                Some(Outcome::Fail(why) | Outcome::Info(why)) => why,
+                Some(Outcome::Ok(_)) | None => String::new(),
+            };
+            if why.is_empty() {
+                self.rest(BREATH)?;
+                return Ok(None);
+            }
+            if self.world.now() >= limit {
+                let (f, key) = (request.action.f(), &request.key);
+                return Ok(Some(format!("{f} of {key} fails: {why}")));
+            }
+            self.rest(nanoseconds(RECOVERY_POLL))?;
+        }
+    }
+
+    fn settle_in_time(&mut self, limit: u64) -> Result<Option<String>, RecoverError> {
+        loop {
+            match settled(&self.world) {
+                Ok(()) => return Ok(None),
+                Err(why) if self.world.now() >= limit => return Ok(Some(why)),
+                Err(_) => self.rest(nanoseconds(RECOVERY_POLL))?,
+            }
+        }
+    }
+
+    fn rest(&mut self, long: u64) -> Result<(), RecoverError> {
+        let until = self.world.now() + long;
+        self.pump(until, |_| false)?;
+        Ok(())
+    }
+}
+
+/// Request ids carry the number of the client that waits, in their last bits.
+const CLIENT_BITS: u32 = 16;
+const CLIENT_MASK: u64 = (1 << CLIENT_BITS) - 1;
+
+/// Whether every node is up and all tell the same, or what is still missing.
+fn settled<R: Replica, W>(world: &World<R, W>) -> Result<(), String> {
+    agree(world.ids().map(|id| (Node(id.0), world.core(id).map(Replica::status))))
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).expect("runs end within 584 years")
+}

@@ -1,0 +1,203 @@
+//! Tests of whole simulated runs.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
+
+use rashomon_checker::history::{EventType, Process};
+use rashomon_stores::catalogue::Store;
+use rashomon_stores::replica::{
+    Effects, Input, NodeId, RecoverError, Replica, Role, Setup, Slot, Status, Time,
+};
+
+use super::explore::{Exploration, Manner, explore};
+use super::run::Run;
+use super::verdict::{Seed, run_seed, write_history};
+use super::witness::{Breach, Witness};
+use super::{Settings, simulate};
+use crate::campaign::judge::judge_events;
+use crate::campaign::plan::WorkloadName;
+use crate::report::VerdictWord;
+
+fn settings(workload: WorkloadName, nemesis: &str, bug: Option<&str>) -> Settings {
+    Settings {
+        store: Store::Raft,
+        bug: bug.map(str::to_owned),
+        workload,
+        nemesis: nemesis.parse().expect("there are such kinds"),
+        nodes: 5,
+        concurrency: 6,
+        rate: 60.0,
+        time_limit: Duration::from_secs(8),
+    }
+}
+
+fn history(run: &Seed) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_history(&run.recorded.events, &mut bytes).expect("memory can be written to");
+    bytes
+}
+
+fn explored(settings: &Settings, seeds: u64, jobs: usize, keep_going: bool) -> Exploration {
+    let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
+    let manner = Manner { jobs, keep_going, stop: &stop, done: &done };
+    explore(settings, 1..=seeds, manner).expect("every seed can be run")
+}
+
+#[test]
+fn a_seed_run_twice_leaves_the_same_bytes() {
+    let settings = settings(WorkloadName::Register, "all", None);
+    let mut histories = BTreeSet::new();
+    for seed in 1..=24 {
+        let runs = [true, false].map(|told| run_seed(&settings, seed, told).expect("it runs"));
+        let [once, again] = runs.each_ref().map(history);
+        assert_eq!(once, again, "seed {seed}: telling the story changes it");
+        let retold = simulate(&settings.plan(seed), true).expect("it runs");
+        assert_eq!(runs[0].recorded.story, retold.story, "seed {seed}");
+        assert!(retold.story.is_some_and(|story| story.lines().count() > 500));
+        assert!(histories.insert(once), "seed {seed} is like another");
+    }
+}
+
+#[test]
+fn what_is_found_does_not_depend_on_how_many_threads_look() {
+    let settings = settings(WorkloadName::Append, "all", Some("stale-read"));
+    for keep_going in [false, true] {
+        let one = explored(&settings, 16, 1, keep_going);
+        for jobs in [2, 5] {
+            let many = explored(&settings, 16, jobs, keep_going);
+            assert_eq!(one.coverage, many.coverage);
+            assert_eq!(one.violations, many.violations);
+            let first = |found: &Exploration| found.first.as_deref().map(history);
+            assert_eq!(first(&one), first(&many));
+        }
+    }
+}
+
+#[test]
+fn stale_reads_are_caught_and_a_sound_store_is_not_blamed() {
+    for workload in [WorkloadName::Register, WorkloadName::Append] {
+        let sound = explored(&settings(workload, "partition", None), 20, 2, true);
+        assert_eq!(sound.violations, Vec::<u64>::new(), "{workload}");
+        let broken = explored(&settings(workload, "partition", Some("stale-read")), 20, 2, true);
+        assert!(!broken.violations.is_empty(), "{workload}: no stale read in 20 seeds");
+        let first = broken.first.expect("there is a violation");
+        assert!(first.judged.results.finding.is_some(), "clients have seen it");
+        assert_eq!(first.recorded.breach, None, "the logs are sound, only reads are not");
+    }
+}
+
+#[test]
+fn a_sound_store_lives_again_after_everything_went_wrong() {
+    let found = explored(&settings(WorkloadName::Register, "all", None), 40, 2, true);
+    assert_eq!((found.violations.len(), found.unknown.len()), (0, 0));
+    let coverage = found.coverage;
+    assert_eq!((coverage.seeds, coverage.valid), (40, 40));
+    // Nothing failed and nothing was tested look different.
+    let reached = [
+        coverage.overlapping,
+        coverage.info,
+        coverage.traffic.lost,
+        coverage.traffic.duplicated,
+        coverage.traffic.held,
+        coverage.traffic.stopped,
+        coverage.traffic.waited,
+        coverage.hardship.crashes_with_loss,
+        coverage.hardship.pauses,
+    ];
+    assert!(reached.iter().all(|count| *count > 0), "{coverage:?}");
+    assert!(coverage.sometimes.values().all(|count| *count > 0), "{coverage:?}");
+}
+
+#[test]
+fn without_faults_everything_goes_well_once_somebody_leads() {
+    for seed in 1..=5 {
+        let settings = settings(WorkloadName::Append, "none", None);
+        let run = run_seed(&settings, seed, false).expect("it runs");
+        assert_eq!(run.judged.results.verdict, VerdictWord::Valid);
+        let late = |event: &&rashomon_checker::history::Event| event.time > Some(3_000_000_000);
+        let failed = run.recorded.events.iter().filter(late).find(|event| {
+            matches!(event.process, Process::Client(_))
+                && matches!(event.kind, EventType::Fail | EventType::Info)
+        });
+        assert_eq!(failed, None);
+    }
+}
+
+/// A core that does nothing and believes that somebody else leads.
+#[derive(Debug)]
+struct Idle(NodeId);
+
+impl Replica for Idle {
+    type Message = ();
+    type Record = ();
+    type Timer = ();
+    type Note = String;
+    type Options = ();
+
+    fn recover(
+        setup: Setup,
+        (): (),
+        _disk: Vec<(Slot, ())>,
+        _now: Time,
+        _out: &mut Effects<Self>,
+    ) -> Result<Self, RecoverError> {
+        Ok(Idle(setup.id))
+    }
+
+    fn step(&mut self, _now: Time, _input: Input<Self>, _out: &mut Effects<Self>) {}
+
+    fn status(&self) -> Status {
+        Status {
+            id: self.0,
+            role: Role::Follower,
+            term: 1,
+            leader: Some(NodeId(1)),
+            last_index: 0,
+            commit_index: 0,
+            applied_index: 0,
+            elections_started: 0,
+            elections_won: 0,
+            leader_changes: 0,
+            writes_proposed: 0,
+            reads_served: 0,
+        }
+    }
+}
+
+/// Breaks at the first crash, to see what becomes of that.
+struct Strict(bool);
+
+impl Witness<Idle> for Strict {
+    fn noted(&mut self, _: NodeId, _: &String, _: &Idle) -> Result<(), Breach> {
+        Ok(())
+    }
+
+    fn stepped(&mut self, node: NodeId, _: &Idle) -> Result<(), Breach> {
+        if self.0 { Err(Breach::new("no crashes", node.to_string())) } else { Ok(()) }
+    }
+
+    fn crashed(&mut self, _: NodeId) {
+        self.0 = true;
+    }
+
+    fn glanced(&mut self, _: &[(NodeId, &Idle)], _: bool) -> Result<(), Breach> {
+        Ok(())
+    }
+
+    fn sightings(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_store_that_never_answers_is_not_alive_and_any_core_can_be_put_in() {
+    let plan = settings(WorkloadName::Register, "kill", None).plan(1);
+    let run = Run::new(&plan, (), Strict(false), false).complete().expect("it runs");
+    let missing = run.recovery.missing.as_deref().expect("it never served");
+    assert!(missing.contains("timeout"), "{missing}");
+    assert_eq!(run.breach.map(|breach| breach.invariant), Some("no crashes"));
+    let judged = judge_events(&plan.plan, &run.events, run.recovery).expect("a sound history");
+    assert_eq!(judged.results.verdict, VerdictWord::Violation);
+    assert!(judged.results.why.contains("did not recover"), "{}", judged.results.why);
+}

@@ -1,0 +1,56 @@
+//! Witnesses: look at the cores while a run goes on, and say when something is wrong that no client
+//! may ever notice.
+
+use std::fmt;
+
+use rashomon_stores::replica::{NodeId, Replica};
+use serde::Serialize;
+
+/// A broken invariant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Breach {
+    /// The invariant's name.
+    pub invariant: &'static str,
+    /// What was seen.
+    pub what: String,
+}
+
+impl Breach {
+    /// A breach of this invariant.
+    pub fn new(invariant: &'static str, what: impl Into<String>) -> Self {
+        Breach { invariant, what: what.into() }
+    }
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.what)
+    }
+}
+
+/// Somebody who looks at the cores while a run goes on. A witness has no influence on the run.
+pub trait Witness<R: Replica> {
+    /// A node said something in its latest step.
+    ///
+    /// # Errors
+    /// A breach that this shows.
+    fn noted(&mut self, node: NodeId, note: &R::Note, core: &R) -> Result<(), Breach>;
+
+    /// A node took a step.
+    ///
+    /// # Errors
+    /// A breach that this shows.
+    fn stepped(&mut self, node: NodeId, core: &R) -> Result<(), Breach>;
+
+    /// A node crashed, and will begin anew with what its disk holds.
+    fn crashed(&mut self, node: NodeId);
+
+    /// All cores that run, now and then; `whole` asks to look at all they hold, at the end.
+    ///
+    /// # Errors
+    /// A breach that these show together.
+    fn glanced(&mut self, cores: &[(NodeId, &R)], whole: bool) -> Result<(), Breach>;
+
+    /// What was looked out for, and how often it was seen: what a run should reach *sometimes*.
+    fn sightings(&self) -> Vec<(&'static str, u64)>;
+}

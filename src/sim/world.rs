@@ -1,0 +1,502 @@
+//! The simulated world: nodes around cores, virtual time, network, disks and clocks.
+//!
+//! It carries out what [`rashomon_stores::replica`] demands of a host, for any core, and takes every
+//! liberty that contract leaves. All that happens is an event in one queue; each part of the world
+//! draws from a stream of its own of the run's one seed (ChaCha's streams), so that one part's
+//! draws never shift another's. The design is that of FoundationDB's simulation (Zhou et al.,
+//! SIGMOD 2021) and of discrete-event simulation at large.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rashomon_nemesis::Grudge;
+use rashomon_stores::replica::{
+    Effect, Effects, Gate, Input, NodeId, RecoverError, Replica, Reply, Request, RequestId, Setup,
+    Ticket, Time,
+};
+use serde::Serialize;
+
+use super::climate::Climate;
+use super::clock::Clock;
+use super::disk::Disk;
+use super::network::{Fate, Network, Traffic};
+use super::queue::Queue;
+use super::story::Story;
+
+/// What a client hears of a request.
+#[derive(Clone, Debug)]
+pub(super) enum Heard {
+    /// The node's answer.
+    Reply(Reply),
+    /// There is no node to connect to: the request never arrived.
+    NoConnection,
+    /// The node went down with the request.
+    ConnectionLost,
+}
+
+/// What the driver of a run may have to react to.
+#[derive(Debug)]
+pub(super) enum Happening<W> {
+    /// A core took a step; its notes are in [`World::notes`].
+    Step(NodeId),
+    /// A client hears of a request.
+    Heard(RequestId, Heard),
+    /// A wake-up call that the driver ordered.
+    Wake(W),
+    /// Something that concerns nobody else.
+    Nothing,
+}
+
+#[derive(Debug)]
+enum Event<R: Replica, W> {
+    Deliver { from: NodeId, to: NodeId, message: R::Message },
+    Timer { node: NodeId, incarnation: u64, timer: R::Timer },
+    Synced { node: NodeId, incarnation: u64, last: Ticket },
+    Request { node: NodeId, id: RequestId, request: Request },
+    Heard { id: RequestId, heard: Heard },
+    Pause { node: NodeId },
+    Wake(W),
+}
+
+impl<R: Replica, W> Event<R, W> {
+    /// The node that has to be awake for it.
+    fn node(&self) -> Option<NodeId> {
+        match self {
+            Event::Deliver { to: node, .. }
+            | Event::Timer { node, .. }
+            | Event::Synced { node, .. }
+            | Event::Request { node, .. } => Some(*node),
+            Event::Heard { .. } | Event::Pause { .. } | Event::Wake(_) => None,
+        }
+    }
+}
+
+/// What nodes went through, over a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Hardship {
+    /// Crashes.
+    pub crashes: u64,
+    /// Crashes that lost something written and not synced.
+    pub crashes_with_loss: u64,
+    /// The batches lost.
+    pub lost_batches: u64,
+    /// Pauses.
+    pub pauses: u64,
+    /// Fsyncs.
+    pub syncs: u64,
+}
+
+impl Hardship {
+    /// Adds what the nodes of another run went through.
+    pub(super) fn add(&mut self, other: Hardship) {
+        self.crashes += other.crashes;
+        self.crashes_with_loss += other.crashes_with_loss;
+        self.lost_batches += other.lost_batches;
+        self.pauses += other.pauses;
+        self.syncs += other.syncs;
+    }
+}
+
+#[derive(Debug)]
+struct Node<R: Replica> {
+    disk: Disk<R::Record>,
+    clock: Clock,
+    incarnations: u64,
+    /// Until when the node stands still.
+    paused_until: u64,
+    running: Option<Running<R>>,
+}
+
+#[derive(Debug)]
+struct Running<R: Replica> {
+    core: R,
+    effects: Effects<R>,
+    gate: Gate<R>,
+    timers: Vec<(R::Timer, Alarm)>,
+    /// Requests without an answer: their clients hear of it when the node goes down.
+    requests: Vec<RequestId>,
+}
+
+/// A timer that is set.
+#[derive(Clone, Copy, Debug)]
+struct Alarm {
+    /// When it is to fire, on the node's clock; none once it has.
+    deadline: Option<Time>,
+    /// The time of its earliest event in the queue: a deadline that moves away, as most do, waits
+    /// for that one and needs none of its own.
+    queued: Option<u64>,
+}
+
+/// The streams of the seed.
+const WORLD: u64 = 1;
+const NETWORK: u64 = 2;
+const DISKS: u64 = 3;
+const PAUSES: u64 = 4;
+
+/// A stream of a run's seed.
+pub(super) fn stream(seed: u64, number: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(number);
+    rng
+}
+
+/// The longest that a clock is ahead of another: they need not agree on when time began.
+const CLOCK_OFFSET_MAX: u64 = 1_000_000_000_000;
+
+/// The world; `W` names the wake-up calls of its driver.
+#[derive(Debug)]
+pub(super) struct World<R: Replica, W> {
+    /// How unkind it is at the moment.
+    pub(super) climate: Climate,
+    /// What cores said since the driver last took it.
+    pub(super) notes: Vec<(NodeId, R::Note)>,
+    pub(super) hardship: Hardship,
+    /// Events so far.
+    pub(super) events: u64,
+    /// What is told of the run, if it is.
+    pub(super) story: Option<Story>,
+    now: u64,
+    queue: Queue<Event<R, W>>,
+    network: Network<R::Message>,
+    nodes: Vec<Node<R>>,
+    options: R::Options,
+    seeds: ChaCha8Rng,
+    disks: ChaCha8Rng,
+    pauses: ChaCha8Rng,
+    scratch: Vec<Effect<R>>,
+}
+
+impl<R: Replica, W> World<R, W> {
+    /// A world of nodes `n1` to `n<size>`, none of them running.
+    pub(super) fn new(size: u16, options: R::Options, climate: Climate, seed: u64) -> Self {
+        let mut seeds = stream(seed, WORLD);
+        let drift = i64::from(climate.drift_ppm);
+        let mut node = || Node {
+            disk: Disk::new(),
+            clock: Clock::new(
+                seeds.random_range(0..CLOCK_OFFSET_MAX),
+                seeds.random_range(-drift..=drift),
+            ),
+            incarnations: 0,
+            paused_until: 0,
+            running: None,
+        };
+        let nodes = (0..size).map(|_| node()).collect();
+        let mut world = World {
+            climate,
+            notes: Vec::new(),
+            hardship: Hardship::default(),
+            events: 0,
+            story: None,
+            now: 0,
+            queue: Queue::new(),
+            network: Network::new(stream(seed, NETWORK)),
+            nodes,
+            options,
+            seeds,
+            disks: stream(seed, DISKS),
+            pauses: stream(seed, PAUSES),
+            scratch: Vec::new(),
+        };
+        for id in world.ids() {
+            world.plan_pause(id);
+        }
+        world
+    }
+
+    /// Nanoseconds since the run began.
+    pub(super) fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Every node, up or down.
+    pub(super) fn ids(&self) -> impl Iterator<Item = NodeId> + use<R, W> {
+        (1..=self.nodes.len() as u16).map(NodeId)
+    }
+
+    /// What the network did so far.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.network.traffic
+    }
+
+    /// The core of a node, if it runs.
+    pub(super) fn core(&self, id: NodeId) -> Option<&R> {
+        self.nodes[index(id)].running.as_ref().map(|running| &running.core)
+    }
+
+    /// The cores that run.
+    pub(super) fn cores(&self) -> impl Iterator<Item = (NodeId, &R)> {
+        self.ids().filter_map(|id| Some((id, self.core(id)?)))
+    }
+
+    /// Starts a node that does not run from what its disk holds.
+    ///
+    /// # Errors
+    /// When the core cannot make sense of its own disk.
+    pub(super) fn start(&mut self, id: NodeId) -> Result<(), RecoverError> {
+        let setup = Setup { id, members: self.ids().collect(), seed: self.seeds.random() };
+        let node = &mut self.nodes[index(id)];
+        debug_assert!(node.running.is_none(), "{id} runs already");
+        node.incarnations += 1;
+        let mut effects = Effects::default();
+        let now = node.clock.shows(self.now);
+        let core = R::recover(setup, self.options.clone(), node.disk.read(), now, &mut effects)?;
+        let (gate, timers, requests) = (Gate::default(), Vec::new(), Vec::new());
+        node.running = Some(Running { core, effects, gate, timers, requests });
+        self.tell(|| format!("{id} starts"));
+        self.carry_out(id);
+        Ok(())
+    }
+
+    /// Crashes a node; says whether it ran.
+    pub(super) fn crash(&mut self, id: NodeId) -> bool {
+        let node = &mut self.nodes[index(id)];
+        let Some(running) = node.running.take() else { return false };
+        node.paused_until = 0;
+        let lost = node.disk.crash(&mut self.disks) as u64;
+        self.hardship.crashes += 1;
+        self.hardship.crashes_with_loss += u64::from(lost > 0);
+        self.hardship.lost_batches += lost;
+        self.tell(|| format!("{id} crashes and loses {lost} batches that were not synced"));
+        for request in running.requests {
+            self.answer(request, Heard::ConnectionLost);
+        }
+        true
+    }
+
+    /// Lets messages on these links be lost.
+    pub(super) fn cut(&mut self, grudge: &Grudge) {
+        self.network.cut(grudge);
+    }
+
+    /// Lets messages on these links wait.
+    pub(super) fn hold(&mut self, grudge: &Grudge) {
+        self.network.hold(grudge);
+    }
+
+    /// Opens every link; what waited sets out now.
+    pub(super) fn heal(&mut self) {
+        for (from, to, message) in self.network.heal() {
+            self.send(from, to, message);
+        }
+    }
+
+    /// Sends a client's request to a node; the client hears of it under this id, or never.
+    pub(super) fn request(&mut self, node: NodeId, id: RequestId, request: Request) {
+        if let Some(delay) = self.network.send_to_client(&self.climate) {
+            self.queue.push(self.now + delay, Event::Request { node, id, request });
+        }
+    }
+
+    /// Orders a [`Happening::Wake`] for a time that is not past.
+    pub(super) fn wake_at(&mut self, time: u64, wake: W) {
+        self.queue.push(time.max(self.now), Event::Wake(wake));
+    }
+
+    /// Adds to the story, if one is told.
+    pub(super) fn tell(&mut self, line: impl FnOnce() -> String) {
+        if let Some(story) = &mut self.story {
+            story.tell(self.now, &line());
+        }
+    }
+
+    /// Lets the next thing happen, if it does before a time; otherwise it becomes that time.
+    pub(super) fn advance(&mut self, until: u64) -> Option<Happening<W>> {
+        let Some((at, event)) = self.queue.pop_before(until) else {
+            self.now = self.now.max(until);
+            return None;
+        };
+        self.now = at;
+        if let Some(id) = event.node()
+            && self.nodes[index(id)].paused_until > at
+        {
+            // In the order in which they would have happened.
+            self.queue.push(self.nodes[index(id)].paused_until, event);
+            return Some(Happening::Nothing);
+        }
+        self.events += 1;
+        Some(match event {
+            Event::Deliver { from, to, message } => self.deliver(from, to, message),
+            Event::Timer { node, incarnation, timer } => self.fire(node, incarnation, timer),
+            Event::Synced { node, incarnation, last } => self.synced(node, incarnation, last),
+            Event::Request { node, id, request } => self.take(node, id, request),
+            Event::Heard { id, heard } => Happening::Heard(id, heard),
+            Event::Pause { node } => self.pause(node),
+            Event::Wake(wake) => Happening::Wake(wake),
+        })
+    }
+
+    fn deliver(&mut self, from: NodeId, to: NodeId, message: R::Message) -> Happening<W> {
+        if !self.network.lets_in(from, to) {
+            self.tell(|| format!("{from} -> {to}  lost in the cut: {message:?}"));
+            return Happening::Nothing;
+        }
+        if self.core(to).is_none() {
+            return Happening::Nothing;
+        }
+        self.network.traffic.delivered += 1;
+        self.tell(|| format!("{from} -> {to}  {message:?}"));
+        self.step(to, Input::Message { from, message })
+    }
+
+    fn take(&mut self, node: NodeId, id: RequestId, request: Request) -> Happening<W> {
+        let Some(running) = &mut self.nodes[index(node)].running else {
+            self.answer(id, Heard::NoConnection);
+            return Happening::Nothing;
+        };
+        running.requests.push(id);
+        self.step(node, Input::Request { id, request })
+    }
+
+    fn answer(&mut self, id: RequestId, heard: Heard) {
+        if let Some(delay) = self.network.send_to_client(&self.climate) {
+            self.queue.push(self.now + delay, Event::Heard { id, heard });
+        }
+    }
+
+    fn pause(&mut self, id: NodeId) -> Happening<W> {
+        // The climate may have become fair since.
+        if self.climate.pause_every.is_some() {
+            let long = self.pauses.random_range(Climate::PAUSE_MAX / 100..Climate::PAUSE_MAX);
+            self.nodes[index(id)].paused_until = self.now + long;
+            self.hardship.pauses += 1;
+            self.tell(|| format!("{id} stands still for {} ms", long / 1_000_000));
+            self.plan_pause(id);
+        }
+        Happening::Nothing
+    }
+
+    fn plan_pause(&mut self, id: NodeId) {
+        if let Some(every) = self.climate.pause_every {
+            let after = self.pauses.random_range(0..2 * every);
+            self.queue.push(self.now + after, Event::Pause { node: id });
+        }
+    }
+
+    fn fire(&mut self, id: NodeId, incarnation: u64, timer: R::Timer) -> Happening<W> {
+        let node = &mut self.nodes[index(id)];
+        let Some(running) = node.running.as_mut().filter(|_| node.incarnations == incarnation)
+        else {
+            return Happening::Nothing;
+        };
+        let alarm = running.timers.iter_mut().find(|(name, _)| *name == timer);
+        let Some((_, alarm)) = alarm else { return Happening::Nothing };
+        if alarm.queued.is_none_or(|queued| queued > self.now) {
+            return Happening::Nothing;
+        }
+        alarm.queued = None;
+        let Some(deadline) = alarm.deadline else { return Happening::Nothing };
+        if node.clock.shows(self.now) < deadline {
+            // It was moved away.
+            let at = node.clock.when(deadline);
+            alarm.queued = Some(at);
+            self.queue.push(at, Event::Timer { node: id, incarnation, timer });
+            return Happening::Nothing;
+        }
+        alarm.deadline = None;
+        self.step(id, Input::Timer(timer))
+    }
+
+    fn set_timer(&mut self, id: NodeId, timer: R::Timer, deadline: Time) {
+        let node = &mut self.nodes[index(id)];
+        let Some(running) = &mut node.running else { return };
+        let position = running.timers.iter().position(|(name, _)| *name == timer);
+        let position = position.unwrap_or_else(|| {
+            running.timers.push((timer, Alarm { deadline: None, queued: None }));
+            running.timers.len() - 1
+        });
+        let alarm = &mut running.timers[position].1;
+        alarm.deadline = Some(deadline);
+        let at = node.clock.when(deadline).max(self.now);
+        if alarm.queued.is_none_or(|queued| queued > at) {
+            alarm.queued = Some(at);
+            let incarnation = node.incarnations;
+            self.queue.push(at, Event::Timer { node: id, incarnation, timer });
+        }
+    }
+
+    fn synced(&mut self, id: NodeId, incarnation: u64, last: Ticket) -> Happening<W> {
+        let node = &mut self.nodes[index(id)];
+        let Some(running) = node.running.as_mut().filter(|_| node.incarnations == incarnation)
+        else {
+            return Happening::Nothing;
+        };
+        self.hardship.syncs += 1;
+        node.disk.end_sync(last);
+        for effect in running.gate.stored(last) {
+            self.carry_out_one(id, effect);
+        }
+        self.start_sync(id);
+        self.step(id, Input::Stored(last))
+    }
+
+    /// Syncs everything written so far, unless that is under way.
+    fn start_sync(&mut self, id: NodeId) {
+        let node = &mut self.nodes[index(id)];
+        if let Some(last) = node.disk.begin_sync() {
+            let incarnation = node.incarnations;
+            let done = self.now + self.climate.sync.draw(&mut self.disks);
+            self.queue.push(done, Event::Synced { node: id, incarnation, last });
+        }
+    }
+
+    fn step(&mut self, id: NodeId, input: Input<R>) -> Happening<W> {
+        let node = &mut self.nodes[index(id)];
+        let Some(running) = &mut node.running else { return Happening::Nothing };
+        running.core.step(node.clock.shows(self.now), input, &mut running.effects);
+        self.carry_out(id);
+        Happening::Step(id)
+    }
+
+    fn carry_out(&mut self, id: NodeId) {
+        let mut effects = std::mem::take(&mut self.scratch);
+        if let Some(running) = &mut self.nodes[index(id)].running {
+            let gate = &mut running.gate;
+            effects.extend(running.effects.drain().filter_map(|effect| gate.admit(effect)));
+        }
+        for effect in effects.drain(..) {
+            self.carry_out_one(id, effect);
+        }
+        self.scratch = effects;
+    }
+
+    fn carry_out_one(&mut self, id: NodeId, effect: Effect<R>) {
+        match effect {
+            Effect::Persist { ticket, writes } => {
+                self.nodes[index(id)].disk.write(ticket, writes);
+                self.start_sync(id);
+            }
+            Effect::Send { to, message, .. } => self.send(id, to, message),
+            Effect::Reply { to, reply, .. } => {
+                if let Some(running) = &mut self.nodes[index(id)].running
+                    && let Some(place) = running.requests.iter().position(|known| *known == to)
+                {
+                    running.requests.swap_remove(place);
+                }
+                self.answer(to, Heard::Reply(reply));
+            }
+            Effect::SetTimer { timer, at } => self.set_timer(id, timer, at),
+            Effect::Note(note) => {
+                self.tell(|| format!("{id} {note}"));
+                self.notes.push((id, note));
+            }
+        }
+    }
+
+    fn send(&mut self, from: NodeId, to: NodeId, message: R::Message) {
+        match self.network.send(from, to, &self.climate) {
+            Fate::Lost => self.tell(|| format!("{from} -> {to}  lost: {message:?}")),
+            Fate::Waits => self.network.keep(from, to, message),
+            Fate::Arrives(delay, copy) => {
+                if let Some(later) = copy {
+                    let message = message.clone();
+                    self.queue.push(self.now + later, Event::Deliver { from, to, message });
+                }
+                self.queue.push(self.now + delay, Event::Deliver { from, to, message });
+            }
+        }
+    }
+}
+
+fn index(id: NodeId) -> usize {
+    usize::from(id.0) - 1
+}

@@ -1,0 +1,76 @@
+//! `rashomon sim` as its users meet it.
+
+use std::fs;
+
+use crate::support::Bench;
+
+const SHORT: [&str; 5] = ["sim", "--time-limit", "8s", "--rate", "60"];
+
+fn sim(bench: &Bench, more: &[&str]) -> crate::support::Finished {
+    bench.rashomon(&[&SHORT, more].concat())
+}
+
+#[test]
+fn many_seeds_of_a_sound_store_are_valid() {
+    let run = sim(&Bench::new(), &["--seeds", "1..10", "--workload", "append"]);
+    assert_eq!(run.code(), Some(0), "{}", run.everything());
+    assert!(run.stdout.contains("10: 10 valid"), "{}", run.everything());
+    assert!(run.stdout.contains("VALID"), "{}", run.everything());
+}
+
+#[test]
+fn a_violation_is_drawn_replayed_and_kept() {
+    let bench = Bench::new();
+    let bug = ["--bug", "stale-read", "--nemesis", "partition"];
+    let many = sim(&bench, &[&bug[..], &["--seeds", "1..40"]].concat());
+    assert_eq!(many.code(), Some(1), "{}", many.everything());
+    assert!(many.stdout.contains("cannot be placed"), "{}", many.everything());
+    let other_jobs = sim(&bench, &[&bug[..], &["--seeds", "1..40", "--jobs", "3"]].concat());
+    assert_eq!(many.stdout, other_jobs.stdout);
+
+    let line = many.stdout.lines().find_map(|line| line.strip_prefix("replay     rashomon "));
+    let mut replay: Vec<&str> = line.expect("a command to replay it").split(' ').collect();
+    replay.extend(["--out", "runs"]);
+    let histories = [(); 2].map(|()| {
+        let again = bench.rashomon(&replay);
+        assert_eq!(again.code(), Some(1), "{}", again.everything());
+        assert!(again.stdout.contains("cannot be placed"), "{}", again.everything());
+        fs::read(bench.latest().join("history.jsonl")).expect("the history is kept")
+    });
+    assert_eq!(histories[0], histories[1]);
+    for name in ["plan.toml", "results.json", "report.html"] {
+        assert!(bench.latest().join(name).is_file(), "{name}");
+    }
+    let check = bench.rashomon(&["check", "runs/latest/history.jsonl"]);
+    assert_eq!(check.code(), Some(1), "what is kept is what was judged\n{}", check.everything());
+}
+
+#[test]
+fn a_story_is_the_same_every_time() {
+    let bench = Bench::new();
+    let [once, again] = [(); 2].map(|()| sim(&bench, &["--seed", "3", "--trace"]));
+    assert_eq!(once.code(), Some(0), "{}", once.stderr);
+    assert_eq!(once.stdout, again.stdout);
+    for words in ["n1 starts", "stands for election", "leads term", "Append", ": ok ", "VALID"] {
+        assert!(once.stdout.contains(words), "{words} is missing");
+    }
+}
+
+#[test]
+fn results_are_json_and_mistakes_are_explained() {
+    let bench = Bench::new();
+    let run = sim(&bench, &["--seeds", "1..4", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).expect("one JSON object");
+    assert_eq!((&json["schema"], &json["verdict"]), (&1.into(), &"valid".into()));
+    assert_eq!(json["coverage"]["seeds"], 4);
+    for (mistake, word) in [
+        (["--nemesis", "floods"], "floods"),
+        (["--bug", "no-such-bug"], "stale-read"),
+        (["--seeds", "9..1"], "1..1000"),
+        (["--time-limit", "0s"], "an hour"),
+    ] {
+        let run = bench.rashomon(&[&["sim"][..], &mistake].concat());
+        assert_eq!(run.code(), Some(2), "{}", run.everything());
+        assert!(run.stderr.contains(word), "{}", run.everything());
+    }
+}
