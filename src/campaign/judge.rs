@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use rashomon_checker::history::{Event, History, HistoryError, Outcome, ReadError, read_file};
-use rashomon_checker::linearizability::{self, Options, Verdict};
+use rashomon_checker::linearizability::{self, CertificateError, Options, Verdict};
 use rashomon_checker::model::{Model, ModelError, ParseModelError};
 
 use super::chronicle;
@@ -29,6 +29,9 @@ pub enum JudgeError {
     /// The workload's model cannot read the operations.
     #[error("the workload's model cannot read the run's operations")]
     Model(#[from] ModelError),
+    /// The engine's witness was refused: a bug in the checker.
+    #[error("the order that was found is refused by the verifier")]
+    Certificate(#[from] CertificateError),
     /// The workload names a model that there is none of.
     #[error("the workload names no model")]
     ModelName(#[from] ParseModelError),
@@ -75,6 +78,9 @@ pub fn judge_events(
     let history = History::from_events(events)?;
     let model: Model = plan.workload.build().model().parse()?;
     let verdict = linearizability::check(&history, &model, &Options::default())?;
+    if let Verdict::Valid(witness) = &verdict {
+        linearizability::certify(&history, &model, witness)?;
+    }
     let coverage = coverage(events, &history);
     let (verdict, why, finding) = decide(plan, &verdict, &recovery, &coverage, &history);
     let results = Results {
