@@ -109,6 +109,20 @@ fn a_sound_store_lives_again_after_everything_went_wrong() {
     assert!(coverage.sometimes.values().all(|count| *count > 0), "{coverage:?}");
 }
 
+/// A node that stood still learnt that it was elected in a term that was long over.
+#[test]
+fn an_election_that_is_noticed_late_is_no_breach() {
+    let late = Settings {
+        concurrency: 10,
+        rate: 100.0,
+        time_limit: Duration::from_secs(20),
+        ..settings(WorkloadName::Register, "all", None)
+    };
+    let run = run_seed(&late, 723, false).expect("it runs");
+    assert_eq!(run.recorded.breach, None);
+    assert_eq!(run.judged.results.verdict, VerdictWord::Valid);
+}
+
 #[test]
 fn without_faults_everything_goes_well_once_somebody_leads() {
     for seed in 1..=5 {

@@ -68,7 +68,7 @@ impl Witness<Raft> for RaftWitness {
             let entry = core.log().get(index);
             self.state_machine_safety.committed(node, index, entry)?;
             if let Some(entry) = entry {
-                self.leader_completeness.committed(entry);
+                self.leader_completeness.committed(entry, core.hard_state().term);
             }
         }
         Ok(())
