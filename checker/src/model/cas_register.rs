@@ -1,10 +1,11 @@
 //! Registers: `read`, `write`, and for the cas-register `cas`, compare and set.
 
+use std::hint::select_unpredictable;
+
 use rustc_hash::FxHashSet;
 
 use super::{
-    Call, Model, ModelError, NilRead, Part, Specification, bad_input, bad_output, by_key, part,
-    unknown,
+    Call, Model, ModelError, NilRead, Part, Specification, bad_input, bad_output, split, unknown,
 };
 use crate::explain::{self, Case, Finding};
 use crate::history::{History, NEVER, Operation, Outcome, Value, ValueId};
@@ -24,14 +25,14 @@ pub struct CasRegister {
 pub enum RegisterOperation {
     /// Returned this value.
     Read(ValueId),
-    /// Returned something that is not known.
-    ReadUnknown,
     /// Set the value.
     Write(ValueId),
     /// Found the first value and set the second.
     Cas(ValueId, ValueId),
     /// Looked for this value and found another.
     CasMismatch(ValueId),
+    /// Returned something that is not known.
+    ReadUnknown,
 }
 
 use RegisterOperation::{Cas, CasMismatch, Read, ReadUnknown, Write};
@@ -99,25 +100,42 @@ impl<'a> Decoder<'a> {
         Decoder { history, register, functions: history.functions().map(function).collect() }
     }
 
+    /// What an operation did that certainly happened, if that is as simple as it mostly is.
+    #[inline(always)]
+    pub(crate) fn decode_plain(&self, operation: Operation<'_>) -> Option<RegisterOperation> {
+        let function = self.functions[operation.function_id()];
+        // Whether something was read or written is a coin toss: no branch may hang on it.
+        let wrote = matches!(function, Function::Write);
+        let value = select_unpredictable(wrote, operation.input_id(), operation.output_id());
+        let is_plain = matches!(function, Function::Read | Function::Write)
+            & (operation.outcome() == Outcome::Ok)
+            & (value != ValueId::NIL);
+        is_plain.then_some(if wrote { Write(value) } else { Read(value) })
+    }
+
     /// What an operation did; `None` if nobody knows and it can have changed nothing.
-    #[inline]
     pub(crate) fn decode(
         &self,
         operation: Operation<'_>,
     ) -> Result<Option<RegisterOperation>, ModelError> {
-        Ok(Some(match self.functions[operation.function_id()] {
-            Function::Read if operation.outcome() == Outcome::Info => return Ok(None),
-            Function::Read => match operation.output_id() {
-                ValueId::NIL if self.register.nil == NilRead::Unknown => ReadUnknown,
-                value => Read(value),
-            },
-            Function::Write => Write(operation.input_id()),
-            Function::Cas => cas(self.history, operation)?,
-            Function::Unknown if self.register.has_cas => {
-                return Err(unknown(operation, "cas-register", "read, write, cas"));
-            }
-            Function::Unknown => return Err(unknown(operation, "register", "read, write")),
-        }))
+        Ok(match (self.functions[operation.function_id()], operation.outcome()) {
+            (Function::Read, Outcome::Info) => None,
+            (Function::Read, _) => Some(match (operation.output_id(), self.register.nil) {
+                (ValueId::NIL, NilRead::Unknown) => ReadUnknown,
+                (value, _) => Read(value),
+            }),
+            (Function::Write, _) => Some(Write(operation.input_id())),
+            (Function::Cas, _) => Some(cas(self.history, operation)?),
+            (Function::Unknown, _) => return Err(self.unknown(operation)),
+        })
+    }
+
+    #[cold]
+    fn unknown(&self, operation: Operation<'_>) -> ModelError {
+        match self.register.has_cas {
+            true => unknown(operation, "cas-register", "read, write, cas"),
+            false => unknown(operation, "register", "read, write"),
+        }
     }
 }
 
@@ -143,12 +161,10 @@ pub(super) fn parts(
     model: &CasRegister,
 ) -> Result<Vec<Part<CasRegister>>, ModelError> {
     let decoder = Decoder::new(history, model);
-    by_key(history)
-        .into_iter()
-        .map(|(key, ids)| {
-            part(history, key, &ids, model.clone(), |_, operation| decoder.decode(operation))
-        })
-        .collect()
+    split(history, model, |operation| match decoder.decode_plain(operation) {
+        None => decoder.decode(operation),
+        plain => Ok(plain),
+    })
 }
 
 impl Specification for CasRegister {

@@ -19,7 +19,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use indexmap::IndexMap;
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::explain::{Case, Finding};
 use crate::history::{History, OpId, Operation, Outcome, Place, Value, ValueId};
@@ -203,13 +203,40 @@ impl Model {
 }
 
 /// The operations of a history by key, keys in the order of their first operation.
-pub(crate) fn by_key(history: &History) -> Vec<(Option<Value>, Vec<OpId>)> {
+fn by_key(history: &History) -> Vec<(Option<Value>, Vec<OpId>)> {
     let mut keys: IndexMap<Option<ValueId>, Vec<OpId>, FxBuildHasher> = IndexMap::default();
     for operation in history.operations() {
         keys.entry(operation.key_id()).or_default().push(operation.id());
     }
     let name = |key: Option<ValueId>| key.map(|key| history.values().get(key));
     keys.into_iter().map(|(key, ids)| (name(key), ids)).collect()
+}
+
+/// The parts of a history whose objects are all alike, keys in the order of their first operation.
+/// `decode` gives `None` for an operation of unknown outcome that could change nothing.
+///
+/// The history is read in its own order, which is that of its columns, since there are long ones.
+fn split<S: Specification + Clone>(
+    history: &History,
+    specification: &S,
+    mut decode: impl FnMut(Operation<'_>) -> Result<Option<S::Operation>, ModelError>,
+) -> Result<Vec<Part<S>>, ModelError> {
+    let mut numbers: FxHashMap<Option<ValueId>, usize> = FxHashMap::default();
+    let mut parts: Vec<Part<S>> = Vec::new();
+    for operation in history.operations() {
+        let key = operation.key_id();
+        let number = *numbers.entry(key).or_insert(parts.len());
+        if number == parts.len() {
+            let key = key.map(|key| history.values().get(key));
+            let specification = specification.clone();
+            parts.push(Part { key, specification, calls: Vec::new(), failed: Vec::new() });
+        }
+        if let Some(decoded) = decode(operation)? {
+            parts[number].push(operation, decoded);
+        }
+    }
+    parts.iter_mut().for_each(Part::sort);
+    Ok(parts)
 }
 
 /// Builds a part from the operations of one key. `decode` gives `None` for an operation of
@@ -221,18 +248,32 @@ fn part<S: Specification>(
     specification: S,
     mut decode: impl FnMut(&S, Operation<'_>) -> Result<Option<S::Operation>, ModelError>,
 ) -> Result<Part<S>, ModelError> {
-    let (mut calls, mut failed) = (Vec::with_capacity(ids.len()), Vec::new());
+    let calls = Vec::with_capacity(ids.len());
+    let mut part = Part { key, specification, calls, failed: Vec::new() };
     for &id in ids {
         let operation = history.operation(id);
-        let Some(decoded) = decode(&specification, operation)? else { continue };
-        let call = Call { id, operation: decoded, call: operation.call(), ret: operation.ret() };
-        match operation.outcome() {
-            Outcome::Ok | Outcome::Info => calls.push(call),
-            Outcome::Fail => failed.push(call),
+        if let Some(decoded) = decode(&part.specification, operation)? {
+            part.push(operation, decoded);
         }
     }
-    calls.sort_by_key(|call| call.call);
-    Ok(Part { key, specification, calls, failed })
+    part.sort();
+    Ok(part)
+}
+
+impl<S: Specification> Part<S> {
+    fn push(&mut self, operation: Operation<'_>, decoded: S::Operation) {
+        let (call, ret) = (operation.call(), operation.ret());
+        let call = Call { id: operation.id(), operation: decoded, call, ret };
+        match operation.outcome() {
+            Outcome::Ok | Outcome::Info => self.calls.push(call),
+            Outcome::Fail => self.failed.push(call),
+        }
+    }
+
+    /// Puts the operations in the order of their invocations.
+    fn sort(&mut self) {
+        self.calls.sort_by_key(|call| call.call);
+    }
 }
 
 /// An error about the argument of an operation.

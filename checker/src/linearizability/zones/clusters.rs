@@ -14,17 +14,16 @@ const NONE: u32 = START;
 /// The operations that found or made one value.
 #[derive(Clone, Copy, Debug)]
 struct Cluster {
-    /// The first completion; in the head of a chain, in the end that of all the chain. Once the
-    /// chain has its place in the order, the place of the maker.
-    first: u32,
-    /// The last invocation, likewise. Then the place of the next operation that found it.
-    last: u32,
+    /// The first completion and the last invocation; in the head of a chain, in the end those of
+    /// all the chain. Once the chain has its place in the order, the place of the maker and that
+    /// of the next operation that found the value.
+    ends: [u32; 2],
     /// How many operations, and how the value was made.
     members: u32,
 }
 
 impl Cluster {
-    const EMPTY: Cluster = Cluster { first: NEVER, last: 0, members: 0 };
+    const EMPTY: Cluster = Cluster { ends: [NEVER, 0], members: 0 };
     /// It has a maker.
     const MADE: u32 = 1 << 31;
     /// Its maker found another value.
@@ -37,10 +36,8 @@ impl Cluster {
         self.members & flag != 0
     }
 
-    fn include(&mut self, call: u32, ret: u32) {
-        self.first = self.first.min(ret);
-        self.last = call;
-        self.members += 1;
+    fn zone(self) -> Zone {
+        Zone { first: self.ends[0], last: self.ends[1] }
     }
 }
 
@@ -72,27 +69,35 @@ impl Clusters {
         })
     }
 
-    /// A completed operation found a value.
+    /// An operation made a value, or a completed one found it.
     #[inline]
-    pub(super) fn find(&mut self, slot: usize, call: u32, ret: u32) {
-        self.table[slot].include(call, ret);
+    pub(super) fn touch(
+        &mut self,
+        slot: usize,
+        made: bool,
+        call: u32,
+        ret: u32,
+    ) -> Result<(), Flaw> {
+        let cluster = &mut self.table[slot];
+        let [first, _] = cluster.ends;
+        // Somebody else made it, or somebody found it who was done before anybody began to.
+        let is_odd = cluster.has(Cluster::MADE) | (first < call) | (slot == START as usize);
+        if made & is_odd {
+            return Err(self.misfit(slot));
+        }
+        cluster.ends = [first.min(ret), call];
+        cluster.members = (cluster.members + 1) | (u32::from(made) << 31);
+        Ok(())
     }
 
-    /// An operation made a value.
-    #[inline]
-    pub(super) fn make(&mut self, slot: usize, call: u32, ret: u32) -> Result<(), Flaw> {
-        let cluster = &mut self.table[slot];
+    /// What is wrong with another maker of a value.
+    #[cold]
+    fn misfit(&self, slot: usize) -> Flaw {
+        let cluster = self.table[slot];
         if slot == START as usize || cluster.has(Cluster::MADE) {
-            return Err(Flaw::Unsuitable);
+            return Flaw::Unsuitable;
         }
-        if cluster.first < call {
-            // Somebody found it, and was done, before anybody began to make it.
-            let (clusters, by) = ([slot as u32; 2], cluster.first);
-            return Err(Flaw::Contradiction(Contradiction { clusters, by }));
-        }
-        cluster.include(call, ret);
-        cluster.members |= Cluster::MADE;
-        Ok(())
+        Flaw::Contradiction(Contradiction { clusters: [slot as u32; 2], by: cluster.ends[0] })
     }
 
     /// An operation found one value and made another.
@@ -103,7 +108,7 @@ impl Clusters {
         ret: u32,
         meter: &mut Meter<'_>,
     ) -> Result<(), Flaw> {
-        self.make(made, call, ret)?;
+        self.touch(made, true, call, ret)?;
         self.table[made].members |= Cluster::LINKED;
         if self.next.is_empty() {
             meter.draw(self.table.len() * size_of::<u32>())?;
@@ -135,7 +140,7 @@ impl Clusters {
     /// Whether the value must have been there.
     #[inline]
     fn is_needed(&self, slot: u32) -> bool {
-        self.table[slot as usize].first != NEVER || self.next(slot) != NONE
+        self.table[slot as usize].ends[0] != NEVER || self.next(slot) != NONE
     }
 
     fn contradiction(&self, one: u32, other: u32) -> Flaw {
@@ -163,7 +168,7 @@ impl Clusters {
         }
         self.join_chain(START)?;
         // The chain of the initial value comes first whenever it completes.
-        if earliest.0 < self.table[START as usize].last {
+        if earliest.0 < self.zone(START).last {
             return Err(self.contradiction(START, earliest.1));
         }
         self.find_unjoined()?;
@@ -191,14 +196,14 @@ impl Clusters {
         while slot != NONE {
             let cluster = &mut self.table[slot as usize];
             cluster.members |= Cluster::JOINED;
-            if cluster.first < zone.last {
+            let Zone { first, last } = cluster.zone();
+            if first < zone.last {
                 return Err(self.contradiction(head, slot));
             }
-            zone = Zone { first: zone.first.min(cluster.first), last: zone.last.max(cluster.last) };
+            zone = Zone { first: zone.first.min(first), last: zone.last.max(last) };
             slot = self.next(slot);
         }
-        let cluster = &mut self.table[head as usize];
-        (cluster.first, cluster.last) = (zone.first, zone.last);
+        self.table[head as usize].ends = [zone.first, zone.last];
         Ok(())
     }
 
@@ -217,8 +222,7 @@ impl Clusters {
 
     #[inline]
     fn zone(&self, slot: u32) -> Zone {
-        let cluster = self.table[slot as usize];
-        Zone { first: cluster.first, last: cluster.last }
+        self.table[slot as usize].zone()
     }
 
     /// Finds places for all operations in an order, or that there is none.
@@ -240,8 +244,7 @@ impl Clusters {
         let mut slot = head;
         loop {
             let cluster = &mut self.table[slot as usize];
-            cluster.first = *place;
-            cluster.last = *place + u32::from(cluster.has(Cluster::MADE));
+            cluster.ends = [*place, *place + u32::from(cluster.has(Cluster::MADE))];
             *place += cluster.members & Cluster::COUNT;
             slot = self.next(slot);
             if slot == NONE {
@@ -309,8 +312,7 @@ impl Arrangement {
     /// invocation.
     #[inline]
     pub(super) fn place(&mut self, operation: u32, slot: usize, made: bool) {
-        let cluster = &mut self.clusters.table[slot];
-        let place = if made { &mut cluster.first } else { &mut cluster.last };
+        let place = &mut self.clusters.table[slot].ends[usize::from(!made)];
         // What was made in doubt and nobody needs has no place.
         if let Some(found) = self.order.get_mut(*place as usize) {
             *found = operation;

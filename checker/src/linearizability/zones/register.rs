@@ -47,8 +47,8 @@ pub(super) struct Register<'a, R> {
 
 /// What an operation does to values, by slot.
 enum Deed {
-    Find(usize),
-    Make(usize),
+    /// It made the value, or found it.
+    Touch(usize, bool),
     Replace([usize; 2]),
     /// It only has to stand somewhere.
     Nothing,
@@ -65,24 +65,17 @@ struct Act {
 
 impl<'a, R: Rows> Register<'a, R> {
     pub(super) fn new(rows: R, start: ValueId, budget: &'a Budget) -> Result<Self, Flaw> {
-        let slots = Slots::new(start, |visit| {
-            (0..rows.len()).try_for_each(|index| {
-                if let Some(call) = rows.get(index)? {
-                    call.operation.needs().into_iter().for_each(&mut *visit);
-                    call.operation.produces().into_iter().for_each(&mut *visit);
-                }
-                Ok(())
-            })
-        })?;
+        let slots = Slots::new(start, &rows)?;
         Ok(Register { rows, start, slots, budget })
     }
 
-    #[inline]
+    #[inline(always)]
     fn deed(&self, operation: RegisterOperation) -> Deed {
         match operation {
-            Read(value) => Deed::Find(self.slots.of(value)),
-            Write(value) => Deed::Make(self.slots.of(value)),
-            Cas(expected, new) if expected == new => Deed::Find(self.slots.of(new)),
+            Read(value) | Write(value) => {
+                Deed::Touch(self.slots.of(value), matches!(operation, Write(_)))
+            }
+            Cas(expected, new) if expected == new => Deed::Touch(self.slots.of(new), false),
             Cas(expected, new) => Deed::Replace([expected, new].map(|value| self.slots.of(value))),
             ReadUnknown => Deed::Nothing,
             CasMismatch(_) => Deed::Unsuitable,
@@ -91,17 +84,16 @@ impl<'a, R: Rows> Register<'a, R> {
 
     /// Visits the operations begun by the horizon, by invocation. Of those that are in doubt
     /// by then, only what may have made something.
-    #[inline]
+    #[inline(always)]
     fn each(
         &self,
         horizon: u32,
         mut visit: impl FnMut(Act) -> Result<(), Flaw>,
     ) -> Result<(), Flaw> {
         let mut latest = 0;
-        for index in 0..self.rows.len() {
-            let Some(Call { operation, call, ret, .. }) = self.rows.get(index)? else { continue };
+        self.rows.each(|index, Call { operation, call, ret, .. }| {
             if call > horizon {
-                break;
+                return Ok(());
             }
             if call < latest {
                 return Err(Flaw::Unsuitable);
@@ -109,11 +101,11 @@ impl<'a, R: Rows> Register<'a, R> {
             latest = call;
             let ret = if ret > horizon { NEVER } else { ret };
             let deed = self.deed(operation);
-            if ret != NEVER || matches!(deed, Deed::Make(_) | Deed::Replace(_)) {
-                visit(Act { index: index as u32, deed, call, ret })?;
+            if ret == NEVER && !matches!(deed, Deed::Touch(_, true) | Deed::Replace(_)) {
+                return Ok(());
             }
-        }
-        Ok(())
+            visit(Act { index, deed, call, ret })
+        })
     }
 
     /// Gathers the clusters and puts their chains on a line.
@@ -124,8 +116,7 @@ impl<'a, R: Rows> Register<'a, R> {
         self.each(horizon, |Act { deed, call, ret, .. }| {
             ranks = [ranks[0].min(call), call];
             match deed {
-                Deed::Find(slot) => clusters.find(slot, call, ret),
-                Deed::Make(slot) => clusters.make(slot, call, ret)?,
+                Deed::Touch(slot, made) => clusters.touch(slot, made, call, ret)?,
                 Deed::Replace(slots) => clusters.replace(slots, call, ret, meter)?,
                 Deed::Nothing => {}
                 Deed::Unsuitable => return Err(Flaw::Unsuitable),
@@ -148,39 +139,29 @@ impl<'a, R: Rows> Register<'a, R> {
         let mut idle = Vec::new();
         self.each(NEVER, |act| {
             match act.deed {
-                Deed::Find(slot) => arrangement.place(act.index, slot, false),
-                Deed::Make(slot) | Deed::Replace([_, slot]) => {
-                    arrangement.place(act.index, slot, true);
-                }
+                Deed::Touch(slot, made) => arrangement.place(act.index, slot, made),
+                Deed::Replace([_, slot]) => arrangement.place(act.index, slot, true),
                 Deed::Nothing | Deed::Unsuitable => idle.push(act.index),
             }
             Ok(())
         })?;
-        match idle.is_empty() {
-            true => Ok(arrangement.order()),
-            false => self.with_idle(&arrangement.order(), &idle),
-        }
+        let order = arrangement.order();
+        Ok(if idle.is_empty() { order } else { self.with_idle(&order, &idle) })
     }
 
     /// Puts operations that say nothing about any value where they can stand.
-    fn with_idle(&self, order: &[u32], idle: &[u32]) -> Result<Vec<u32>, Flaw> {
-        let call = |index: u32| -> Result<u32, Flaw> {
-            Ok(self.rows.get(index as usize)?.map_or(0, |row| row.call))
-        };
+    fn with_idle(&self, order: &[u32], idle: &[u32]) -> Vec<u32> {
         let (mut merged, mut now) = (Vec::with_capacity(order.len() + idle.len()), 0);
         let mut idle = idle.iter().copied().peekable();
         for &index in order {
-            now = now.max(call(index)?);
-            while let Some(&next) = idle.peek()
-                && call(next)? < now
-            {
-                merged.push(next);
-                idle.next();
+            now = now.max(self.rows.call(index));
+            while let Some(idle) = idle.next_if(|&idle| self.rows.call(idle) < now) {
+                merged.push(idle);
             }
             merged.push(index);
         }
         merged.extend(idle);
-        Ok(merged)
+        merged
     }
 }
 
@@ -208,7 +189,7 @@ impl Prefixes for Register<'_, Decoded<'_>> {
         let involved = clusters.map(|cluster| chains.find(cluster));
         let mut calls = Vec::new();
         self.each(by, |act| {
-            if let Deed::Find(slot) | Deed::Make(slot) | Deed::Replace([_, slot]) = act.deed
+            if let Deed::Touch(slot, _) | Deed::Replace([_, slot]) = act.deed
                 && involved.contains(&chains.find(slot as u32))
             {
                 calls.push(self.rows[act.index as usize]);

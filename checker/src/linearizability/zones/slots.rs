@@ -4,9 +4,11 @@ use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
 use super::Flaw;
+use super::rows::Rows;
 use crate::history::ValueId;
+use crate::model::RegisterOperation;
 
-/// How many slots there may be for each mention of a value.
+/// How many slots there may be for each operation.
 const MAX_SPREAD: usize = 4;
 
 /// The slot of the initial value.
@@ -29,24 +31,20 @@ pub(super) enum Slots {
 }
 
 impl Slots {
-    /// Slots for the initial value and others, which `each` visits as often as it is told to.
-    pub(super) fn new(
-        start: ValueId,
-        each: impl Fn(&mut dyn FnMut(ValueId)) -> Result<(), Flaw>,
-    ) -> Result<Self, Flaw> {
-        let (mut least, mut most, mut mentions) = (u32::MAX, 0, 0);
-        each(&mut |value| {
-            mentions += 1;
+    /// Slots for the initial value and those of these operations.
+    pub(super) fn new(start: ValueId, rows: &impl Rows) -> Result<Self, Flaw> {
+        let (mut least, mut most) = (u32::MAX, 0);
+        each_value(rows, |value| {
             if value != start {
                 (least, most) = (least.min(value.0), most.max(value.0));
             }
         })?;
         let count = (most + 1).saturating_sub(least) as usize + 1;
-        if count / MAX_SPREAD <= mentions {
+        if count / MAX_SPREAD <= rows.len() {
             return Ok(Slots::Near { start, least, count });
         }
         let mut values = IndexSet::from_iter([start]);
-        each(&mut |value| {
+        each_value(rows, |value| {
             values.insert(value);
         })?;
         Ok(Slots::Far(values))
@@ -78,4 +76,19 @@ impl Slots {
             Slots::Far(values) => values[slot],
         }
     }
+}
+
+/// Visits the values that operations find or make, as often as they do.
+#[inline]
+fn each_value(rows: &impl Rows, mut visit: impl FnMut(ValueId)) -> Result<(), Flaw> {
+    rows.each(|_, call| {
+        match call.operation {
+            RegisterOperation::Read(value) | RegisterOperation::Write(value) => visit(value),
+            RegisterOperation::Cas(expected, new) => {
+                [expected, new].into_iter().for_each(&mut visit);
+            }
+            RegisterOperation::CasMismatch(_) | RegisterOperation::ReadUnknown => {}
+        }
+        Ok(())
+    })
 }

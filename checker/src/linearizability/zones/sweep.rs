@@ -1,5 +1,7 @@
 //! The sweep over zones: whether two chains contradict each other, and in which order they come.
 
+use std::hint::select_unpredictable;
+
 use super::Flaw;
 use super::slots::START;
 use crate::linearizability::budget::Meter;
@@ -79,20 +81,29 @@ impl Line {
         self.far.sort_unstable();
         self.chains.extend(self.far.iter().map(|&(_, chain)| chain));
         let (mut current, mut end) = (NONE, 0);
+        squeeze(&mut self.chains);
         for &chain in &self.chains {
-            if chain == NONE {
-                continue;
-            }
             let zone = zone(table, chain);
             // A forward zone must begin after the current one, a backward one must not end in it.
             if zone.first < end {
                 return Err([current, chain]);
             }
-            if zone.is_forward() {
-                (current, end) = (chain, zone.last);
-            }
+            let forward = zone.is_forward();
+            current = select_unpredictable(forward, chain, current);
+            end = select_unpredictable(forward, zone.last, end);
             visit(table, chain);
         }
         Ok(self.chains)
     }
+}
+
+/// Leaves out what is no chain, without guessing what that will be.
+fn squeeze(chains: &mut Vec<u32>) {
+    let mut count = 0;
+    for index in 0..chains.len() {
+        let chain = chains[index];
+        chains[count] = chain;
+        count += usize::from(chain != NONE);
+    }
+    chains.truncate(count);
 }
