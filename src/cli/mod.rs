@@ -1,6 +1,7 @@
 //! The command line: arguments in, exit code out. Data goes to stdout, talk to stderr.
 
 mod check;
+mod convert;
 mod duration;
 mod node;
 mod progress;
@@ -39,6 +40,7 @@ enum Command {
     Test(test::TestArguments),
     Sim(sim::SimArguments),
     Check(check::CheckArguments),
+    Convert(convert::ConvertArguments),
     #[command(hide = true)]
     Node(node::NodeArguments),
 }
@@ -57,6 +59,7 @@ pub fn run() -> Exit {
         Command::Test(arguments) => test::run(arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),
     }
 }

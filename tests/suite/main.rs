@@ -2,6 +2,7 @@
 
 mod browser;
 mod check;
+mod convert;
 mod report;
 mod runs;
 mod sim;

@@ -9,7 +9,7 @@ use super::operation::History;
 use super::pairing::{HistoryError, Pairing};
 
 /// What rows become.
-pub(super) trait Sink: Default + Send {
+pub(super) trait Sink: Send {
     /// What there is in the end.
     type Whole;
 
@@ -65,6 +65,57 @@ impl Sink for Operations {
     }
 }
 
+/// Only looks whether positions are to be the indices of the events.
+#[derive(Debug)]
+pub(super) struct Look;
+
+impl Sink for Look {
+    type Whole = bool;
+
+    fn take(&mut self, _: &[Row], _: &Tables) {}
+
+    fn finish(self, _: Tables, lacks_index: bool) -> bool {
+        lacks_index
+    }
+}
+
+/// Gives events away as they come, some at a time.
+#[derive(Debug)]
+pub(super) struct Visit<F, E> {
+    pub(super) take: F,
+    /// Whether positions are to be the indices of the events.
+    pub(super) is_numbered: bool,
+    pub(super) events: u64,
+    /// Why nobody takes any more.
+    pub(super) error: Option<E>,
+}
+
+impl<F, E> Sink for Visit<F, E>
+where
+    F: FnMut(&[Event]) -> Result<(), E> + Send,
+    E: Send,
+{
+    type Whole = Result<(), E>;
+
+    fn take(&mut self, rows: &[Row], tables: &Tables) {
+        if self.error.is_some() {
+            return;
+        }
+        let mut events: Vec<Event> = rows.iter().map(|row| tables.event(row)).collect();
+        if self.is_numbered {
+            for (index, event) in (self.events..).zip(&mut events) {
+                event.index = index;
+            }
+        }
+        self.events += events.len() as u64;
+        self.error = (self.take)(&events).err();
+    }
+
+    fn finish(self, _: Tables, _: bool) -> Result<(), E> {
+        self.error.map_or(Ok(()), Err)
+    }
+}
+
 /// A file being put together.
 #[derive(Debug)]
 pub(super) struct Assembly<S> {
@@ -90,10 +141,10 @@ pub(super) struct Assembled<W> {
 }
 
 impl<S: Sink> Assembly<S> {
-    pub(super) fn new(keys: Keys) -> Self {
+    pub(super) fn new(keys: Keys, sink: S) -> Self {
         Assembly {
             tables: Tables::new(),
-            sink: S::default(),
+            sink,
             keys,
             lacks_index: false,
             cut_off: None,

@@ -328,6 +328,12 @@ fn in_namespace(space: &str, form: Value) -> Value {
     Value::map(pairs.iter().map(qualified))
 }
 
+/// Whether a number that is no `i64` is spelt so that it comes back as it is.
+pub(super) fn is_spelt(spelling: &str) -> bool {
+    let is_symbolic = matches!(spelling, "##Inf" | "##-Inf" | "##NaN");
+    is_symbolic || matches!(number(spelling), Some(Number::Spelt(read)) if read == spelling)
+}
+
 /// A number in EDN.
 enum Number<'a> {
     Int(i64),

@@ -58,7 +58,7 @@ impl Format {
 
     /// The format that a file's beginning shows, or else its name suggests.
     pub(super) fn find(head: &[u8], name: &str) -> Result<Self, Problem> {
-        let found = Self::of_content(head).or_else(|| Self::of_name(name));
+        let found = Self::of_content(head).or_else(|| Self::of_path(Path::new(name)));
         found.ok_or_else(|| unknown(head))
     }
 
@@ -87,8 +87,9 @@ impl Format {
         }
     }
 
-    fn of_name(name: &str) -> Option<Self> {
-        match Path::new(name).extension()?.to_str()? {
+    /// The format that a file's name suggests.
+    pub fn of_path(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
             "jsonl" | "ndjson" => Some(Format::Jsonl),
             "json" => Some(Format::Json),
             "edn" => Some(Format::Edn),

@@ -16,6 +16,7 @@ use super::event::Event;
 use super::format::Format;
 use super::json::Json;
 use super::plain::PlainLines;
+use super::printing::too_deep;
 use super::serial;
 use super::syntax::{Fault, FaultKind, MAX_DEPTH, Scratch, text};
 
@@ -32,8 +33,7 @@ pub fn write_event(out: &mut (impl Write + ?Sized), event: &Event) -> io::Result
     let values = [Some(&event.value), event.key.as_ref(), event.error.as_ref()];
     // The object of the line itself is one level.
     if values.into_iter().flatten().any(|value| 1 + serial::depth(value) > MAX_DEPTH) {
-        let message = format!("a value is nested more than {MAX_DEPTH} deep");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        return Err(too_deep());
     }
     let mut line = Vec::with_capacity(160);
     serde_json::to_writer(&mut line, event)?;

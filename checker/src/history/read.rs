@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::assembly::{Assembled, Assembly, Operations, Sink};
+use super::assembly::{Assembled, Assembly, Look, Operations, Sink, Visit};
 use super::batch::Batch;
 use super::blocks::Block;
 use super::error::{Blame, Position, Problem, ReadError, Warning};
@@ -89,10 +89,40 @@ pub fn load_reader(
     name: &str,
     options: ReadOptions,
 ) -> Result<Loaded, LoadError> {
-    let (assembled, format) = assemble::<Operations>(stream, name, options)?;
+    let (assembled, format) = assemble(stream, name, options, Operations::default())?;
     let history = assembled.whole;
     let history = history.map_err(|error| LoadError::History { file: name.to_owned(), error })?;
     Ok(Loaded { history, format, warnings: assembled.warnings })
+}
+
+/// What is known of a file whose events were given away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visited {
+    /// The format they were in.
+    pub format: Format,
+    /// What was odd about the file.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads a file and gives its events to `take`, some at a time, in their order, until it fails;
+/// they are those of [`read_file_with`], but need not all be held. The file is read twice: nothing
+/// is given away of one that cannot be read to its end.
+///
+/// # Errors
+///
+/// As [`read_file_with`], and what `take` fails with.
+pub fn visit_file<E: From<ReadError> + Send>(
+    path: &Path,
+    options: ReadOptions,
+    take: impl FnMut(&[Event]) -> Result<(), E> + Send,
+) -> Result<Visited, E> {
+    let name = path.display().to_string();
+    let (looked, _) = assemble(open(path, &name)?, &name, options, Look)?;
+    let is_numbered = looked.whole;
+    let visit = Visit { take, is_numbered, events: 0, error: None };
+    let (assembled, format) = assemble(open(path, &name)?, &name, options, visit)?;
+    assembled.whole?;
+    Ok(Visited { format, warnings: assembled.warnings })
 }
 
 /// Reads a history from a file.
@@ -153,7 +183,7 @@ fn record(
     name: &str,
     options: ReadOptions,
 ) -> Result<Recording, ReadError> {
-    let (assembled, format) = assemble::<Vec<Event>>(stream, name, options)?;
+    let (assembled, format) = assemble(stream, name, options, Vec::new())?;
     Ok(Recording { events: assembled.whole, format, warnings: assembled.warnings })
 }
 
@@ -162,6 +192,7 @@ fn assemble<S: Sink>(
     stream: impl Read + Send,
     name: &str,
     options: ReadOptions,
+    sink: S,
 ) -> Result<(Assembled<S::Whole>, Format), ReadError> {
     let blamed =
         |(position, problem): Blame| ReadError { file: name.to_owned(), position, problem };
@@ -171,7 +202,7 @@ fn assemble<S: Sink>(
         None => Format::find(&head, name).map_err(|problem| blamed((None, problem)))?,
     };
     let stream = head.as_slice().chain(rest);
-    let mut assembly = Assembly::<S>::new(Keys::new(format.is_jepsens(), options.keyed));
+    let mut assembly = Assembly::new(Keys::new(format.is_jepsens(), options.keyed), sink);
     let mut warnings = parse(stream, format, &mut assembly).map_err(blamed)?;
     let mut assembled = assembly.finish().map_err(blamed)?;
     warnings.append(&mut assembled.warnings);

@@ -74,6 +74,18 @@ impl Value {
         }
     }
 
+    /// How many lists and maps are nested in it.
+    pub(super) fn depth(&self) -> usize {
+        let around = |values: &mut dyn Iterator<Item = &Value>| {
+            1 + values.map(Value::depth).max().unwrap_or(0)
+        };
+        match self {
+            Value::List(items) => around(&mut items.iter()),
+            Value::Map(pairs) => around(&mut pairs.iter().flat_map(|(key, value)| [key, value])),
+            _ => 0,
+        }
+    }
+
     /// The items, if it is a list.
     pub fn as_list(&self) -> Option<&[Value]> {
         match self {

@@ -7,3 +7,4 @@ mod properties;
 mod rash;
 mod recorded;
 mod strategies;
+mod writing;

@@ -88,17 +88,14 @@ pub(super) fn value(cursor: &mut Cursor<'_>, depth: usize) -> Result<Value, Nons
     })
 }
 
-/// How deeply lists and maps are nested in a value, and how many bytes it may well take.
-pub(super) fn extent(value: &Value) -> (usize, usize) {
-    let around = |values: &mut dyn Iterator<Item = &Value>| {
-        let inside = values.map(extent);
-        let (depth, bytes) = inside.fold((0, 0), |all, one| (all.0.max(one.0), all.1 + one.1));
-        (depth + 1, bytes + 1)
-    };
+/// How many bytes a value may well take.
+pub(super) fn size(value: &Value) -> usize {
     match value {
-        Value::Nil | Value::Bool(_) | Value::Int(_) => (0, 4),
-        Value::Text(text) | Value::Number(text) => (0, 4 + text.len()),
-        Value::List(items) => around(&mut items.iter()),
-        Value::Map(pairs) => around(&mut pairs.iter().flat_map(|(key, value)| [key, value])),
+        Value::Nil | Value::Bool(_) | Value::Int(_) => 4,
+        Value::Text(text) | Value::Number(text) => 4 + text.len(),
+        Value::List(items) => 1 + items.iter().map(size).sum::<usize>(),
+        Value::Map(pairs) => {
+            1 + pairs.iter().map(|(key, value)| size(key) + size(value)).sum::<usize>()
+        }
     }
 }

@@ -5,10 +5,11 @@ use std::io::{self, Seek, SeekFrom, Write};
 
 use super::block;
 use super::frame::{Frames, block_header, file_header};
-use super::value::extent;
+use super::value::size;
 use crate::history::batch::Batch;
 use crate::history::error::Problem;
 use crate::history::event::Event;
+use crate::history::printing::too_deep;
 use crate::history::syntax::MAX_DEPTH;
 
 /// Enough that a block's dictionary does not weigh, and few enough to spread over threads.
@@ -54,11 +55,11 @@ impl<W: Write> Writer<W> {
     /// deeply to be read back.
     pub fn write_event(&mut self, event: &Event) -> io::Result<()> {
         let values = [Some(&event.value), event.key.as_ref(), event.error.as_ref()];
-        for (depth, bytes) in values.into_iter().flatten().map(extent) {
-            if depth > MAX_DEPTH {
-                return Err(invalid(format!("a value is nested more than {MAX_DEPTH} deep")));
+        for value in values.into_iter().flatten() {
+            if value.depth() > MAX_DEPTH {
+                return Err(too_deep());
             }
-            self.bytes += bytes;
+            self.bytes += size(value);
         }
         let row = self.batch.tables.row(event);
         self.batch.rows.push(row);
@@ -81,8 +82,11 @@ impl<W: Write> Writer<W> {
         let batch = std::mem::replace(&mut self.batch, Batch::with_capacity(0));
         self.bytes = 0;
         let payload = block::encode(&batch);
-        let header = block_header(self.number, &payload, batch.rows.len() as u32)
-            .ok_or_else(|| invalid("a value takes more than four gigabytes".to_owned()))?;
+        let header =
+            block_header(self.number, &payload, batch.rows.len() as u32).ok_or_else(|| {
+                let message = "a value takes more than four gigabytes";
+                io::Error::new(io::ErrorKind::InvalidInput, message)
+            })?;
         self.out.write_all(&[&header, &payload[..]].concat())?;
         self.number += 1;
         self.out.flush()
@@ -121,8 +125,4 @@ impl Writer<File> {
         file.seek(SeekFrom::Start(end))?;
         Ok((Writer::at(file, number), torn))
     }
-}
-
-fn invalid(message: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
