@@ -13,7 +13,8 @@ use super::world::World;
 #[derive(Default)]
 pub(crate) struct Invariants {
     leaders: BTreeMap<Term, NodeId>,
-    committed: Vec<Entry>,
+    /// Every committed entry, with the term of the leader who committed it.
+    committed: Vec<(Term, Entry)>,
     /// How far each node's commit index has been looked at, in its current life.
     seen: BTreeMap<NodeId, Index>,
 }
@@ -60,6 +61,8 @@ impl Invariants {
     }
 
     /// Leader Completeness: what was committed in earlier terms is in the log of every later leader.
+    /// The term of the leader who committed it counts, not the entry's: a node that was held up may
+    /// learn late that it was elected in a term that is over.
     fn leader_completeness(
         &self,
         id: NodeId,
@@ -67,11 +70,13 @@ impl Invariants {
         last_index: Index,
         log: &Log,
     ) -> Result<(), String> {
-        let missing = self.committed.iter().find(|entry| {
-            entry.term < term && (entry.index > last_index || log.get(entry.index) != Some(entry))
+        let missing = self.committed.iter().find(|(by, entry)| {
+            *by < term && (entry.index > last_index || log.get(entry.index) != Some(entry))
         });
         match missing {
-            Some(entry) => Err(format!("{id} leads term {term} without the committed {entry:?}")),
+            Some((_, entry)) => {
+                Err(format!("{id} leads term {term} without the committed {entry:?}"))
+            }
             None => Ok(()),
         }
     }
@@ -89,11 +94,11 @@ impl Invariants {
                 return Err(format!("{id} commits entry {seen}, which it does not have"));
             };
             match self.committed.get(*seen as usize - 1) {
-                Some(committed) if committed != entry => {
+                Some((_, committed)) if committed != entry => {
                     return Err(format!("{id} commits {entry:?}, others {committed:?}"));
                 }
                 Some(_) => {}
-                None => self.committed.push(entry.clone()),
+                None => self.committed.push((core.hard_state().term, entry.clone())),
             }
         }
         Ok(())
