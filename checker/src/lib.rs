@@ -12,6 +12,9 @@ pub use model::Model;
 
 #[cfg(test)]
 extern crate self as rashomon_checker;
+#[cfg(test)]
+#[path = "../tests/support/structures.rs"]
+mod structures;
 /// The generators of the integration tests, for tests of what is private.
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]

@@ -1,6 +1,8 @@
 //! The engine against the definition: tens of thousands of random small histories of every model,
 //! each decided by the engine and by trying every order.
 
+#[path = "support/structures.rs"]
+mod structures;
 mod support;
 #[path = "support/unique.rs"]
 mod unique;
@@ -13,6 +15,7 @@ use rashomon_checker::linearizability::{
 use rashomon_checker::model::{Call, Model, Part, Specification, Visitor};
 use rashomon_checker::{Cause, Explanation, History};
 
+use structures::{STRUCTURES, structure};
 use support::{WORKLOADS, Workload, history};
 use unique::{UNIQUE, unique};
 
@@ -215,6 +218,21 @@ fn unique_values() {
         let options = Options { engine, ..Options::default() };
         let context = format!("seed {seed} of {object:?} as {name} with {engine:?}");
         judge(&history, &model, &options, &context);
+    }
+}
+
+/// Histories of data structures, with the engine that is chosen and with the general one alone.
+#[test]
+fn structures_of_all_kinds() {
+    let engines = [None, Some(Engine::General)];
+    for of in STRUCTURES {
+        for seed in 0..CASES / 3 {
+            let (history, name) = structure(of, seed, brute::LIMIT);
+            let model: Model = name.parse().expect(name);
+            let engine = engines[seed as usize % engines.len()];
+            let options = Options { engine, ..Options::default() };
+            judge(&history, &model, &options, &format!("seed {seed} as {name} with {engine:?}"));
+        }
     }
 }
 

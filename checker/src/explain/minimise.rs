@@ -211,16 +211,20 @@ impl<'a, S: Specification> Shrinking<'a, S> {
             && self.specification.step(&self.start, operation).is_none()
     }
 
-    /// What an operation may have observed, of all that is still there, if nothing was overwritten.
+    /// What an operation may have observed, of all that is still there, if nothing was overwritten;
+    /// and what it is inseparable from.
     fn sources(&self, observer: usize) -> impl Iterator<Item = usize> {
         let sources = self.sources[observer].get_or_init(|| {
             let operation = &self.calls[observer].operation;
             let begun = self.calls.partition_point(|call| call.call < self.calls[observer].ret);
             let observed = |&index: &usize| {
-                let mutator = &self.calls[index].operation;
-                index != observer && self.specification.observes(operation, mutator)
+                let other = &self.calls[index].operation;
+                index != observer
+                    && (index < begun && self.specification.observes(operation, other)
+                        || self.specification.inseparable(operation, other))
             };
-            (0..begun).filter(observed).map(|index| index as u32).collect()
+            let sources = (0..self.calls.len()).filter(observed);
+            sources.map(|index| index as u32).collect()
         });
         sources.iter().map(|&index| index as usize).filter(|&index| !self.gone[index])
     }
@@ -433,6 +437,7 @@ mod tests {
     use super::*;
     use crate::linearizability::brute;
     use crate::model::{Model, Part, Visitor};
+    use crate::structures::{STRUCTURES, structure};
     use crate::support::{WORKLOADS, history};
     use std::time::Duration;
 
@@ -488,6 +493,15 @@ mod tests {
                 removals += model.decode(&history, RemovalsKeepMeaning).expect("decodes");
             }
             assert!(removals > 1_000, "{workload:?}: only {removals} removals were tried");
+        }
+        for of in STRUCTURES {
+            let mut removals = 0;
+            for seed in 0..2_000 {
+                let (history, name) = structure(of, seed, brute::LIMIT);
+                let model: Model = name.parse().expect("a model");
+                removals += model.decode(&history, RemovalsKeepMeaning).expect("decodes");
+            }
+            assert!(removals > 1_000, "{of:?}: only {removals} removals were tried");
         }
     }
 }

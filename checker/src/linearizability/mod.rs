@@ -6,6 +6,7 @@
 
 pub mod brute;
 mod budget;
+mod elements;
 mod engine;
 mod general;
 mod glance;
@@ -28,6 +29,10 @@ pub use verdict::{Bound, Examined, Options, Verdict};
 pub use witness::{CertificateError, Witness, certify};
 
 pub(crate) use budget::Budget;
+pub(crate) use elements::{
+    Items, decide_container, decide_counter, decide_fencing_token, decide_grow_only_set,
+    decide_mutex, decide_owner_lock, decide_set, order_priority_queue, order_queue, order_stack,
+};
 pub(crate) use engine::{Decision, Outcome, Problem, decide, decide_fully};
 pub(crate) use general::{Standing, standings};
 pub(crate) use zones::decide_register;

@@ -10,10 +10,19 @@
 //! by key into [`Part`]s, each judged by itself.
 
 mod cas_register;
+mod container;
+mod counter;
+mod fencing_token;
+mod grow_only_set;
 mod kv;
 mod multi_register;
 mod mutex;
 mod name;
+mod owner_lock;
+mod priority_queue;
+mod queue;
+mod set;
+mod stack;
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -27,10 +36,19 @@ use crate::linearizability::{self, Budget, Engine, Problem};
 
 pub(crate) use cas_register::Decoder as RegisterDecoder;
 pub use cas_register::{CasRegister, RegisterOperation};
+pub use container::{Container, ContainerOperation, Discipline};
+pub use counter::{Counter, CounterOperation};
+pub use fencing_token::{Acquired, FencingToken};
+pub use grow_only_set::{GrowOnlySet, GrowOnlySetOperation};
 pub use kv::{Content, Kv, KvOperation};
 pub use multi_register::{MicroOperation, MultiRegister};
 pub use mutex::{Mutex, MutexOperation};
 pub use name::{Model, NilRead, ParseModelError};
+pub use owner_lock::{OwnerLock, OwnerLockOperation};
+pub use priority_queue::Priority;
+pub use queue::Fifo;
+pub use set::{Set, SetOperation};
+pub use stack::Lifo;
 
 /// A sequential specification: small, total, obviously right.
 ///
@@ -64,6 +82,12 @@ pub trait Specification: Debug + Send + Sync + Sized {
     /// nothing that overwrites stands between them.
     fn observes(&self, _observer: &Self::Operation, _mutator: &Self::Operation) -> bool {
         true
+    }
+
+    /// Whether neither of the two must be left in a history when the other is removed, whichever
+    /// came first: putting something in, and taking it out.
+    fn inseparable(&self, _one: &Self::Operation, _other: &Self::Operation) -> bool {
+        false
     }
 
     /// The same specification for these operations alone, if it needs fewer states then: states may
@@ -198,6 +222,14 @@ impl Model {
             }
             Model::Kv => Ok(visitor.visit(kv::parts(history)?)),
             Model::Mutex => Ok(visitor.visit(mutex::parts(history)?)),
+            Model::Set => Ok(visitor.visit(set::parts(history)?)),
+            Model::GrowOnlySet => Ok(visitor.visit(grow_only_set::parts(history)?)),
+            Model::Counter => Ok(visitor.visit(counter::parts(history)?)),
+            Model::Queue => Ok(visitor.visit(container::parts(history, &Fifo)?)),
+            Model::Stack => Ok(visitor.visit(container::parts(history, &Lifo)?)),
+            Model::PriorityQueue { first } => Ok(visitor.visit(container::parts(history, first)?)),
+            Model::OwnerLock => Ok(visitor.visit(owner_lock::parts(history)?)),
+            Model::FencingToken => Ok(visitor.visit(fencing_token::parts(history)?)),
         }
     }
 }

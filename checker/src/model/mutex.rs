@@ -4,6 +4,7 @@
 use super::{ModelError, Part, Specification, by_key, part, unknown};
 use crate::explain::{self, Case, Finding};
 use crate::history::History;
+use crate::linearizability::{self, Budget, Engine, Problem, decide_mutex};
 
 /// The mutex.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +55,16 @@ impl Specification for Mutex {
     fn observes(&self, observer: &MutexOperation, mutator: &MutexOperation) -> bool {
         // Each needs the state that the other leaves, and cannot follow its like.
         observer != mutator
+    }
+
+    const ENGINES: &'static [Engine] = &[Engine::Elements];
+
+    fn decide_with(
+        _engine: Engine,
+        problem: &Problem<'_, Self>,
+        budget: &Budget,
+    ) -> Option<linearizability::Outcome<bool>> {
+        decide_mutex(problem, budget)
     }
 
     fn diagnose(&self, case: &Case<'_, MutexOperation>) -> Option<Finding> {

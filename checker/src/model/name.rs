@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::history::{History, Value};
+use super::Priority;
+use crate::history::{History, Outcome, Value};
 
 /// What a read that returned `nil` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +49,25 @@ pub enum Model {
     Kv,
     /// A lock that does not care who holds it: `acquire`, `release`.
     Mutex,
+    /// A set, element by element: `add`, `remove`, `contains`.
+    Set,
+    /// A set read as a whole: `add`, `read`.
+    GrowOnlySet,
+    /// A number: `add`, `increment`, `decrement`, `read`.
+    Counter,
+    /// First in, first out: `enqueue`, `dequeue`.
+    Queue,
+    /// Last in, first out: `push`, `pop`.
+    Stack,
+    /// The most urgent integer comes out first: `insert`, `poll`.
+    PriorityQueue {
+        /// Which one that is.
+        first: Priority,
+    },
+    /// A lock that only its holder can release, and a lease: `acquire`, `renew`, `release`.
+    OwnerLock,
+    /// Tokens that grow: `acquire`.
+    FencingToken,
 }
 
 /// A model name that cannot be understood.
@@ -74,8 +94,21 @@ pub enum ParseModelError {
 
 impl Model {
     /// The names of all models.
-    pub const NAMES: [&'static str; 5] =
-        ["register", "cas-register", "multi-register", "kv", "mutex"];
+    pub const NAMES: [&'static str; 13] = [
+        "register",
+        "cas-register",
+        "multi-register",
+        "kv",
+        "mutex",
+        "set",
+        "grow-only-set",
+        "counter",
+        "queue",
+        "stack",
+        "priority-queue",
+        "owner-lock",
+        "fencing-token",
+    ];
 
     /// The name without options.
     pub fn name(&self) -> &'static str {
@@ -85,6 +118,14 @@ impl Model {
             Model::MultiRegister { .. } => "multi-register",
             Model::Kv => "kv",
             Model::Mutex => "mutex",
+            Model::Set => "set",
+            Model::GrowOnlySet => "grow-only-set",
+            Model::Counter => "counter",
+            Model::Queue => "queue",
+            Model::Stack => "stack",
+            Model::PriorityQueue { .. } => "priority-queue",
+            Model::OwnerLock => "owner-lock",
+            Model::FencingToken => "fencing-token",
         }
     }
 
@@ -94,8 +135,30 @@ impl Model {
         let has = |names: &[&str]| history.functions().any(|f| names.contains(&f));
         let name = if has(&["txn"]) {
             "multi-register"
+        } else if has(&["enqueue", "dequeue"]) {
+            "queue"
+        } else if has(&["push", "pop"]) {
+            "stack"
+        } else if has(&["insert", "poll"]) {
+            "priority-queue"
+        } else if has(&["renew"]) {
+            "owner-lock"
+        } else if has(&["acquire"]) && returns(history, "acquire", |token| token.as_int().is_some())
+        {
+            "fencing-token"
         } else if has(&["acquire", "release"]) {
             "mutex"
+        } else if has(&["remove", "contains"]) {
+            "set"
+        } else if has(&["increment", "decrement"]) {
+            "counter"
+        } else if has(&["add"]) && returns(history, "read", |elements| elements.as_list().is_some())
+        {
+            "grow-only-set"
+        } else if has(&["add"]) && has(&["read"]) {
+            "counter"
+        } else if has(&["add"]) {
+            "set"
         } else if has(&["get", "put", "append"]) {
             "kv"
         } else if has(&["cas"]) {
@@ -148,12 +211,43 @@ impl FromStr for Model {
                 let nil = nil.unwrap_or(default_nil(initial.is_empty()));
                 Ok(Model::MultiRegister { initial, nil })
             }
-            "kv" | "mutex" if !options.trim().is_empty() => Err(unexpected(options, "it alone")),
-            "kv" => Ok(Model::Kv),
-            "mutex" => Ok(Model::Mutex),
-            _ => Err(ParseModelError::UnknownModel(name.to_owned())),
+            "priority-queue" => match options.trim() {
+                "" | "min" => Ok(Model::PriorityQueue { first: Priority::Min }),
+                "max" => Ok(Model::PriorityQueue { first: Priority::Max }),
+                option => Err(unexpected(option, "priority-queue or priority-queue(max)")),
+            },
+            _ => {
+                let model =
+                    plain(name).ok_or_else(|| ParseModelError::UnknownModel(name.to_owned()))?;
+                match options.trim().is_empty() {
+                    true => Ok(model),
+                    false => Err(unexpected(options, "it alone")),
+                }
+            }
         }
     }
+}
+
+/// The model of this name, if it is one without options.
+fn plain(name: &str) -> Option<Model> {
+    Some(match name {
+        "kv" => Model::Kv,
+        "mutex" => Model::Mutex,
+        "set" => Model::Set,
+        "grow-only-set" => Model::GrowOnlySet,
+        "counter" => Model::Counter,
+        "queue" | "fifo-queue" => Model::Queue,
+        "stack" => Model::Stack,
+        "owner-lock" | "lease" => Model::OwnerLock,
+        "fencing-token" => Model::FencingToken,
+        _ => return None,
+    })
+}
+
+/// Whether some operation of this name returned such a value.
+fn returns(history: &History, f: &str, such: impl Fn(&Value) -> bool) -> bool {
+    let mut named = history.operations().filter(|operation| operation.f() == f);
+    named.any(|operation| operation.outcome() == Outcome::Ok && such(&operation.output()))
 }
 
 fn default_nil(initially_nil: bool) -> NilRead {
@@ -215,7 +309,10 @@ impl fmt::Display for Model {
                 options.extend(initial.iter().map(|(key, value)| format!("{key}={value}")));
                 (initial.is_empty(), *nil)
             }
-            Model::Kv | Model::Mutex => return f.write_str(self.name()),
+            Model::PriorityQueue { first: Priority::Max } => {
+                return f.write_str("priority-queue(max)");
+            }
+            _ => return f.write_str(self.name()),
         };
         if nil != default_nil(initially_nil) {
             options.push(match nil {
@@ -246,6 +343,8 @@ mod tests {
             "multi-register(\"x\"=0, \"y\"=0, nil=absent)",
             "kv",
             "mutex",
+            "priority-queue",
+            "priority-queue(max)",
         ] {
             let model: Model = text.parse().expect(text);
             assert_eq!(model.to_string(), text);
