@@ -35,7 +35,7 @@ pub(crate) use elements::{
 };
 pub(crate) use engine::{Decision, Outcome, Problem, decide, decide_fully};
 pub(crate) use general::{Standing, standings};
-pub(crate) use zones::decide_register;
+pub(crate) use zones::{decide_kv, decide_register};
 
 /// Decides whether a history is linearizable. The verdict does not depend on how many threads
 /// work on it, except that what hits a bound may hit it elsewhere.

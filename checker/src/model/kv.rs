@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::{Call, ModelError, Part, Specification, by_key, part, unknown};
 use crate::explain::{self, Case, Finding};
 use crate::history::{History, NEVER, OpId, Operation, Outcome, Value, ValueId};
+use crate::linearizability::{self, Budget, Engine, Problem};
 
 /// One key.
 #[derive(Clone, Debug)]
@@ -265,6 +266,19 @@ impl Specification for Kv {
         };
         let seen = |operation| gets.iter().any(|get| self.observes(get, operation));
         calls.iter().map(|call| call.ret == NEVER && !seen(&call.operation)).collect()
+    }
+
+    const ENGINES: &'static [Engine] = &[Engine::Zones];
+
+    fn decide_with(
+        engine: Engine,
+        problem: &Problem<'_, Self>,
+        budget: &Budget,
+    ) -> Option<linearizability::Outcome<Content>> {
+        match engine {
+            Engine::Zones => linearizability::decide_kv(problem, budget),
+            Engine::Elements | Engine::Lazy | Engine::General => None,
+        }
     }
 
     fn diagnose(&self, case: &Case<'_, KvOperation>) -> Option<Finding> {

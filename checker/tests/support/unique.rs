@@ -12,9 +12,10 @@ use super::support::{Deed, events};
 pub(crate) enum Unique {
     Register,
     CasRegister,
+    KvWhole,
+    KvText,
+    KvList,
 }
-
-pub(crate) const UNIQUE: [Unique; 2] = [Unique::Register, Unique::CasRegister];
 
 impl Unique {
     /// The name of a model, with options.
@@ -24,6 +25,7 @@ impl Unique {
             Unique::CasRegister => {
                 ["cas-register", "cas-register(0)", "cas-register(0, nil=absent)"]
             }
+            Unique::KvWhole | Unique::KvText | Unique::KvList => ["kv"; 3],
         };
         names[rng.random_range(0..names.len())]
     }
@@ -39,8 +41,64 @@ impl Unique {
                 ("cas", Value::list([Value::Int(expected), Value::Int(fresh)]))
             }
             Unique::Register | Unique::CasRegister => ("write", Value::Int(fresh)),
+            _ if die < 5 => ("get", Value::Nil),
+            Unique::KvWhole => ("put", Value::Int(fresh)),
+            Unique::KvText if die < 9 => ("append", token(fresh)),
+            Unique::KvText => ("put", token(fresh)),
+            Unique::KvList if die < 9 => ("append", Value::Int(fresh)),
+            Unique::KvList => {
+                let more = [Value::Int(fresh), Value::Int(fresh + 100)];
+                ("put", Value::list(more.into_iter().take(rng.random_range(1..=2))))
+            }
         }
     }
+
+    /// A result drawn without looking at any state.
+    fn result(self, f: &str, input: &Value, count: usize, rng: &mut impl Rng) -> Value {
+        let any = |rng: &mut dyn Rng| rng.random_range(1..=count as i64);
+        match (self, f) {
+            (_, "read" | "get") if rng.random_ratio(1, 8) => Value::Nil,
+            (Unique::KvText, "get") => {
+                let tokens: Vec<Value> =
+                    (0..rng.random_range(0..3)).map(|_| token(any(rng))).collect();
+                Value::text(tokens.iter().filter_map(Value::as_text).collect::<String>())
+            }
+            (Unique::KvList, "get") => {
+                let far = if rng.random_ratio(1, 5) { 100 } else { 0 };
+                let items = (0..rng.random_range(0..3)).map(|_| Value::Int(any(rng) + far));
+                Value::list(items.collect::<Vec<_>>())
+            }
+            (_, "read" | "get") => Value::Int(rng.random_range(0..=count as i64)),
+            (_, "cas") if rng.random_ratio(1, 20) => Value::Bool(false),
+            _ => input.clone(),
+        }
+    }
+
+    /// What an operation on a value gives, and leaves; `None` if it fails.
+    fn apply(self, f: &str, input: &Value, state: &Value) -> Option<[Value; 2]> {
+        Some(match (f, input.as_list(), state) {
+            ("read" | "get", ..) => [state.clone(), state.clone()],
+            ("cas", Some([expected, new]), _) => {
+                (expected == state).then(|| [input.clone(), new.clone()])?
+            }
+            ("append", _, Value::Text(text)) => {
+                let text = [text, input.as_text().unwrap_or_default()].concat();
+                [input.clone(), Value::text(text)]
+            }
+            ("append", _, Value::List(items)) => {
+                [input.clone(), Value::list(items.iter().chain([input]).cloned())]
+            }
+            ("append", ..) if self == Unique::KvList => {
+                [input.clone(), Value::list([input.clone()])]
+            }
+            _ => [input.clone(), input.clone()],
+        })
+    }
+}
+
+/// A piece of text; the first begins one of the later ones.
+fn token(number: i64) -> Value {
+    Value::text(["a", "b", "c1", "c2", "d", "ef", "bc", "cc"][(number % 8) as usize])
 }
 
 /// A history of a few operations from a seed. Now and then a value is made twice after all.
@@ -60,59 +118,49 @@ pub(crate) fn unique(object: Unique, seed: u64, max: usize) -> (History, ChaCha8
                 4 => EventType::Fail,
                 _ => EventType::Ok,
             };
-            let output = result(f, &input, count, &mut rng);
+            let output = object.result(f, &input, count, &mut rng);
             let (call, ret) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
             Deed { f, key: None, input, output, kind, call, ret }
         })
         .collect();
     if rng.random_bool(0.6) {
-        simulate(&mut deeds, &mut rng);
+        simulate(object, &mut deeds, &mut rng);
     }
     deeds.sort_by_key(|deed| deed.call);
     let events = events(&deeds, &mut rng);
     (History::from_events(&events).unwrap_or_else(|error| panic!("seed {seed}: {error}")), rng)
 }
 
-/// A result drawn without looking at any state.
-fn result(f: &str, input: &Value, count: usize, rng: &mut impl Rng) -> Value {
-    match f {
-        "read" if rng.random_ratio(1, 8) => Value::Nil,
-        "read" => Value::Int(rng.random_range(0..=count as i64)),
-        "cas" if rng.random_ratio(1, 20) => Value::Bool(false),
-        _ => input.clone(),
-    }
-}
-
-/// Gives the operations the results that one register would have given, and spoils some.
-fn simulate(deeds: &mut [Deed], rng: &mut ChaCha8Rng) {
+/// Gives the operations the results that one object would have given, and spoils some.
+fn simulate(object: Unique, deeds: &mut [Deed], rng: &mut ChaCha8Rng) {
     let mut order: Vec<(u32, usize)> = Vec::new();
     for (index, deed) in deeds.iter().enumerate() {
         let late = if deed.kind == EventType::Info { 100 } else { deed.ret };
         order.push((rng.random_range(10 * deed.call..=10 * late), index));
     }
     order.sort_unstable();
-    let mut state = [Value::Nil, Value::Int(0)][rng.random_range(0..2)].clone();
+    let starts_at_zero = matches!(object, Unique::Register | Unique::CasRegister) && rng.random();
+    let mut state = if starts_at_zero { Value::Int(0) } else { Value::Nil };
     for (_, index) in order {
         let deed = &mut deeds[index];
         if deed.kind == EventType::Fail || deed.kind == EventType::Info && rng.random_bool(0.5) {
             continue;
         }
-        let new = deed.input.as_list().map(|pair| pair[1].clone());
-        match (deed.f, new) {
-            ("read", _) => deed.output = state.clone(),
-            (_, None) => state = deed.input.clone(),
-            // Let most find what they look for, or little else would happen.
-            (_, Some(new)) if rng.random_bool(0.8) => {
-                deed.input = Value::list([state, new.clone()]);
-                deed.output = deed.input.clone();
-                state = new;
-            }
-            _ => deed.kind = EventType::Fail,
+        // Let most find what they look for, or little else would happen.
+        if let Some([_, new]) = deed.input.as_list()
+            && deed.f == "cas"
+            && rng.random_bool(0.8)
+        {
+            deed.input = Value::list([state.clone(), new.clone()]);
+        }
+        match object.apply(deed.f, &deed.input, &state) {
+            Some([output, next]) => (deed.output, state) = (output, next),
+            None => deed.kind = EventType::Fail,
         }
     }
     if rng.random_bool(0.5) {
         let count = deeds.len();
         let deed = &mut deeds[rng.random_range(0..count)];
-        deed.output = result(deed.f, &deed.input, count, rng);
+        deed.output = object.result(deed.f, &deed.input, count, rng);
     }
 }

@@ -109,27 +109,39 @@ impl Clusters {
         meter: &mut Meter<'_>,
     ) -> Result<(), Flaw> {
         self.touch(made, true, call, ret)?;
-        self.table[made].members |= Cluster::LINKED;
+        if ret == NEVER {
+            // Two numbers and a control byte, at the average load.
+            meter.draw(2 * size_of::<[u32; 2]>())?;
+            self.table[made].members |= Cluster::LINKED;
+            self.in_doubt.insert(made as u32, found as u32);
+            return Ok(());
+        }
+        self.link([found as u32, made as u32], meter)
+    }
+
+    /// The maker of one value found the other one; somebody saw that it did.
+    pub(super) fn link(
+        &mut self,
+        [found, made]: [u32; 2],
+        meter: &mut Meter<'_>,
+    ) -> Result<(), Flaw> {
         if self.next.is_empty() {
             meter.draw(self.table.len() * size_of::<u32>())?;
             self.next = vec![NONE; self.table.len()];
         }
-        if ret == NEVER {
-            // Two numbers and a control byte, at the average load.
-            meter.draw(2 * size_of::<[u32; 2]>())?;
-            self.in_doubt.insert(made as u32, found as u32);
-        } else {
-            self.link(found as u32, made as u32);
-        }
-        Ok(())
-    }
-
-    fn link(&mut self, found: u32, made: u32) {
         let next = &mut self.next[found as usize];
         if *next != NONE {
             self.replaced_twice = Some(found);
         }
         *next = made;
+        self.table[made as usize].members |= Cluster::LINKED;
+        Ok(())
+    }
+
+    /// Whether the value has a maker of whom nobody said yet what it found.
+    pub(super) fn is_free(&self, slot: u32) -> bool {
+        let cluster = self.table[slot as usize];
+        cluster.has(Cluster::MADE) && !cluster.has(Cluster::LINKED)
     }
 
     #[inline]
@@ -150,7 +162,7 @@ impl Clusters {
     /// Joins clusters to chains and puts those on a line of these ranks, unless one of them
     /// contradicts itself.
     pub(super) fn join(&mut self, ranks: [u32; 2], meter: &mut Meter<'_>) -> Result<Line, Flaw> {
-        self.apply_in_doubt()?;
+        self.apply_in_doubt(meter)?;
         let mut line = Line::new(ranks, self.table.len(), meter)?;
         let mut earliest = (NEVER, NONE);
         for slot in START + 1..self.table.len() as u32 {
@@ -176,12 +188,12 @@ impl Clusters {
     }
 
     /// Lets those operations of unknown outcome take effect that somebody needs.
-    fn apply_in_doubt(&mut self) -> Result<(), Flaw> {
+    fn apply_in_doubt(&mut self, meter: &mut Meter<'_>) -> Result<(), Flaw> {
         let needed = self.in_doubt.keys().copied().filter(|&made| self.is_needed(made));
         let mut needed: Vec<u32> = needed.collect();
         while let Some(made) = needed.pop() {
             if let Some(found) = self.in_doubt.remove(&made) {
-                self.link(found, made);
+                self.link([found, made], meter)?;
                 needed.push(found);
             }
         }

@@ -24,8 +24,16 @@ pub(crate) fn decide(
     problem: &Problem<'_, CasRegister>,
     budget: &Budget,
 ) -> Option<Outcome<ValueId>> {
-    let rows = Cow::Borrowed(problem.calls);
-    first_bad::outcome(Register::new(rows, *problem.start, budget))
+    decide_calls(problem.calls, *problem.start, budget)
+}
+
+/// Decides the operations of a register.
+pub(super) fn decide_calls(
+    calls: &[Call<RegisterOperation>],
+    start: ValueId,
+    budget: &Budget,
+) -> Option<Outcome<ValueId>> {
+    first_bad::outcome(Register::new(Cow::Borrowed(calls), start, budget))
 }
 
 /// An order of the operations of a register, by their indices, straight from a history.
