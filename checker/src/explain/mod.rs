@@ -94,7 +94,7 @@ pub(crate) struct Subject<'a, S: Specification> {
 }
 
 /// Explains why a part has no story beyond the return of its operation number `stuck`, before
-/// which the object can be in `states`.
+/// which the object can be in `states`; none if they are not known.
 pub(crate) fn explain<S: Specification>(
     subject: &Subject<'_, S>,
     stuck: u32,
@@ -106,8 +106,10 @@ pub(crate) fn explain<S: Specification>(
     let (history, part) = (subject.history, subject.part);
     let stuck = &part.calls[stuck as usize];
     let calls = until(&part.calls, stuck.ret, &part.specification);
-    let states =
-        all_states(&part.specification, &calls, &Budget::new(time / 4, memory / 16), states);
+    let states = match states {
+        [] => all_states(&part.specification, &calls, &Budget::new(time / 4, memory / 16)),
+        known => known.to_vec(),
+    };
     let (all, failed) = (&part.calls, &part.failed);
     let case = Case { calls: &calls, all, failed, stuck, whole: true };
     let finding = part.specification.diagnose(&case);
@@ -154,17 +156,16 @@ pub(crate) fn explain<S: Specification>(
 }
 
 /// The states right before the stuck operation completes, also those that only operations make
-/// which the verdict could do without; the known ones if that takes too long.
+/// which the verdict could do without; none if that takes too long.
 fn all_states<S: Specification>(
     specification: &S,
     calls: &[Call<S::Operation>],
     budget: &Budget,
-    known: &[S::State],
 ) -> Vec<S::State> {
     let start = &specification.init();
     match decide_fully(&Problem { specification, start, calls }, budget) {
         Outcome::Violation { states, .. } => states,
-        Outcome::Linearizable(_) | Outcome::Exhausted { .. } => known.to_vec(),
+        Outcome::Linearizable(_) | Outcome::Exhausted { .. } => Vec::new(),
     }
 }
 

@@ -67,7 +67,8 @@ pub struct ReadOptions {
 }
 
 /// Reads the operations of a file, without ever holding all of its events: for large histories,
-/// and for whoever only checks them. Files of JSON lines are not held as a whole either.
+/// and for whoever only checks them. Of JSON lines and the binary form, only a small part of the
+/// file is held at a time; other formats take the room of the file, and of half as much for rows.
 ///
 /// # Errors
 ///

@@ -78,7 +78,7 @@ pub enum Outcome<State> {
     /// This order is legal.
     Linearizable(Vec<u32>),
     /// No order leads past the return of `stuck`, the first such return, and right before it the
-    /// object can be in these states; none are given where the engine does not know them.
+    /// object can be in these states; none are given where the engine does not know all of them.
     Violation {
         /// The operation that cannot be placed.
         stuck: u32,
@@ -145,17 +145,22 @@ pub(crate) fn decide_part<S: Specification>(
     }
 }
 
-/// The general engine on as few states as the operations need.
+/// The general engine on as few states as the operations need, so that those of a violation are
+/// not all there are, and none are given.
 fn decide_focused<S: Specification>(
     problem: &Problem<'_, S>,
     budget: &Budget,
 ) -> Outcome<S::State> {
-    match problem.specification.focus(problem.calls) {
+    let outcome = match problem.specification.focus(problem.calls) {
         None => general::decide(problem, budget, true),
         Some(focused) => {
             let start = &focused.init();
             let problem = Problem { specification: &focused, start, calls: problem.calls };
             general::decide(&problem, budget, true)
         }
+    };
+    match outcome {
+        Outcome::Violation { stuck, .. } => Outcome::Violation { stuck, states: Vec::new() },
+        decided => decided,
     }
 }

@@ -164,7 +164,9 @@ mod tests {
     fn agrees(object: Unique) {
         let mut counts = [0; 3];
         for seed in 0..100_000 {
-            let (history, mut rng) = unique(object, seed, brute::LIMIT);
+            // The largest take the definition most of the time.
+            let max = brute::LIMIT - (seed % 3) as usize;
+            let (history, mut rng) = unique(object, seed, max);
             let name = object.model(&mut rng);
             let model: Model = name.parse().expect(name);
             let context = format!("{object:?} {seed} as {name}");
