@@ -7,10 +7,12 @@ mod support;
 #[path = "support/unique.rs"]
 mod unique;
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use rashomon_checker::explain::Role;
-use rashomon_checker::history::{NEVER, OpId};
+use rashomon_checker::history::{NEVER, OpId, Value};
 use rashomon_checker::linearizability::{
-    Engine, Options, Resource, Verdict, brute, certify, check,
+    Engine, Options, Resource, Verdict, brute, certify, check, examine,
 };
 use rashomon_checker::model::{Call, Model, Part, Specification, Visitor};
 use rashomon_checker::{Cause, Explanation, History};
@@ -235,6 +237,32 @@ fn structures_of_all_kinds() {
             judge(&history, &model, &options, &format!("seed {seed} as {name} with {engine:?}"));
         }
     }
+}
+
+/// Histories of two objects, decided as one.
+#[test]
+fn keys_together() {
+    let options = Options { partition: false, ..Options::default() };
+    let mut verdicts = [0, 0];
+    for seed in 0..CASES {
+        let workload = WORKLOADS[seed as usize % WORKLOADS.len()];
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut all = Vec::new();
+        for key in ["x", "y"] {
+            let mut deeds = support::deeds(workload, &mut rng, brute::LIMIT - 1);
+            deeds.iter_mut().for_each(|deed| deed.key = Some(Value::from(key)));
+            all.append(&mut deeds);
+        }
+        let events = support::events(&all, &mut rng);
+        let history = History::from_events(&events).expect("a history");
+        let name = workload.model(&mut rng);
+        let model: Model = name.parse().expect(name);
+        let context = format!("seed {seed} of {workload:?} as {name}, keys together");
+        verdicts[usize::from(judge(&history, &model, &options, &context))] += 1;
+        let examined = examine(&history, &model, &options).expect("decodes");
+        assert_eq!(examined.parts, 1, "{context}");
+    }
+    assert!(verdicts.iter().all(|&count| count > CASES / 10), "one-sided: {verdicts:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Linearizability: is there one order of the operations that is legal for the model and agrees
 //! with real time (Herlihy & Wing, TOPLAS 1990)?
 //!
-//! [`check`] splits the history into independent parts, decides each with an engine, and turns the
+//! [`check`] splits the history into independent parts (unless it is told not to), decides each with an engine, and turns the
 //! outcomes into a [`Verdict`]. A violation in one part is a violation, whatever the others did.
 
 pub mod brute;
@@ -10,6 +10,7 @@ mod elements;
 mod engine;
 mod general;
 mod glance;
+mod joined;
 mod verdict;
 mod witness;
 mod zones;
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use crate::explain::{Subject, explain};
-use crate::history::History;
+use crate::history::{History, Value};
 use crate::model::{Model, ModelError, Part, Specification, Visitor};
 
 pub use budget::Resource;
@@ -74,6 +75,9 @@ impl Visitor for Check<'_> {
 
     fn visit<S: Specification>(self, parts: Vec<Part<S>>) -> Examined {
         let budget = Budget::new(self.options.time, self.options.memory);
+        if !self.options.partition && parts.len() > 1 {
+            return self.examine_joined(&parts, &budget);
+        }
         let decisions = self.decide_all(&parts, &budget);
         let mut engines = BTreeMap::new();
         for decision in &decisions {
@@ -105,16 +109,40 @@ impl Check<'_> {
         {
             let others = violated[1..].iter().filter_map(|&(_, number)| parts[number].key.as_ref());
             let others: Vec<_> = others.collect();
-            let subject = Subject { history: self.history, model: self.model, part: &parts[first] };
-            let time = self.options.explanation_time;
-            let memory = self.options.memory;
-            let explanation = explain(&subject, stuck, &states, &others, time, memory);
-            return Verdict::Invalid(Box::new(explanation));
+            return self.explain(&parts[first], stuck, &states, &others);
         }
         match Bound::of(self.history, parts, &outcomes) {
             Some(bound) => Verdict::Unknown(bound),
             None => Verdict::Valid(witness(self.history, parts, outcomes)),
         }
+    }
+
+    fn explain<S: Specification>(
+        &self,
+        part: &Part<S>,
+        stuck: u32,
+        states: &[S::State],
+        others: &[&Value],
+    ) -> Verdict {
+        let subject = Subject { history: self.history, model: self.model, part };
+        let (time, memory) = (self.options.explanation_time, self.options.memory);
+        Verdict::Invalid(Box::new(explain(&subject, stuck, states, others, time, memory)))
+    }
+
+    /// Decides all parts as one object; a violation is still explained by the object that shows it.
+    fn examine_joined<S: Specification>(&self, parts: &[Part<S>], budget: &Budget) -> Examined {
+        let joined = joined::join(parts);
+        let Decision { engine, outcome } =
+            engine::decide_part(&joined.specification, &joined.calls, self.options.engine, budget);
+        let verdict = match &outcome {
+            &Outcome::Violation { stuck, .. } => {
+                let (number, stuck) = joined::locate(parts, &joined, stuck);
+                self.explain(&parts[number], stuck, &[], &[])
+            }
+            _ => self.judge(std::slice::from_ref(&joined), vec![outcome]),
+        };
+        let engines = BTreeMap::from([(engine, 1)]);
+        Examined { verdict, parts: 1, engines, memory: budget.peak() }
     }
 
     /// Decides all parts in parallel, the largest first, so that none is left to run alone at the

@@ -24,16 +24,20 @@ pub struct Options {
     /// The only engine to use, where it is not to be chosen part by part. What it cannot decide is
     /// unknown.
     pub engine: Option<Engine>,
+    /// Whether each key is decided by itself. Without, the keys of a history are one object with
+    /// many states, which only the general engine decides; the verdict is the same, by locality.
+    pub partition: bool,
 }
 
 impl Default for Options {
-    /// A minute, 2 GiB, and ten seconds for the explanation.
+    /// A minute, 2 GiB, ten seconds for the explanation, and each key by itself.
     fn default() -> Self {
         Options {
             time: Duration::from_secs(60),
             memory: 2 << 30,
             explanation_time: Duration::from_secs(10),
             engine: None,
+            partition: true,
         }
     }
 }
