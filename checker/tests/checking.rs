@@ -34,6 +34,22 @@ fn event(line: u32, process: u64, kind: EventType, f: &str, value: Value) -> Eve
 
 use EventType::{Fail, Info, Invoke, Ok as Done};
 
+/// A history knows its size: a few dozen bytes an operation, and what its values own.
+#[test]
+fn a_history_counts_its_bytes() {
+    let write = |of: &dyn Fn(u32) -> Value| {
+        let operation = |number: u32| {
+            [Invoke, Done].map(|kind| event(2 * number + 1, 0, kind, "write", of(number)))
+        };
+        let events: Vec<Event> = (0..10_000).flat_map(operation).collect();
+        History::from_events(&events).expect("a history").bytes() / 10_000
+    };
+    let small = write(&|number| Value::Int(i64::from(number)));
+    assert!((33..=64).contains(&small), "{small} bytes an operation");
+    let long = write(&|number| Value::text(format!("{number:01000}")));
+    assert!((1033..=1200).contains(&long), "{long} bytes an operation");
+}
+
 #[test]
 fn what_no_process_can_do_is_an_error_with_its_line() {
     let build = |events: &[(u64, EventType, &str)]| {

@@ -31,6 +31,7 @@ Examples:
   rashomon sim --seeds 1..1000         a thousand simulated runs with all faults, each replayed by its seed
   rashomon check runs/latest/history.jsonl
                                        judge a recorded history
+  rashomon check --certify runs        judge every history in a directory, and verify the witnesses
 
 Exit codes: 0 valid, 1 violation, 2 usage or unreadable input, 3 unknown, 4 infrastructure,
 70 a bug in rashomon, 130 Ctrl-C, 143 SIGTERM";

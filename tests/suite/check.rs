@@ -1,12 +1,32 @@
-//! `rashomon check` as its users meet it: good files, bad files, and files cut off by a kill.
+//! `rashomon check` as its users meet it: good files, bad files, files cut off by a kill, many at
+//! once, and what it says as data.
 
-use crate::support::Bench;
+use std::fs::{self, File};
+
+use serde_json::Value;
+
+use crate::support::{Bench, Finished};
 
 const GOOD: &str = r#"{"index":0,"time":1,"process":0,"type":"invoke","f":"write","key":"x","value":1}
 {"index":1,"time":2,"process":0,"type":"ok","f":"write","key":"x","value":1}
 {"index":2,"time":3,"process":1,"type":"invoke","f":"read","key":"x","value":null}
 {"index":3,"time":4,"process":1,"type":"ok","f":"read","key":"x","value":1}
 "#;
+
+/// A good history, and a read of what was replaced.
+fn stale() -> String {
+    GOOD.to_owned()
+        + r#"{"index":4,"time":5,"process":0,"type":"invoke","f":"write","key":"x","value":2}
+{"index":5,"time":6,"process":0,"type":"ok","f":"write","key":"x","value":2}
+{"index":6,"time":7,"process":1,"type":"invoke","f":"read","key":"x","value":null}
+{"index":7,"time":8,"process":1,"type":"ok","f":"read","key":"x","value":1}
+"#
+}
+
+/// All that was said on standard output, which is one JSON object.
+fn json(check: &Finished) -> Value {
+    serde_json::from_str(&check.stdout).unwrap_or_else(|_| panic!("{}", check.everything()))
+}
 
 #[test]
 fn a_good_history_is_valid() {
@@ -21,23 +41,17 @@ fn a_good_history_is_valid() {
 #[test]
 fn a_stale_read_is_shown_and_explained() {
     let bench = Bench::new();
-    let stale = GOOD.to_owned()
-        + r#"{"index":4,"time":5,"process":0,"type":"invoke","f":"write","key":"x","value":2}
-{"index":5,"time":6,"process":0,"type":"ok","f":"write","key":"x","value":2}
-{"index":6,"time":7,"process":1,"type":"invoke","f":"read","key":"x","value":null}
-{"index":7,"time":8,"process":1,"type":"ok","f":"read","key":"x","value":1}
-"#;
-    bench.write("stale.jsonl", stale);
+    bench.write("stale.jsonl", stale());
     let check = bench.rashomon(&["check", "stale.jsonl"]);
     assert_eq!(check.code(), Some(1), "{}", check.everything());
     assert!(check.stdout.contains("VIOLATION"), "{}", check.everything());
     assert!(check.stdout.contains("cannot be placed"), "{}", check.everything());
 
     let check = bench.rashomon(&["check", "--json", "stale.jsonl"]);
-    let json: serde_json::Value = serde_json::from_str(&check.stdout).expect("one JSON object");
-    assert_eq!(json["verdict"], "violation");
-    assert_eq!(json["finding"]["explanation"]["cause"], "stale-read");
-    assert_eq!(json["finding"]["minimal"].as_array().unwrap().len(), 3);
+    let checked = &json(&check)["histories"][0];
+    assert_eq!(checked["verdict"], "violation");
+    assert_eq!(checked["finding"]["explanation"]["cause"], "stale-read");
+    assert_eq!(checked["finding"]["minimal"].as_array().unwrap().len(), 3);
 }
 
 #[test]
@@ -118,4 +132,149 @@ fn what_a_nil_read_says_depends_on_whose_recording_it_is() {
     );
     let check = bench.rashomon(&["check", "nil.jsonl"]);
     assert_eq!(check.code(), Some(1), "{}", check.everything());
+}
+
+#[test]
+fn directories_are_searched_and_what_is_no_history_is_counted() {
+    let bench = Bench::new();
+    for directory in ["all/b/nodes", "all/a", "all/.git"] {
+        fs::create_dir_all(bench.path().join(directory)).unwrap();
+    }
+    bench.write("all/b/history.jsonl", GOOD);
+    bench.write("all/a/stale.jsonl", stale());
+    bench.write("all/a/notes.txt", "It was a dark and stormy night.\n");
+    bench.write("all/b/results.json", r#"{"schema":1,"verdict":"valid"}"#);
+    bench.write("all/b/report.html", "<html>");
+    bench.write("all/b/nodes/log", GOOD);
+    bench.write("all/.git/history.jsonl", GOOD);
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("b", bench.path().join("all/latest")).unwrap();
+
+    let check = bench.rashomon(&["check", "all"]);
+    assert_eq!(check.code(), Some(1), "{}", check.everything());
+    let lines: Vec<&str> = check.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", check.everything());
+    assert!(lines[0].starts_with("VIOLATION  all/a/stale.jsonl"), "{}", lines[0]);
+    assert!(lines[0].ends_with("stale-read at line 8"), "{}", lines[0]);
+    assert!(lines[1].starts_with("VALID      all/b/history.jsonl"), "{}", lines[1]);
+    let summary = "2 histories, 6 operations: 1 valid, 1 violation; ";
+    assert!(lines[2].starts_with(summary), "{}", lines[2]);
+    for note in ["2 files skipped: not named", "2 files skipped: no history", "skipped: hidden"] {
+        assert!(check.stderr.contains(note), "{note}\n{}", check.everything());
+    }
+
+    let check = bench.rashomon(&["check", "--json", "all", "all/b/history.jsonl"]);
+    let json = json(&check);
+    let files = |list: &Value| -> Vec<String> {
+        let of = |entry: &Value| entry["file"].as_str().unwrap().to_owned();
+        list.as_array().unwrap().iter().map(of).collect()
+    };
+    let taken = ["all/a/stale.jsonl", "all/b/history.jsonl", "all/b/history.jsonl"];
+    assert_eq!(files(&json["histories"]), taken);
+    assert!(files(&json["skipped"]).contains(&"all/b/results.json".to_owned()), "{json}");
+    assert_eq!(json["summary"]["valid"], 2);
+    assert_eq!(
+        json["summary"]["skipped"].as_u64(),
+        Some(json["skipped"].as_array().unwrap().len() as u64)
+    );
+
+    fs::create_dir(bench.path().join("empty")).unwrap();
+    let check = bench.rashomon(&["check", "empty"]);
+    assert_eq!(check.code(), Some(2), "{}", check.everything());
+    assert!(check.stderr.contains("no history in empty"), "{}", check.everything());
+}
+
+/// What begins as a history and goes wrong later is an error also where anything may lie.
+#[test]
+fn a_damaged_history_in_a_directory_is_not_skipped() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path().join("all")).unwrap();
+    bench.write("all/first.jsonl", "{");
+    bench.write("all/later.json", GOOD.replacen("\"process\":1", "\"process\"", 1));
+    bench.write("all/whole.jsonl", GOOD);
+    let check = bench.rashomon(&["check", "all"]);
+    assert_eq!(check.code(), Some(2), "{}", check.everything());
+    assert!(check.stdout.contains("1 valid, 2 errors"), "{}", check.everything());
+    assert!(check.stderr.contains("all/later.json:3:"), "{}", check.everything());
+    assert!(!check.stderr.contains("skipped"), "{}", check.everything());
+}
+
+#[test]
+fn standard_input_is_a_history_like_any_other() {
+    let bench = Bench::new();
+    let stale = bench.write("stale.jsonl", stale());
+    let check = bench.start_with(&["check", "-"], File::open(&stale).unwrap()).finish();
+    assert_eq!(check.code(), Some(1), "{}", check.everything());
+    assert!(check.stdout.starts_with("VIOLATION  <stdin>  4 operations"), "{}", check.everything());
+    bench.write("broken.jsonl", stale_then_broken());
+    let broken = File::open(bench.path().join("broken.jsonl")).unwrap();
+    let check = bench.start_with(&["check", "-", "stale.jsonl"], broken).finish();
+    assert_eq!(check.code(), Some(1), "{}", check.everything());
+    assert!(check.stderr.contains("<stdin>:9:"), "{}", check.everything());
+    let check = bench.rashomon(&["check", "-", "-"]);
+    assert_eq!(check.code(), Some(2), "{}", check.everything());
+}
+
+fn stale_then_broken() -> String {
+    stale() + "{\"index\":8,\n" + GOOD
+}
+
+#[test]
+fn a_witness_is_certified_when_asked_and_given_as_data() {
+    let bench = Bench::new();
+    bench.write("good.jsonl", GOOD);
+    let check = bench.rashomon(&["check", "--certify", "good.jsonl"]);
+    assert_eq!(check.code(), Some(0), "{}", check.everything());
+    assert!(check.stdout.contains("certified: the verifier accepts"), "{}", check.everything());
+    let check = bench.rashomon(&["check", "--certify", "good.jsonl", "good.jsonl"]);
+    assert!(check.stdout.contains("2 valid (all certified)"), "{}", check.everything());
+
+    let check = bench.rashomon(&["check", "--json", "--certify", "--witness", "good.jsonl"]);
+    let checked = &json(&check)["histories"][0];
+    assert_eq!(checked["certified"], true);
+    assert_eq!(checked["witness"]["order"], serde_json::json!([0, 1]));
+    assert_eq!(checked["engines"], serde_json::json!({"zones": 1}));
+    assert_eq!((&checked["operations"], &checked["keys"]), (&2.into(), &1.into()));
+    for size in [&checked["memory"]["history"], &checked["memory"]["engines"]] {
+        assert!(size.as_u64().is_some_and(|bytes| bytes > 0 && bytes < 10_000), "{checked}");
+    }
+}
+
+#[test]
+fn an_engine_that_cannot_decide_is_refused_and_hides_no_violation() {
+    let bench = Bench::new();
+    bench.write("good.jsonl", GOOD);
+    let check = bench.rashomon(&["check", "--engine", "elements", "good.jsonl"]);
+    assert_eq!(check.code(), Some(2), "{}", check.everything());
+    let said = "good.jsonl: the engine elements cannot decide key x as register";
+    assert!(check.stderr.contains(said), "{}", check.everything());
+    assert_eq!(check.stdout, "");
+    for engine in ["zones", "general"] {
+        let check = bench.rashomon(&["check", "--engine", engine, "good.jsonl"]);
+        assert_eq!(check.code(), Some(0), "{}", check.everything());
+        assert!(check.stdout.contains(&format!("register, {engine},")), "{}", check.everything());
+    }
+    // One key has a value twice, which is not for zones; the other is violated all the same.
+    let again = GOOD.replace(r#""key":"x""#, r#""key":"y""#).replace("process\":", "process\":1");
+    let twice = r#"{"index":4,"process":10,"type":"invoke","f":"write","key":"y","value":1}
+{"index":5,"process":10,"type":"ok","f":"write","key":"y","value":1}
+"#;
+    bench.write("mixed.jsonl", stale() + &again + twice);
+    let check = bench.rashomon(&["check", "--engine", "zones", "mixed.jsonl"]);
+    assert_eq!(check.code(), Some(1), "{}", check.everything());
+}
+
+#[test]
+fn limits_end_as_unknown_with_the_bound_as_data() {
+    let bench = Bench::new();
+    bench.write("good.jsonl", GOOD);
+    let limits = ["--time-limit", "0s", "--engine", "general"];
+    let check = bench.rashomon(&[&["check", "--json", "good.jsonl"][..], &limits[..]].concat());
+    assert_eq!(check.code(), Some(3), "{}", check.everything());
+    let json = json(&check);
+    let checked = &json["histories"][0];
+    assert_eq!(checked["verdict"], "unknown", "{json}");
+    assert_eq!(checked["bound"]["operations"], 2, "{json}");
+    assert!(checked["bound"]["resource"]["time"].is_object(), "{json}");
+    assert_eq!(json["summary"]["unknown"], 1, "{json}");
 }

@@ -65,10 +65,19 @@ impl Bench {
     }
 
     pub(crate) fn start<A: AsRef<std::ffi::OsStr>>(&self, arguments: &[A]) -> Running {
+        self.start_with(arguments, Stdio::null())
+    }
+
+    /// Starts `rashomon` with something on its standard input.
+    pub(crate) fn start_with<A: AsRef<std::ffi::OsStr>>(
+        &self,
+        arguments: &[A],
+        stdin: impl Into<Stdio>,
+    ) -> Running {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rashomon"))
             .args(arguments)
             .current_dir(self.path())
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

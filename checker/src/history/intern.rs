@@ -73,6 +73,18 @@ impl ValueTable {
         self.data.len()
     }
 
+    /// About how many bytes the table takes: an entry has a hash and a place in the index of the
+    /// table, and a value what it owns.
+    pub(super) fn bytes(&self) -> usize {
+        let index = size_of::<u64>() + 2 * size_of::<usize>();
+        let owned = |datum: &Datum| match datum {
+            Datum::Atom(value) => value.bytes(),
+            Datum::List(items) => size_of_val(&**items),
+        };
+        let entries = self.data.capacity() * (size_of::<Datum>() + index);
+        entries + self.data.iter().map(owned).sum::<usize>()
+    }
+
     pub(crate) fn intern(&mut self, value: &Value) -> ValueId {
         match value {
             Value::Nil => ValueId::NIL,

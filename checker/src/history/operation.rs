@@ -109,6 +109,16 @@ impl Columns {
         self.call.shrink_to_fit();
         self.ret.shrink_to_fit();
     }
+
+    fn bytes(&self) -> usize {
+        let values = self.key.capacity() + self.input.capacity() + self.output.capacity();
+        let numbers = self.process.capacity() + self.call.capacity() + self.ret.capacity();
+        let short = self.function.capacity() + self.node.capacity();
+        values * size_of::<ValueId>()
+            + numbers * size_of::<u32>()
+            + short * size_of::<u16>()
+            + self.outcome.capacity() * size_of::<Outcome>()
+    }
 }
 
 impl History {
@@ -169,6 +179,16 @@ impl History {
     /// One more than the last rank: ranks are dense from 0.
     pub fn ranks(&self) -> u32 {
         self.ranks.len()
+    }
+
+    /// How many bytes the history takes in memory: its columns and values, without the events of
+    /// named processes. What lies in hash tables is estimated.
+    pub fn bytes(&self) -> usize {
+        let doubts = self.ended_in_doubt.capacity() * size_of::<(u32, u32)>();
+        let errors = self.errors.capacity() * size_of::<(u32, ValueId)>();
+        let timeline = self.lines.bytes() + self.times.bytes() + self.ranks.bytes();
+        let processes = self.processes.capacity() * size_of::<u64>();
+        self.columns.bytes() + self.values.bytes() + timeline + processes + doubts + errors
     }
 
     pub(crate) fn values(&self) -> &ValueTable {

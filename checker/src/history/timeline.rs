@@ -46,6 +46,11 @@ impl Lines {
         self.runs.push(LineRun { event, line, step: 0 });
     }
 
+    /// How many bytes they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.runs.capacity() * size_of::<LineRun>()
+    }
+
     /// The line of an event.
     pub(super) fn get(&self, event: u32) -> u32 {
         let run = self.runs.partition_point(|run| run.event <= event);
@@ -85,6 +90,11 @@ impl Times {
         let start = time.saturating_sub(SLACK);
         self.runs.push((self.after.len() as u32, start));
         (time - start) as u32
+    }
+
+    /// How many bytes they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.runs.capacity() * size_of::<(u32, u64)>() + self.after.capacity() * size_of::<u32>()
     }
 
     /// The time of an event.
@@ -127,6 +137,11 @@ impl Ranks {
     /// How many ranks there are.
     pub(super) fn len(&self) -> u32 {
         self.events - self.unranked.len() as u32
+    }
+
+    /// How many bytes they take.
+    pub(super) fn bytes(&self) -> usize {
+        (self.unranked.capacity() + self.order.capacity()) * size_of::<u32>()
     }
 
     /// How many events there are.

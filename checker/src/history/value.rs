@@ -53,6 +53,21 @@ impl Value {
         self.as_text().map_or_else(|| self.to_string(), str::to_owned)
     }
 
+    /// How many bytes it owns, itself not counted.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Value::Nil | Value::Bool(_) | Value::Int(_) => 0,
+            Value::Number(text) | Value::Text(text) => text.len(),
+            Value::List(items) => {
+                size_of_val(&**items) + items.iter().map(Value::bytes).sum::<usize>()
+            }
+            Value::Map(pairs) => {
+                let owned = pairs.iter().map(|(key, value)| key.bytes() + value.bytes());
+                size_of_val(&**pairs) + owned.sum::<usize>()
+            }
+        }
+    }
+
     /// Whether this is [`Value::Nil`].
     pub fn is_nil(&self) -> bool {
         matches!(self, Value::Nil)

@@ -1,0 +1,212 @@
+//! One history, from its source to its verdict, and what that took.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Instant;
+
+use rashomon_checker::history::{Format, History, LoadError, Loaded, load_file, load_reader};
+use rashomon_checker::linearizability::{
+    self, Bound, CertificateError, Engine, Examined, Resource, Verdict, Witness,
+};
+use rashomon_checker::model::{Model, ModelError, NilRead};
+use serde::Serialize;
+
+use super::CheckArguments;
+use super::sources::Source;
+use crate::exit::Exit;
+use crate::report::{Finding, VerdictWord};
+
+/// What came out for one history; `docs/checker.md` describes it as data.
+#[derive(Debug, Serialize)]
+pub(super) struct Checked {
+    pub(super) file: String,
+    pub(super) format: String,
+    pub(super) model: String,
+    pub(super) operations: usize,
+    /// Objects that were decided by themselves: keys, and of sets their elements.
+    pub(super) keys: usize,
+    /// How many of these each engine decided.
+    pub(super) engines: BTreeMap<Engine, usize>,
+    pub(super) verdict: VerdictWord,
+    pub(super) why: String,
+    /// Whether the independent verifier accepted the witness, if it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) certified: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) finding: Option<Finding>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bound: Option<Bound>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) witness: Option<Witness>,
+    pub(super) milliseconds: Milliseconds,
+    pub(super) memory: Memory,
+    pub(super) warnings: Vec<String>,
+}
+
+/// How long the steps took.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Milliseconds {
+    pub(super) read: f64,
+    pub(super) check: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) certify: Option<f64>,
+}
+
+impl Milliseconds {
+    pub(super) fn total(self) -> f64 {
+        self.read + self.check + self.certify.unwrap_or(0.0)
+    }
+}
+
+/// What was held in memory, in bytes, as counted inside: the columns and values of the history,
+/// and the most that all engines held at one time beside it.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Memory {
+    pub(super) history: usize,
+    pub(super) engines: usize,
+}
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CheckError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("{file}: {error}")]
+    Model { file: String, error: ModelError },
+    #[error("{0}: no model fits the operations; choose one with --model")]
+    NoModel(String),
+    #[error(
+        "{file}: the engine {engine} cannot decide {what} as {model}: it needs structure that these \
+         operations do not have; choose another, or leave --engine away"
+    )]
+    Engine { file: String, engine: Engine, what: String, model: String },
+    #[error("{file}: the order that was found is refused by the verifier: {error}")]
+    Refused { file: String, error: CertificateError },
+}
+
+impl CheckError {
+    /// How the command ends for it.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            CheckError::Refused { .. } => Exit::Bug,
+            _ => Exit::Usage,
+        }
+    }
+}
+
+/// Reads a history and decides it.
+pub(super) fn check(source: &Source, arguments: &CheckArguments) -> Result<Checked, CheckError> {
+    let file = source.name();
+    let began = Instant::now();
+    let Loaded { history, format, warnings } = load(source, arguments)?;
+    let mut milliseconds = Milliseconds { read: since(began), ..Milliseconds::default() };
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    for warning in &warnings {
+        eprintln!("warning: {file}: {warning}");
+    }
+    let model = match &arguments.model {
+        Some(model) => model.clone(),
+        None => suggest(&history, format).ok_or_else(|| CheckError::NoModel(file.clone()))?,
+    };
+    let began = Instant::now();
+    let failed = |error| CheckError::Model { file: file.clone(), error };
+    let Examined { verdict, parts, engines, memory } =
+        linearizability::examine(&history, &model, &arguments.options()).map_err(failed)?;
+    milliseconds.check = since(began);
+    let mut checked = Checked {
+        format: format.to_string(),
+        model: model.to_string(),
+        operations: history.len(),
+        keys: parts,
+        engines,
+        verdict: VerdictWord::Valid,
+        why: "linearizable".to_owned(),
+        certified: None,
+        finding: None,
+        bound: None,
+        witness: None,
+        milliseconds,
+        memory: Memory { history: history.bytes(), engines: memory },
+        warnings,
+        file,
+    };
+    match verdict {
+        Verdict::Valid(witness) => checked.take_valid(&history, &model, witness, arguments)?,
+        Verdict::Invalid(explanation) => {
+            checked.verdict = VerdictWord::Violation;
+            checked.why = explanation.sentence().to_owned();
+            checked.finding = Some(Finding::of(&history, &explanation));
+        }
+        Verdict::Unknown(bound) => checked.take_unknown(bound)?,
+    }
+    Ok(checked)
+}
+
+impl Checked {
+    fn take_valid(
+        &mut self,
+        history: &History,
+        model: &Model,
+        witness: Witness,
+        arguments: &CheckArguments,
+    ) -> Result<(), CheckError> {
+        if arguments.certify {
+            let began = Instant::now();
+            linearizability::certify(history, model, &witness)
+                .map_err(|error| CheckError::Refused { file: self.file.clone(), error })?;
+            self.milliseconds.certify = Some(since(began));
+            self.certified = Some(true);
+        }
+        self.witness = arguments.witness.then_some(witness);
+        Ok(())
+    }
+
+    /// That an engine was asked for which cannot help is the asker's error; any other bound is
+    /// none.
+    fn take_unknown(&mut self, bound: Bound) -> Result<(), CheckError> {
+        if let Resource::Engine(engine) = bound.resource {
+            let what = bound.key.as_ref().map_or("it".to_owned(), |key| format!("key {key}"));
+            let (file, model) = (self.file.clone(), self.model.clone());
+            return Err(CheckError::Engine { file, engine, what, model });
+        }
+        self.verdict = VerdictWord::Unknown;
+        self.why = bound.to_string();
+        self.bound = Some(bound);
+        Ok(())
+    }
+
+    /// How the command ends for it.
+    pub(super) fn exit(&self) -> Exit {
+        match self.verdict {
+            VerdictWord::Valid => Exit::Valid,
+            VerdictWord::Violation => Exit::Violation,
+            VerdictWord::Unknown => Exit::Unknown,
+        }
+    }
+}
+
+fn load(source: &Source, arguments: &CheckArguments) -> Result<Loaded, LoadError> {
+    let options = arguments.read_options();
+    match source {
+        Source::Stdin => load_reader(io::stdin(), &source.name(), options),
+        Source::File(path) | Source::Perhaps(path) => load_file(path, options),
+    }
+}
+
+fn since(began: Instant) -> f64 {
+    began.elapsed().as_secs_f64() * 1e3
+}
+
+/// The model that the operations ask for. In Jepsen's and Knossos's recordings a read of `nil` says
+/// nothing; in all others it says that there was no value.
+fn suggest(history: &History, format: Format) -> Option<Model> {
+    let mut model = Model::suggest(history)?;
+    if let Format::Edn | Format::JepsenLog = format
+        && let Model::Register { nil, .. }
+        | Model::CasRegister { nil, .. }
+        | Model::MultiRegister { nil, .. } = &mut model
+    {
+        *nil = NilRead::Unknown;
+    }
+    Some(model)
+}
