@@ -27,6 +27,7 @@ mod run;
 mod story;
 #[cfg(test)]
 mod tests;
+mod tuning;
 pub mod verdict;
 pub mod witness;
 mod world;
@@ -34,7 +35,6 @@ mod world;
 use std::time::Duration;
 
 use rashomon_stores::catalogue::{Store, UnknownName};
-use rashomon_stores::raft;
 use rashomon_stores::replica::RecoverError;
 
 use crate::campaign::plan::{Plan, WorkloadName};
@@ -81,6 +81,9 @@ const OPERATION_TIMEOUT_MS: u64 = 1_000;
 
 /// The stream of the seed that plans are drawn from; the world has others.
 const PLAN: u64 = 100;
+
+/// The stream of the seed that the nodes' settings are drawn from.
+const TUNING: u64 = 101;
 
 impl Settings {
     /// The plan of a seed.
@@ -146,7 +149,7 @@ pub fn simulate(plan: &SimPlan, told: bool) -> Result<Recorded, SimError> {
     match plan.plan.store {
         Store::Raft => {
             let bug = plan.plan.bug.as_deref().map(str::parse).transpose()?;
-            let options = raft::Options { bug, ..raft::Options::default() };
+            let options = tuning::raft(bug, &mut world::stream(plan.plan.seed, TUNING));
             let witness = invariants::RaftWitness::default();
             Ok(run::Run::new(plan, options, witness, told).complete()?)
         }

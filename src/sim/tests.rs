@@ -167,6 +167,7 @@ impl Replica for Idle {
             role: Role::Follower,
             term: 1,
             leader: Some(NodeId(1)),
+            snapshot_index: 0,
             last_index: 0,
             commit_index: 0,
             applied_index: 0,

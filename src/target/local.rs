@@ -14,7 +14,7 @@ use rashomon_nemesis::{
     Action, Cluster, Hands, HandsError, Launch, Links, Node, NodeProcess, Outcome,
 };
 use rashomon_stores::node::server::StatusBody;
-use rashomon_stores::node::{Config, Timing};
+use rashomon_stores::node::{Config, Snapshots, Timing};
 use rashomon_stores::replica::{NodeId, Role, Status};
 use reqwest::Client as Http;
 
@@ -30,6 +30,10 @@ const POLL: Duration = Duration::from_millis(20);
 const STATUS_LIMIT: Duration = Duration::from_millis(500);
 /// How long a node may take to end when asked to.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// Often enough that a run of a few seconds compacts its logs and brings followers up to date by
+/// snapshots in several chunks.
+const SNAPSHOTS: Snapshots = Snapshots { every: 500, chunk_bytes: 8 << 10 };
 
 /// A running cluster of built-in nodes. Dropping it kills them.
 #[derive(Debug)]
@@ -242,6 +246,7 @@ fn prepare(
         seed: plan.seed,
         cluster: directory.name(),
         timing: Timing::default(),
+        snapshots: SNAPSHOTS,
     };
     let file = place.join("config.json");
     let text = serde_json::to_string_pretty(&config).map_err(io::Error::from).map_err(io)?;

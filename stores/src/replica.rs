@@ -387,6 +387,9 @@ pub struct Status {
     pub term: u64,
     /// Who leads in that term, as far as it knows.
     pub leader: Option<NodeId>,
+    /// The last entry that its snapshot covers; 0 if it has none.
+    #[serde(default)]
+    pub snapshot_index: u64,
     /// The last entry of its log.
     pub last_index: u64,
     /// The last entry it knows to be committed.

@@ -8,7 +8,7 @@ use cluster::{Cluster, PATIENCE};
 use rashomon_stores::node::server::{
     CLIENT_MAX, DEPTH_MAX, KEY_MAX, SEQUENCE_HEADER, SESSION_HEADER, VALUE_MAX,
 };
-use rashomon_stores::node::{Node, NodeError, StorageError};
+use rashomon_stores::node::{Node, NodeError, Snapshots, StorageError};
 use rashomon_stores::replica::NodeId;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -244,6 +244,46 @@ async fn what_was_acknowledged_survives_a_restart_of_all() {
 }
 
 /// What a killed process leaves behind is the file as it is while the node runs.
+#[tokio::test]
+async fn a_node_that_was_away_gets_a_snapshot_and_keeps_it() {
+    let snapshots = Snapshots { every: 5, chunk_bytes: 64 };
+    let mut cluster = Cluster::start_with(3, snapshots).await;
+    let leader = cluster.leader().await;
+    let away = NodeId(if leader == NodeId(3) { 1 } else { 3 });
+    cluster.stop(away).await;
+    for number in 0..40 {
+        let body = json!({ "value": number });
+        cluster.done(Method::POST, "/kv/list/append", &body).await;
+    }
+    cluster.restart(away).await;
+    let caught_up = async |cluster: &Cluster| {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let commit = cluster.status(cluster.leader().await).await.status.commit_index;
+            let status = cluster.status(away).await.status;
+            if status.applied_index >= commit {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "{status:?} never gets to {commit}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let status = caught_up(&cluster).await;
+    assert!(status.last_index - status.snapshot_index < 5, "{status:?}");
+    // Alone with what it has on its disk: it begins where its snapshot ends.
+    for id in 1..=3 {
+        cluster.stop(NodeId(id)).await;
+    }
+    cluster.restart(away).await;
+    assert!(cluster.status(away).await.status.applied_index >= 35);
+    for id in (1..=3).filter(|id| *id != away.0) {
+        cluster.restart(NodeId(id)).await;
+    }
+    let all: Vec<u32> = (0..40).collect();
+    let answer = cluster.done(Method::GET, "/kv/list", &Value::Null).await;
+    assert_eq!(answer, json!({ "value": all }));
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_needs_no_orderly_end() {
     let cluster = Cluster::start(1).await;

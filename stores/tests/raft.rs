@@ -61,6 +61,15 @@ fn any_mixture_of_faults() {
     let seeds = std::env::var("RAFT_SEEDS").map_or(200, |seeds| seeds.parse().expect("a number"));
     let total = run_all((0..seeds).map(|seed| (Plan::swarm(seed), seed)));
     assert!(total.crashes > 1000 && total.cuts > 500 && total.unknown > 500, "{total:?}");
+    assert!(total.installed > 200, "{total:?}");
+}
+
+#[test]
+fn snapshots_after_every_few_entries_in_chunks_of_a_few_bytes() {
+    let options = Options { snapshot_every: 3, snapshot_chunk_bytes: 40, ..Options::default() };
+    let plan = Plan { weather: Weather::FOUL, partitions: true, crashes: true, ..Plan::calm() };
+    let total = run_seeds(&Plan { options, ..plan }, 0..40);
+    assert!(total.installed > 200 && total.reads > 200 && total.appends > 200, "{total:?}");
 }
 
 #[test]

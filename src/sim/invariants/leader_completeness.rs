@@ -34,7 +34,9 @@ impl LeaderCompleteness {
     /// A node became leader with this log.
     pub(super) fn elected(&self, node: NodeId, term: Term, log: &Log) -> Result<(), Breach> {
         let missing = (1..).zip(&self.0).find(|(index, committed)| {
-            committed.by < term && log.get(*index).is_none_or(|entry| entry.term != committed.entry)
+            // A snapshot covers what was committed.
+            let covered = *index < log.base().index;
+            committed.by < term && !covered && log.term_at(*index) != Some(committed.entry)
         });
         match missing {
             Some((index, Committed { entry, by })) => {

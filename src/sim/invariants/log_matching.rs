@@ -14,6 +14,8 @@ pub(super) fn check(
     (b, right): (NodeId, &Log),
     known: Index,
 ) -> Result<(), Breach> {
+    // What a snapshot covers is compared by the state that it brings.
+    let known = known.max(left.base().index).max(right.base().index);
     let shorter = left.last_index().min(right.last_index());
     let same_term = |index: &Index| left.term_at(*index) == right.term_at(*index);
     let Some(common) = (known + 1..=shorter).rev().find(same_term) else { return Ok(()) };

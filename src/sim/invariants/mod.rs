@@ -7,6 +7,7 @@ mod commit_monotonic;
 mod election_safety;
 mod leader_completeness;
 mod log_matching;
+mod snapshot_safety;
 mod state_machine_safety;
 
 use rashomon_stores::raft::{Note, Raft};
@@ -16,6 +17,7 @@ use super::witness::{Breach, Witness};
 use commit_monotonic::CommitMonotonic;
 use election_safety::ElectionSafety;
 use leader_completeness::LeaderCompleteness;
+use snapshot_safety::SnapshotSafety;
 use state_machine_safety::StateMachineSafety;
 
 /// The witness of Raft.
@@ -24,6 +26,7 @@ pub struct RaftWitness {
     election_safety: ElectionSafety,
     leader_completeness: LeaderCompleteness,
     state_machine_safety: StateMachineSafety,
+    snapshot_safety: SnapshotSafety,
     commit_monotonic: CommitMonotonic,
     sightings: Sightings,
 }
@@ -37,6 +40,9 @@ struct Sightings {
     deposed_with_writes: u64,
     deposed_with_reads: u64,
     entries_truncated: u64,
+    logs_compacted: u64,
+    snapshots_sent: u64,
+    snapshots_installed: u64,
 }
 
 impl Witness<Raft> for RaftWitness {
@@ -55,6 +61,9 @@ impl Witness<Raft> for RaftWitness {
                 seen.deposed_with_reads += u64::from(*reads > 0);
             }
             Note::Truncated { .. } => seen.entries_truncated += 1,
+            Note::Compacted { .. } => seen.logs_compacted += 1,
+            Note::SnapshotSent { .. } => seen.snapshots_sent += 1,
+            Note::SnapshotInstalled { .. } => seen.snapshots_installed += 1,
             Note::Nonsense { from, why } => {
                 return Err(Breach::new("sense", format!("{node} from {from}: {why}")));
             }
@@ -64,7 +73,12 @@ impl Witness<Raft> for RaftWitness {
     }
 
     fn stepped(&mut self, node: NodeId, core: &Raft) -> Result<(), Breach> {
-        for index in self.commit_monotonic.advanced(node, core.commit_index())? {
+        let advanced = self.commit_monotonic.advanced(node, core.commit_index())?;
+        let base = core.log().base();
+        if let Some(snapshot) = core.snapshot().filter(|_| advanced.contains(&base.index)) {
+            self.snapshot_safety.restored(node, snapshot, self.state_machine_safety.entries())?;
+        }
+        for index in advanced.filter(|index| *index > base.index) {
             let entry = core.log().get(index);
             self.state_machine_safety.committed(node, index, entry)?;
             if let Some(entry) = entry {
@@ -99,6 +113,9 @@ impl Witness<Raft> for RaftWitness {
             ("leaders deposed with writes pending", seen.deposed_with_writes),
             ("leaders deposed with reads pending", seen.deposed_with_reads),
             ("logs truncated", seen.entries_truncated),
+            ("logs compacted", seen.logs_compacted),
+            ("snapshots sent", seen.snapshots_sent),
+            ("snapshots installed", seen.snapshots_installed),
         ]
     }
 }
@@ -107,7 +124,7 @@ impl Witness<Raft> for RaftWitness {
 mod support {
     use std::time::Duration;
 
-    use rashomon_stores::raft::log::{Entry, HardState, Index, Payload, Record, Term};
+    use rashomon_stores::raft::log::{Entry, HardState, Index, Payload, Record, Term, entry_slot};
     use rashomon_stores::raft::{Options, Raft};
     use rashomon_stores::replica::{Effects, NodeId, Replica, Setup, Slot};
 
@@ -122,7 +139,7 @@ mod support {
         let hard = Record::Hard(HardState { term, vote: None });
         let entries = (1..)
             .zip(terms)
-            .map(|(index, term)| (Slot::Numbered(1, index), Record::Entry(entry(index, *term))));
+            .map(|(index, term)| (entry_slot(index), Record::Entry(entry(index, *term))));
         let disk = [(Slot::Numbered(0, 0), hard)].into_iter().chain(entries).collect();
         let setup = Setup { id: NodeId(1), members: vec![NodeId(1)], seed: 1 };
         let mut out = Effects::default();

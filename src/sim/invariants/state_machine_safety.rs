@@ -15,6 +15,11 @@ const NAME: &str = "state machine safety";
 pub(super) struct StateMachineSafety(Vec<Entry>);
 
 impl StateMachineSafety {
+    /// The committed entries, from index 1 on.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+
     /// A node knows the entry at an index to be committed, and should have it.
     pub(super) fn committed(
         &mut self,

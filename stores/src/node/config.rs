@@ -42,6 +42,9 @@ pub struct Config {
     /// Time-outs.
     #[serde(default)]
     pub timing: Timing,
+    /// How the log is kept short.
+    #[serde(default)]
+    pub snapshots: Snapshots,
 }
 
 fn loopback() -> SocketAddr {
@@ -78,6 +81,27 @@ impl Default for Timing {
     }
 }
 
+/// How a node keeps its log short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Snapshots {
+    /// After how many applied entries a snapshot takes their place.
+    pub every: u64,
+    /// The size of one chunk of a snapshot on its way to another node, in bytes.
+    pub chunk_bytes: usize,
+}
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        let raft::Options { snapshot_every, snapshot_chunk_bytes, .. } = raft::Options::default();
+        Snapshots { every: snapshot_every, chunk_bytes: snapshot_chunk_bytes }
+    }
+}
+
+/// The largest chunk of a snapshot that may be configured, in bytes: with every byte escaped it
+/// still fits into what a peer takes.
+pub const CHUNK_BYTES_MAX: usize = 1 << 20;
+
 impl Timing {
     pub(super) fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
@@ -113,6 +137,9 @@ pub enum ConfigError {
          0 < request_timeout_ms, not {0:?}"
     )]
     Timing(Timing),
+    /// The limits of snapshots make no sense.
+    #[error("snapshots need 0 < every and 0 < chunk_bytes <= {CHUNK_BYTES_MAX}, not {0:?}")]
+    Snapshots(Snapshots),
     /// The bug is not in the catalogue.
     #[error(transparent)]
     Bug(#[from] UnknownName),
@@ -154,6 +181,10 @@ impl Config {
         if !in_order {
             return Err(ConfigError::Timing(self.timing));
         }
+        let Snapshots { every, chunk_bytes } = self.snapshots;
+        if every == 0 || !(1..=CHUNK_BYTES_MAX).contains(&chunk_bytes) {
+            return Err(ConfigError::Snapshots(self.snapshots));
+        }
         self.raft_options()?;
         Ok(())
     }
@@ -164,6 +195,8 @@ impl Config {
             heartbeat: Duration::from_millis(self.timing.heartbeat_ms),
             election_min: Duration::from_millis(self.timing.election_min_ms),
             election_max: Duration::from_millis(self.timing.election_max_ms),
+            snapshot_every: self.snapshots.every,
+            snapshot_chunk_bytes: self.snapshots.chunk_bytes,
             bug: self.bug.as_deref().map(str::parse).transpose()?,
             ..raft::Options::default()
         })
@@ -222,6 +255,8 @@ mod tests {
             (r#""id": 1, "timing": {"heartbeat_ms": 300}"#, "heartbeat_ms"),
             (r#""id": 1, "timing": {"election_min_ms": 700}"#, "election_max_ms"),
             (r#""id": 1, "timing": {"request_timeout_ms": 0}"#, "request_timeout_ms"),
+            (r#""id": 1, "snapshots": {"every": 0}"#, "every"),
+            (r#""id": 1, "snapshots": {"chunk_bytes": 2000000}"#, "chunk_bytes"),
             (r#""id": 1, "bug": "no-such-bug""#, "stale-read"),
         ];
         for (fields, reason) in cases {

@@ -33,7 +33,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-pub use config::{Config, ConfigError, Timing};
+pub use config::{CHUNK_BYTES_MAX, Config, ConfigError, Snapshots, Timing};
 pub use error::NodeError;
 pub use storage::StorageError;
 

@@ -1,12 +1,14 @@
 //! The log in memory, and how its records lie on disk.
 //!
 //! Ongaro, *Consensus: Bridging Theory and Practice* (2014), §3.5. Indices start at 1; index 0 with
-//! term 0 stands before the first entry, so that every entry has a predecessor to match.
+//! term 0 stands before the first entry, so that every entry has a predecessor to match. When a
+//! snapshot has taken the place of the first entries (§5.1), the last of those stands there.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::snapshot::Snapshot;
 use crate::kv;
 use crate::replica::{NodeId, RecoverError, Slot, Write};
 
@@ -54,37 +56,72 @@ impl Entry {
     }
 }
 
-/// The entries this node has, from index 1 on without a gap.
+/// The place of an entry: its index and term, which together name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its index.
+    pub index: Index,
+    /// Its term.
+    pub term: Term,
+}
+
+/// The entries this node has: without a gap, from behind its snapshot on.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
+    /// The last entry that the snapshot covers; 0 of term 0 if there is none.
+    base: Place,
     entries: Vec<Entry>,
 }
 
 impl Log {
-    /// The index of the last entry; 0 if there is none.
+    /// A log without entries, behind a snapshot that covers all up to a place.
+    pub(super) fn behind(base: Place) -> Self {
+        Log { base, entries: Vec::new() }
+    }
+
+    /// The last entry that the snapshot covers; 0 of term 0 if there is none. It is committed.
+    pub fn base(&self) -> Place {
+        self.base
+    }
+
+    /// The entries from behind the snapshot on.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The index of the last entry, or of the last that the snapshot covers; 0 if there is neither.
     pub fn last_index(&self) -> Index {
-        self.entries.len() as Index
+        self.base.index + self.entries.len() as Index
     }
 
-    /// The term of the last entry; 0 if there is none.
+    /// The term of the entry at the last index; 0 if there is none.
     pub fn last_term(&self) -> Term {
-        self.entries.last().map_or(0, |entry| entry.term)
+        self.entries.last().map_or(self.base.term, |entry| entry.term)
     }
 
-    /// The term at an index; `None` beyond the end.
+    /// The term at an index; `None` beyond the end, and before the last entry that the snapshot
+    /// covers.
     pub fn term_at(&self, index: Index) -> Option<Term> {
-        if index == 0 { Some(0) } else { self.get(index).map(|entry| entry.term) }
+        if index == self.base.index {
+            return Some(self.base.term);
+        }
+        self.get(index).map(|entry| entry.term)
     }
 
-    /// The entry at an index.
+    /// The entry at an index; `None` where the snapshot covers it.
     pub fn get(&self, index: Index) -> Option<&Entry> {
-        self.entries.get(index.checked_sub(1)? as usize)
+        self.entries.get(self.position(index)?)
+    }
+
+    /// Where an entry behind the snapshot stands, or would.
+    fn position(&self, index: Index) -> Option<usize> {
+        Some(index.checked_sub(self.base.index + 1)? as usize)
     }
 
     /// At most `count_max` entries from an index on, together not larger than `bytes_max` unless the
     /// first alone is.
     pub fn batch_from(&self, from: Index, count_max: u64, bytes_max: usize) -> Vec<Entry> {
-        let start = (from.max(1) - 1) as usize;
+        let start = self.position(from).unwrap_or_default();
         let mut bytes = 0;
         self.entries
             .iter()
@@ -105,21 +142,35 @@ impl Log {
         self.entries.push(entry);
     }
 
-    /// Removes the entry at an index and all after it.
+    /// Removes the entry at an index and all after it; what the snapshot covers stays.
     pub(super) fn truncate(&mut self, from: Index) {
-        self.entries.truncate((from.max(1) - 1) as usize);
+        self.entries.truncate(self.position(from).unwrap_or_default());
     }
 
-    /// The first index with an entry of this term or a later one; beyond the end if there is none.
-    /// Terms never decrease along a log, so this is a binary search.
+    /// Forgets all entries up to a place, which a snapshot now covers. If the log does not have the
+    /// entry there, what follows it in this log is not what follows it in the leader's, and goes as
+    /// well (§5.3).
+    pub(super) fn compact(&mut self, base: Place) {
+        if self.term_at(base.index) == Some(base.term) {
+            self.entries.drain(..(base.index - self.base.index) as usize);
+        } else {
+            self.entries.clear();
+        }
+        self.base = base;
+    }
+
+    /// The first index behind the snapshot with an entry of this term or a later one; beyond the end
+    /// if there is none. Terms never decrease along a log, so this is a binary search.
     pub fn first_of_term(&self, term: Term) -> Index {
-        self.entries.partition_point(|entry| entry.term < term) as Index + 1
+        let before = self.entries.partition_point(|entry| entry.term < term);
+        self.base.index + before as Index + 1
     }
 
-    /// The last index with an entry of this term, if there is one.
+    /// The last index with an entry of this term, if it is known that there is one.
     pub fn last_of_term(&self, term: Term) -> Option<Index> {
         let end = self.entries.partition_point(|entry| entry.term <= term);
-        (end > 0 && self.entries[end - 1].term == term).then_some(end as Index)
+        let index = self.base.index + end as Index;
+        (index > 0 && self.term_at(index) == Some(term)).then_some(index)
     }
 }
 
@@ -137,12 +188,20 @@ pub struct HardState {
 pub enum Record {
     /// Term and vote, together so that they cannot come apart.
     Hard(HardState),
+    /// What takes the place of the first entries.
+    Snapshot(Arc<Snapshot>),
     /// A log entry.
     Entry(Entry),
 }
 
 const HARD: Slot = Slot::Numbered(0, 0);
-const LOG_AREA: u8 = 1;
+const SNAPSHOT: Slot = Slot::Numbered(1, 0);
+const LOG_AREA: u8 = 2;
+
+/// The slot of the entry at an index.
+pub fn entry_slot(index: Index) -> Slot {
+    Slot::Numbered(LOG_AREA, index)
+}
 
 /// The write that stores term and vote.
 pub(super) fn write_hard(hard: HardState) -> Write<Record> {
@@ -151,31 +210,56 @@ pub(super) fn write_hard(hard: HardState) -> Write<Record> {
 
 /// The write that stores an entry.
 pub(super) fn write_entry(entry: &Entry) -> Write<Record> {
-    Write::Put(Slot::Numbered(LOG_AREA, entry.index), Record::Entry(entry.clone()))
+    Write::Put(entry_slot(entry.index), Record::Entry(entry.clone()))
 }
 
 /// The write that removes the entry at an index and all after it.
 pub(super) fn write_truncation(from: Index) -> Write<Record> {
-    Write::Erase(Slot::Numbered(LOG_AREA, from), Slot::Numbered(LOG_AREA, Index::MAX))
+    Write::Erase(entry_slot(from), entry_slot(Index::MAX))
+}
+
+/// The writes that put a snapshot in the place of the entries it covers, and of all entries if what
+/// follows them is not to be kept. In one batch: a disk has the snapshot or what it stands for.
+pub(super) fn write_snapshot(snapshot: &Arc<Snapshot>, keep_rest: bool) -> Vec<Write<Record>> {
+    let last = if keep_rest { snapshot.last.index } else { Index::MAX };
+    vec![
+        Write::Put(SNAPSHOT, Record::Snapshot(snapshot.clone())),
+        Write::Erase(entry_slot(0), entry_slot(last)),
+    ]
+}
+
+/// What a disk holds.
+#[derive(Debug, Default)]
+pub(super) struct Recovered {
+    pub(super) hard: HardState,
+    pub(super) snapshot: Option<Arc<Snapshot>>,
+    pub(super) log: Log,
 }
 
 /// Reads back what was written, in the order of slots.
-pub(super) fn read_disk(disk: Vec<(Slot, Record)>) -> Result<(HardState, Log), RecoverError> {
-    let mut hard = HardState::default();
-    let mut log = Log::default();
+pub(super) fn read_disk(disk: Vec<(Slot, Record)>) -> Result<Recovered, RecoverError> {
+    let mut found = Recovered::default();
     for (slot, record) in disk {
         match (slot, record) {
-            (HARD, Record::Hard(stored)) => hard = stored,
+            (HARD, Record::Hard(stored)) => found.hard = stored,
+            (SNAPSHOT, Record::Snapshot(snapshot)) => {
+                found.log = Log::behind(snapshot.last);
+                found.snapshot = Some(snapshot);
+            }
             (Slot::Numbered(LOG_AREA, at), Record::Entry(entry)) => {
-                check_entry(at, &entry, &log, hard)?;
-                log.push(entry);
+                check_entry(at, &entry, &found.log, found.hard)?;
+                found.log.push(entry);
             }
             (slot, record) => {
                 return Err(RecoverError(format!("{record:?} does not belong into {slot:?}")));
             }
         }
     }
-    Ok((hard, log))
+    if found.log.base.term > found.hard.term {
+        let (of, current) = (found.log.base.term, found.hard.term);
+        return Err(RecoverError(format!("a snapshot of term {of}, in term {current}")));
+    }
+    Ok(found)
 }
 
 fn check_entry(at: Index, entry: &Entry, log: &Log, hard: HardState) -> Result<(), RecoverError> {
@@ -209,7 +293,7 @@ mod tests {
     fn disk(terms: &[Term], hard: HardState) -> Vec<(Slot, Record)> {
         let mut disk = vec![(HARD, Record::Hard(hard))];
         for entry in &log(terms).entries {
-            disk.push((Slot::Numbered(LOG_AREA, entry.index), Record::Entry(entry.clone())));
+            disk.push((entry_slot(entry.index), Record::Entry(entry.clone())));
         }
         disk
     }
@@ -243,10 +327,10 @@ mod tests {
     #[test]
     fn a_disk_is_read_back_or_refused() {
         let hard = HardState { term: 3, vote: Some(NodeId(2)) };
-        let (read, log) = read_disk(disk(&[1, 1, 3], hard)).expect("a sound disk");
-        assert_eq!((read, log.last_index(), log.last_term()), (hard, 3, 3));
-        let (read, log) = read_disk(Vec::new()).expect("an empty disk");
-        assert_eq!((read, log.last_index()), (HardState::default(), 0));
+        let found = read_disk(disk(&[1, 1, 3], hard)).expect("a sound disk");
+        assert_eq!((found.hard, found.log.last_index(), found.log.last_term()), (hard, 3, 3));
+        let found = read_disk(Vec::new()).expect("an empty disk");
+        assert_eq!((found.hard, found.log.last_index()), (HardState::default(), 0));
 
         let mut gap = disk(&[1, 1, 3], hard);
         gap.remove(2);
@@ -255,5 +339,68 @@ mod tests {
         assert!(read_disk(disk(&[4], hard)).is_err(), "an entry from the future");
         let misplaced = vec![(Slot::Named(0, "x".into()), Record::Hard(hard))];
         assert!(read_disk(misplaced).is_err(), "a record in the wrong place");
+    }
+
+    #[test]
+    fn a_log_behind_a_snapshot_is_read_back_or_refused() {
+        let hard = HardState { term: 3, vote: None };
+        let last = Place { index: 2, term: 1 };
+        let snapshot = Arc::new(Snapshot { last, state: kv::Store::default() });
+        let mut compacted = disk(&[1, 1, 3], hard);
+        compacted.drain(1..3);
+        compacted.insert(1, (SNAPSHOT, Record::Snapshot(snapshot.clone())));
+        let found = read_disk(compacted.clone()).expect("a sound disk");
+        assert_eq!((found.log.base(), found.log.last_index()), (last, 3));
+        assert_eq!(found.snapshot, Some(snapshot.clone()));
+        compacted.pop();
+        let found = read_disk(compacted.clone()).expect("a sound disk");
+        assert_eq!((found.log.last_index(), found.log.last_term()), (2, 1));
+        assert!(read_disk(compacted.split_off(1)).is_err(), "a snapshot from the future");
+        let mut double = disk(&[1, 1, 3], hard);
+        double.insert(1, (SNAPSHOT, Record::Snapshot(snapshot)));
+        assert!(read_disk(double).is_err(), "entries that the snapshot covers are gone");
+    }
+
+    /// Whatever is asked of a log, one whose first entries are compacted says the same of the rest.
+    #[test]
+    fn compacting_changes_nothing_behind_the_snapshot() {
+        let whole = log(&[1, 1, 4, 4, 4, 6, 6]);
+        for covered in 0..=7 {
+            let mut rest = whole.clone();
+            let base = Place { index: covered, term: whole.term_at(covered).expect("it is there") };
+            rest.compact(base);
+            assert_eq!((rest.base(), rest.last_index(), rest.last_term()), (base, 7, 6));
+            for index in 0..=8 {
+                let known = |value| if index > covered { value } else { None };
+                assert_eq!(rest.get(index), known(whole.get(index)));
+                let term = if index < covered { None } else { whole.term_at(index) };
+                assert_eq!(rest.term_at(index), term);
+            }
+            for term in 0..=7 {
+                let first = whole.first_of_term(term).max(covered + 1);
+                assert_eq!(rest.first_of_term(term), first);
+                let last = whole.last_of_term(term).filter(|last| *last >= covered);
+                assert_eq!(rest.last_of_term(term), last);
+            }
+            for from in covered + 1..=8 {
+                let batch = |log: &Log| log.batch_from(from, 3, usize::MAX);
+                assert_eq!(batch(&rest), batch(&whole));
+                let (mut shorter, mut cut) = (rest.clone(), whole.clone());
+                shorter.truncate(from);
+                cut.truncate(from);
+                assert_eq!(shorter.last_index(), cut.last_index());
+                assert_eq!(shorter.last_term(), cut.last_term());
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_another_entry_than_the_snapshots_last_goes() {
+        let place = |index, term| Place { index, term };
+        for (base, last) in [(place(3, 2), 5), (place(3, 1), 3), (place(6, 2), 6)] {
+            let mut log = log(&[1, 1, 2, 2, 2]);
+            log.compact(base);
+            assert_eq!(log.last_index(), last, "{base:?}");
+        }
     }
 }

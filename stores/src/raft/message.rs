@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::log::{Entry, Index, Term};
+use super::log::{Entry, Index, Place, Term};
 
 /// A message; every one carries its sender's term.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,9 +49,54 @@ pub enum Body {
         /// How it went.
         outcome: Outcome,
     },
+    /// A leader sends a part of its snapshot (§5.3, InstallSnapshot).
+    InstallSnapshot {
+        /// The part.
+        chunk: Chunk,
+        /// As in [`Body::Append`].
+        round: u64,
+    },
+    /// The answer to [`Body::InstallSnapshot`] while parts are missing; the answer to the last is
+    /// [`Body::Appended`].
+    ChunkReceived {
+        /// The last entry that the snapshot covers.
+        last: Place,
+        /// Where the chunk that is answered begins.
+        at: usize,
+        /// Where the next one should begin: what comes before it is here.
+        wanted: usize,
+        /// The round of the message that is answered.
+        round: u64,
+    },
     /// The answer to a request or an append of a term that is over: the term of this message says
     /// which one is current, and that is all it says.
     Stale,
+}
+
+impl Body {
+    /// Whether its sender, if its term is over, has to be told.
+    pub(super) fn wants_an_answer(&self) -> bool {
+        match self {
+            Body::RequestVote { .. } | Body::Append { .. } | Body::InstallSnapshot { .. } => true,
+            Body::Vote { .. }
+            | Body::Appended { .. }
+            | Body::ChunkReceived { .. }
+            | Body::Stale => false,
+        }
+    }
+}
+
+/// A part of a snapshot's text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// The last entry that the snapshot covers.
+    pub last: Place,
+    /// Where the part begins, in bytes.
+    pub offset: usize,
+    /// The part.
+    pub text: String,
+    /// Whether it is the last.
+    pub done: bool,
 }
 
 /// What became of the entries of an [`Body::Append`].

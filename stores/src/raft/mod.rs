@@ -11,6 +11,7 @@
 //! | `replication` | appending, matching, committing, applying (§3.5, §3.6.2, §10.2) |
 //! | [`read`] | linearizable reads by a quorum round (§6.4) |
 //! | [`log`] | the log in memory, and the records on disk (§3.8) |
+//! | [`snapshot`] | compacting the log, and bringing followers what is gone from it (§5) |
 //! | [`message`] | what nodes say to each other |
 //! | [`mutants`] | planted bugs |
 //!
@@ -27,10 +28,12 @@ pub mod mutants;
 mod note;
 pub mod read;
 mod replication;
+pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -41,12 +44,13 @@ use crate::replica::{
     Effects, Input, NodeId, RecoverError, Refusal, Replica, Request, RequestId, Role, Setup, Slot,
     Status, Ticket, Time,
 };
-use log::{HardState, Index, Log, Record, Term};
+use log::{HardState, Index, Log, Place, Record, Recovered, Term};
 use message::{Body, Message};
 use mutants::Bug;
 pub use note::Note;
 use read::Reads;
 use replication::Progress;
+use snapshot::{Incoming, Snapshot};
 
 /// The settings of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +68,10 @@ pub struct Options {
     pub append_window: u64,
     /// How many writes, and how many reads, may wait for their outcome at once.
     pub requests_max: usize,
+    /// After how many applied entries a snapshot takes their place (§5.1).
+    pub snapshot_every: u64,
+    /// The size of one chunk of a snapshot on its way to a follower, in bytes (§5.3).
+    pub snapshot_chunk_bytes: usize,
     /// A planted bug, if the core is to be wrong.
     pub bug: Option<Bug>,
 }
@@ -79,6 +87,8 @@ impl Default for Options {
             append_bytes_max: 256 << 10,
             append_window: 1024,
             requests_max: 4096,
+            snapshot_every: 10_000,
+            snapshot_chunk_bytes: 64 << 10,
             bug: None,
         }
     }
@@ -102,6 +112,10 @@ pub struct Raft {
     rng: ChaCha8Rng,
     hard: HardState,
     log: Log,
+    /// What stands before the log.
+    snapshot: Option<Arc<Snapshot>>,
+    /// The leader's snapshot, as far as it has arrived.
+    incoming: Option<Incoming>,
     commit: Index,
     applied: Index,
     store: kv::Store,
@@ -138,6 +152,8 @@ struct Leader {
     reads: Reads,
     /// The latest round of asking who still follows.
     round: u64,
+    /// The text of the snapshot that was sent last, and what it covers: followers share it.
+    snapshot_text: Option<(Place, Arc<str>)>,
 }
 
 #[derive(Debug, Default)]
@@ -164,7 +180,9 @@ impl Replica for Raft {
         now: Time,
         out: &mut Effects<Self>,
     ) -> Result<Self, RecoverError> {
-        let (hard, log) = log::read_disk(disk)?;
+        let Recovered { hard, snapshot, log } = log::read_disk(disk)?;
+        let store = snapshot.as_ref().map(|snapshot| snapshot.state.clone()).unwrap_or_default();
+        let applied = log.base().index;
         let mut raft = Raft {
             id: setup.id,
             others: setup.members.into_iter().filter(|member| *member != setup.id).collect(),
@@ -173,10 +191,12 @@ impl Replica for Raft {
             hard,
             durable: log.last_index(),
             log,
-            // What is committed, and therefore the state, is learnt from the next leader (§3.8).
-            commit: 0,
-            applied: 0,
-            store: kv::Store::default(),
+            snapshot,
+            incoming: None,
+            // What is committed behind the snapshot is learnt from the next leader (§3.8).
+            commit: applied,
+            applied,
+            store,
             unsynced: VecDeque::new(),
             state: State::Follower,
             leader: None,
@@ -188,6 +208,8 @@ impl Replica for Raft {
     }
 
     fn step(&mut self, now: Time, input: Input<Self>, out: &mut Effects<Self>) {
+        // Not when an entry is applied, so that who looks on after each step sees every one.
+        self.compact_if_long(out);
         match input {
             Input::Message { from, message } => self.on_message(now, from, message, out),
             Input::Request { id, request: Request::Read(key) } => self.read(id, key, out),
@@ -206,6 +228,7 @@ impl Replica for Raft {
             role: self.role(),
             term: self.hard.term,
             leader: self.leader,
+            snapshot_index: self.log.base().index,
             last_index: self.log.last_index(),
             commit_index: self.commit,
             applied_index: self.applied,
@@ -258,7 +281,7 @@ impl Raft {
         }
         if term < self.hard.term {
             // Its sender must learn of the new term; the sender of an old answer will anyway.
-            if matches!(body, Body::RequestVote { .. } | Body::Append { .. }) {
+            if body.wants_an_answer() {
                 self.send(from, Body::Stale, out);
             }
             return;
@@ -282,6 +305,14 @@ impl Raft {
                 self.send(from, Body::Appended { round, outcome }, out);
             }
             Body::Appended { round, outcome } => self.on_appended(from, round, outcome, out),
+            Body::InstallSnapshot { chunk, round } => {
+                if self.follow(now, from, out) {
+                    self.on_chunk(from, chunk, round, out);
+                }
+            }
+            Body::ChunkReceived { last, at, wanted, round } => {
+                self.on_chunk_received(from, (last, at, wanted), round, out);
+            }
             Body::Stale => {}
         }
     }
@@ -358,5 +389,10 @@ impl Raft {
     /// Sends in the current term, once everything persisted is durable.
     fn send(&self, to: NodeId, body: Body, out: &mut Effects<Self>) {
         out.send(to, Message { term: self.hard.term, body });
+    }
+
+    /// Sends in the current term without waiting for the disk; see the top of the module.
+    fn send_at_once(&self, to: NodeId, body: Body, out: &mut Effects<Self>) {
+        out.send_at_once(to, Message { term: self.hard.term, body });
     }
 }

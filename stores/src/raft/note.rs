@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::log::{Index, Term};
+use super::log::{Index, Place, Term};
 use crate::replica::NodeId;
 
 /// What a node tells whoever watches.
@@ -50,6 +50,23 @@ pub enum Note {
         /// The last of them.
         to: Index,
     },
+    /// It put a snapshot in the place of its first entries.
+    Compacted {
+        /// The last of them.
+        last: Place,
+    },
+    /// It begins to send its snapshot to a follower that needs what is gone from its log.
+    SnapshotSent {
+        /// The follower.
+        to: NodeId,
+        /// The last entry that the snapshot covers.
+        last: Place,
+    },
+    /// It took over its leader's snapshot.
+    SnapshotInstalled {
+        /// The last entry that the snapshot covers.
+        last: Place,
+    },
     /// It refused a message that no correct leader sends: the protocol is broken somewhere.
     Nonsense {
         /// Who sent it.
@@ -76,6 +93,15 @@ impl fmt::Display for Note {
             ),
             Note::Follows { term, leader } => write!(f, "follows {leader} in term {term}"),
             Note::Truncated { from, to } => write!(f, "drops its entries {from} to {to}"),
+            Note::Compacted { last } => {
+                write!(f, "puts a snapshot in the place of entries up to {}", last.index)
+            }
+            Note::SnapshotSent { to, last } => {
+                write!(f, "sends {to} its snapshot of entries up to {}", last.index)
+            }
+            Note::SnapshotInstalled { last } => {
+                write!(f, "installs a snapshot of entries up to {}", last.index)
+            }
             Note::Nonsense { from, why } => write!(f, "refuses a message of {from}: {why}"),
         }
     }

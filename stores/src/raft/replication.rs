@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use super::log::{Entry, Index, Payload, Term};
-use super::message::{Body, Message, Outcome};
+use super::message::{Body, Outcome};
 use super::read::Reads;
+use super::snapshot::Transfer;
 use super::{Leader, Note, Raft, State, Timer, log};
 use crate::kv;
 use crate::replica::{Effects, NodeId, Refusal, RequestId, Time};
@@ -18,14 +19,15 @@ pub(super) struct Progress {
     matched: Index,
     /// The next entry to send.
     next: Index,
-    /// Whether `next` is a guess or known to fit.
-    mode: Mode,
+    /// Whether `next` is a guess or known to fit, or gone from the leader's log.
+    pub(super) mode: Mode,
     /// The latest round in which the follower said that it follows.
     pub(super) round: u64,
 }
 
+/// How a leader brings a follower up to date.
 #[derive(Debug, PartialEq, Eq)]
-enum Mode {
+pub(super) enum Mode {
     /// Looking for the place where the logs part: one append at a time.
     Probe {
         /// One is on its way; the next waits for the answer, or for the next heartbeat.
@@ -33,6 +35,8 @@ enum Mode {
     },
     /// The logs meet: entries are sent without waiting for answers.
     Stream,
+    /// The follower needs what is gone from the leader's log, and gets a snapshot.
+    Snapshot(Transfer),
 }
 
 impl Leader {
@@ -45,6 +49,7 @@ impl Leader {
             writes: [].into(),
             reads: Reads::default(),
             round: 0,
+            snapshot_text: None,
         }
     }
 }
@@ -104,9 +109,10 @@ impl Raft {
         while let State::Leader(leader) = &self.state
             && let Some(progress) = leader.followers.get(&to)
             && progress.next <= last_index
-            && match progress.mode {
+            && match &progress.mode {
                 Mode::Probe { sent } => !sent,
                 Mode::Stream => progress.next <= progress.matched + window,
+                Mode::Snapshot(transfer) => !transfer.sent,
             }
         {
             self.send_append(to, out);
@@ -117,13 +123,16 @@ impl Raft {
         let State::Leader(leader) = &mut self.state else { return };
         let Some(progress) = leader.followers.get_mut(&to) else { return };
         let prev_index = progress.next - 1;
+        if matches!(progress.mode, Mode::Snapshot(_)) || prev_index < self.log.base().index {
+            return self.send_chunk(to, out);
+        }
         // A probe looks for where the logs part; nothing else is on its way then.
         let count_max = match &mut progress.mode {
             Mode::Probe { sent } => {
                 *sent = true;
                 self.options.append_window
             }
-            Mode::Stream => {
+            Mode::Stream | Mode::Snapshot(_) => {
                 (progress.matched + self.options.append_window).saturating_sub(prev_index)
             }
         };
@@ -140,19 +149,26 @@ impl Raft {
             round: leader.round,
         };
         // An append promises nothing about the leader's own disk; see the top of `raft`.
-        out.send_at_once(to, Message { term: self.hard.term, body });
+        self.send_at_once(to, body, out);
     }
 
     /// Makes the log agree with the leader's up to the last entry sent, if it agrees before the
     /// first (§3.5).
     pub(super) fn append_from_leader(
         &mut self,
-        prev_index: Index,
-        prev_term: Term,
-        entries: Vec<Entry>,
+        mut prev_index: Index,
+        mut prev_term: Term,
+        mut entries: Vec<Entry>,
         commit: Index,
         out: &mut Effects<Self>,
     ) -> Outcome {
+        let base = self.log.base();
+        if prev_index < base.index {
+            // What the snapshot covers is committed, so the leader has the same.
+            let covered = entries.len().min((base.index - prev_index) as usize);
+            entries.drain(..covered);
+            (prev_index, prev_term) = (base.index, base.term);
+        }
         let term = self.log.term_at(prev_index);
         if term != Some(prev_term) {
             // §3.5 at its end: say where the run of entries of the conflicting term begins, so
@@ -217,16 +233,21 @@ impl Raft {
             Outcome::Match { index } => {
                 progress.matched = progress.matched.max(index);
                 progress.next = progress.next.max(progress.matched + 1);
-                progress.mode = Mode::Stream;
+                // An answer to what was sent before does not end a snapshot's transfer.
+                if !matches!(&progress.mode, Mode::Snapshot(transfer) if !transfer.ends_at(index)) {
+                    progress.mode = Mode::Stream;
+                }
                 self.advance_commit(out);
             }
             Outcome::Conflict { prev_index, term, index } => {
                 // Answers arrive late and twice: only what the follower is not known to have can
                 // be missing, and only the probe under way can fail.
-                let probing = matches!(progress.mode, Mode::Probe { .. });
-                let stale =
-                    prev_index <= progress.matched || probing && prev_index != progress.next - 1;
-                if !stale {
+                let stale = match progress.mode {
+                    Mode::Probe { .. } => prev_index != progress.next - 1,
+                    Mode::Stream => false,
+                    Mode::Snapshot(_) => true,
+                };
+                if !stale && prev_index > progress.matched {
                     let own = term.and_then(|term| self.log.last_of_term(term));
                     let hint = own.map_or(index, |last| last + 1);
                     progress.next = hint.min(prev_index).max(progress.matched + 1);

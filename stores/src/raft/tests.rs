@@ -1,11 +1,13 @@
 //! Single decisions of the core, by hand: one node, and messages as if from its peers. What a
 //! cluster of them does is tested in a simulated world, in `tests/raft.rs`.
 
+mod snapshot;
+
 use super::log::{Entry, Payload};
 use super::message::{Body, Message, Outcome};
 use super::*;
 use crate::kv::{Command, Op, Output, Value};
-use crate::replica::{Effect, Reply};
+use crate::replica::{Effect, Reply, Write};
 
 const N1: NodeId = NodeId(1);
 const N2: NodeId = NodeId(2);
@@ -18,15 +20,23 @@ struct Node {
     now: Time,
     sent: Vec<(NodeId, Message)>,
     replies: Vec<(u64, Reply)>,
+    /// Everything that was persisted, as if all of it had become durable.
+    disk: BTreeMap<Slot, Record>,
 }
 
 impl Node {
     fn new(options: Options) -> Node {
+        Node::recovered(options, BTreeMap::new())
+    }
+
+    /// A node that finds this on its disk.
+    fn recovered(options: Options, disk: BTreeMap<Slot, Record>) -> Node {
         let setup = Setup { id: N1, members: vec![N1, N2, N3], seed: 7 };
         let mut out = Effects::default();
-        let raft = Raft::recover(setup, options, Vec::new(), Duration::ZERO, &mut out);
-        let raft = raft.expect("an empty disk");
-        Node { raft, out, now: Duration::ZERO, sent: Vec::new(), replies: Vec::new() }
+        let found = disk.clone().into_iter().collect();
+        let raft = Raft::recover(setup, options, found, Duration::ZERO, &mut out);
+        let raft = raft.expect("a sound disk");
+        Node { raft, out, now: Duration::ZERO, sent: Vec::new(), replies: Vec::new(), disk }
     }
 
     /// The leader of term 1, with its first entry sent but not acknowledged.
@@ -45,7 +55,17 @@ impl Node {
             match effect {
                 Effect::Send { to, message, .. } => self.sent.push((to, message)),
                 Effect::Reply { to, reply, .. } => self.replies.push((to.0, reply)),
-                Effect::Persist { .. } | Effect::SetTimer { .. } | Effect::Note(_) => {}
+                Effect::Persist { writes, .. } => {
+                    for write in writes {
+                        match write {
+                            Write::Put(slot, record) => drop(self.disk.insert(slot, record)),
+                            Write::Erase(from, to) => {
+                                self.disk.retain(|slot, _| *slot < from || *slot > to);
+                            }
+                        }
+                    }
+                }
+                Effect::SetTimer { .. } | Effect::Note(_) => {}
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rashomon_stores::node::server::{SEQUENCE_HEADER, SESSION_HEADER, StatusBody};
-use rashomon_stores::node::{Config, Node, NodeError, Timing};
+use rashomon_stores::node::{Config, Node, NodeError, Snapshots, Timing};
 use rashomon_stores::replica::{NodeId, Role};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -28,6 +28,11 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts nodes 1 to `size`.
     pub(crate) async fn start(size: u16) -> Cluster {
+        Cluster::start_with(size, Snapshots::default()).await
+    }
+
+    /// Starts nodes 1 to `size` that keep their logs short like this.
+    pub(crate) async fn start_with(size: u16, snapshots: Snapshots) -> Cluster {
         // Shown only with the output of a test that failed.
         let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(Level::INFO).try_init();
         let data = TempDir::new().expect("a temporary directory");
@@ -51,6 +56,7 @@ impl Cluster {
                 seed: 1,
                 cluster: data.path().display().to_string(),
                 timing: Timing { request_timeout_ms: 5000, ..Timing::default() },
+                snapshots,
             }
         };
         let configs: BTreeMap<_, _> = addresses.keys().map(|id| (*id, config(*id))).collect();

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use rashomon_stores::raft::log::{Entry, Index, Log, Term};
+use rashomon_stores::kv::Store;
+use rashomon_stores::raft::log::{Entry, Index, Log, Payload, Term};
 use rashomon_stores::raft::{Note, Raft};
 use rashomon_stores::replica::NodeId;
 
@@ -17,6 +18,8 @@ pub(crate) struct Invariants {
     committed: Vec<(Term, Entry)>,
     /// How far each node's commit index has been looked at, in its current life.
     seen: BTreeMap<NodeId, Index>,
+    /// How many snapshots followers have taken over.
+    pub(crate) installed: usize,
 }
 
 impl Invariants {
@@ -40,6 +43,7 @@ impl Invariants {
                     self.election_safety(noted, term)?;
                     self.leader_completeness(noted, term, last_index, core.log())?;
                 }
+                Note::SnapshotInstalled { .. } => self.installed += 1,
                 Note::Nonsense { from, why } => return Err(format!("{noted} from {from}: {why}")),
                 _ => {}
             }
@@ -70,8 +74,10 @@ impl Invariants {
         last_index: Index,
         log: &Log,
     ) -> Result<(), String> {
+        let base = log.base().index;
         let missing = self.committed.iter().find(|(by, entry)| {
-            *by < term && (entry.index > last_index || log.get(entry.index) != Some(entry))
+            let has = entry.index <= base || log.get(entry.index) == Some(entry);
+            *by < term && (entry.index > last_index || !has)
         });
         match missing {
             Some((_, entry)) => {
@@ -88,6 +94,11 @@ impl Invariants {
         if core.commit_index() < *seen {
             return Err(format!("{id} takes back its commit of entry {seen}"));
         }
+        let base = core.log().base();
+        if *seen < base.index {
+            self.restored(id, core)?;
+        }
+        let seen = self.seen.entry(id).or_default();
         while *seen < core.commit_index() {
             *seen += 1;
             let Some(entry) = core.log().get(*seen) else {
@@ -104,22 +115,49 @@ impl Invariants {
         Ok(())
     }
 
+    /// A snapshot, found on the disk or sent by a leader, is the state after what it covers; what
+    /// the node has applied since is looked at entry by entry.
+    fn restored(&mut self, id: NodeId, core: &Raft) -> Result<(), String> {
+        let base = core.log().base();
+        let covered = self.committed.get(..base.index as usize);
+        let Some(covered) = covered
+            .filter(|entries| entries.last().is_some_and(|(_, entry)| entry.term == base.term))
+        else {
+            return Err(format!("{id} has a snapshot up to {base:?}, which was never committed"));
+        };
+        let mut state = Store::default();
+        for (_, entry) in covered {
+            if let Payload::Command(command) = &entry.payload {
+                state.apply(command);
+            }
+        }
+        if core.snapshot().is_none_or(|snapshot| snapshot.state != state) {
+            return Err(format!("{id} has a snapshot up to {base:?} of another state"));
+        }
+        self.seen.insert(id, base.index);
+        Ok(())
+    }
+
     /// Log Matching: if two logs have an entry of the same term at an index, they are the same up
     /// to there. Also, terms never decrease along a log.
     pub(crate) fn log_matching(world: &World<Raft>) -> Result<(), String> {
         let cores: Vec<(NodeId, &Raft)> = world.cores().collect();
         for (position, (a, left)) in cores.iter().enumerate() {
             let left = left.log();
-            let terms: Vec<_> = (0..=left.last_index()).map(|index| left.term_at(index)).collect();
+            let from = left.base().index;
+            let terms: Vec<_> =
+                (from..=left.last_index()).map(|index| left.term_at(index)).collect();
             if !terms.is_sorted() {
                 return Err(format!("the terms of {a}'s log decrease"));
             }
             for (b, right) in &cores[position + 1..] {
                 let right = right.log();
+                let known = from.max(right.base().index);
                 let shorter = left.last_index().min(right.last_index());
                 let agree = |index: &Index| left.term_at(*index) == right.term_at(*index);
-                let Some(common) = (1..=shorter).rev().find(agree) else { continue };
-                if let Some(index) = (1..=common).find(|at| left.get(*at) != right.get(*at)) {
+                let Some(common) = (known + 1..=shorter).rev().find(agree) else { continue };
+                if let Some(index) = (known + 1..=common).find(|at| left.get(*at) != right.get(*at))
+                {
                     return Err(format!("{a} and {b} agree at {common} but differ at {index}"));
                 }
             }

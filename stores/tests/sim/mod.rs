@@ -77,6 +77,8 @@ impl Plan {
         }
         plan.options.append_bytes_max = [1, 256 << 10][rng.random_range(0..2)];
         plan.options.append_window = [1, 3, 1024][rng.random_range(0..3)];
+        plan.options.snapshot_every = [5, 40, 10_000][rng.random_range(0..3)];
+        plan.options.snapshot_chunk_bytes = [20, 300, 64 << 10][rng.random_range(0..3)];
         plan.crashes = rng.random();
         plan.partitions = rng.random();
         plan.untimely_crashes = [0, 100, 400][rng.random_range(0..3)];
@@ -96,6 +98,8 @@ pub(crate) struct Coverage {
     pub(crate) reads: usize,
     pub(crate) appends: usize,
     pub(crate) unknown: usize,
+    /// Snapshots that followers have taken over.
+    pub(crate) installed: usize,
 }
 
 impl std::ops::AddAssign for Coverage {
@@ -108,6 +112,7 @@ impl std::ops::AddAssign for Coverage {
         self.reads += other.reads;
         self.appends += other.appends;
         self.unknown += other.unknown;
+        self.installed += other.installed;
     }
 }
 
@@ -229,6 +234,8 @@ impl Run {
                     | Note::ElectionStarted { .. }
                     | Note::BecameLeader { .. }
                     | Note::Truncated { .. }
+                    | Note::Compacted { .. }
+                    | Note::SnapshotInstalled { .. }
             );
             if decisive && self.rng.random_range(0..1000) < self.plan.untimely_crashes {
                 let delay = Duration::from_micros(self.rng.random_range(0..20_000));
@@ -338,6 +345,7 @@ impl Run {
         let mut coverage = self.coverage;
         coverage.elections = self.invariants.elections();
         coverage.committed = self.invariants.committed();
+        coverage.installed = self.invariants.installed;
         coverage.lost_batches = self.world.lost_batches;
         for operation in self.clients.history.operations() {
             match operation.outcome {
