@@ -9,6 +9,7 @@
 //! | [`witness`], [`invariants`] | what is checked of the cores while a run goes on |
 //! | [`verdict`] | one seed, from plan to verdict |
 //! | [`explore`] | many seeds, on all cores |
+//! | [`labs`] | the lab tests of MIT's course, in this world |
 //!
 //! Nothing real leaks in: no clock, no thread within a run, no order that depends on addresses or
 //! hashes, no floating-point function that differs between machines. A seed run twice leaves the
@@ -21,6 +22,7 @@ mod conductor;
 mod disk;
 pub mod explore;
 pub mod invariants;
+pub mod labs;
 mod network;
 mod queue;
 mod run;

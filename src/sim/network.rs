@@ -1,5 +1,7 @@
 //! The network between the nodes: which links are closed, and what becomes of a message.
 
+use std::fmt::Debug;
+
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::Grudge;
@@ -70,10 +72,21 @@ pub(super) enum Fate {
     Waits,
 }
 
+/// Somebody who takes the place of the climate: decides what becomes of messages by what they say,
+/// and may count them.
+pub(super) trait Courier<M>: Debug {
+    /// Takes a message that is sent, and says what becomes of it if no closed link stops it.
+    fn take(&mut self, message: &M, rng: &mut ChaCha8Rng) -> Fate;
+
+    /// A message arrives at a node that is up.
+    fn delivered(&mut self, to: NodeId, message: &M);
+}
+
 /// The network.
 #[derive(Debug)]
 pub(super) struct Network<M> {
     rng: ChaCha8Rng,
+    courier: Option<Box<dyn Courier<M>>>,
     cut: Links,
     hold: Links,
     /// Messages that wait for their link to open, in the order of sending.
@@ -85,7 +98,12 @@ impl<M> Network<M> {
     /// A network without closed links.
     pub(super) fn new(rng: ChaCha8Rng) -> Self {
         let (cut, hold, traffic) = (Links::default(), Links::default(), Traffic::default());
-        Network { rng, cut, hold, waiting: Vec::new(), traffic }
+        Network { rng, courier: None, cut, hold, waiting: Vec::new(), traffic }
+    }
+
+    /// Hands all messages from now on to a courier.
+    pub(super) fn employ(&mut self, courier: Box<dyn Courier<M>>) {
+        self.courier = Some(courier);
     }
 
     /// Lets what is sent on these links be lost.
@@ -117,15 +135,33 @@ impl<M> Network<M> {
         self.waiting.push((from, to, message));
     }
 
+    /// Counts a message that arrives at a node that is up.
+    pub(super) fn delivered(&mut self, to: NodeId, message: &M) {
+        self.traffic.delivered += 1;
+        if let Some(courier) = &mut self.courier {
+            courier.delivered(to, message);
+        }
+    }
+
     /// Decides what becomes of a message.
-    pub(super) fn send(&mut self, from: NodeId, to: NodeId, climate: &Climate) -> Fate {
+    pub(super) fn send(
+        &mut self,
+        from: NodeId,
+        to: NodeId,
+        message: &M,
+        climate: &Climate,
+    ) -> Fate {
         self.traffic.sent += 1;
+        let taken = self.courier.as_mut().map(|courier| courier.take(message, &mut self.rng));
         if self.cut.closed(from, to) {
             self.traffic.stopped += 1;
             return Fate::Lost;
         }
         if self.hold.closed(from, to) {
             return Fate::Waits;
+        }
+        if let Some(fate) = taken {
+            return fate;
         }
         let bits = self.rng.next_u64();
         // Three chances out of one draw.
@@ -173,9 +209,9 @@ mod tests {
     fn a_cut_is_of_one_direction_and_also_takes_what_is_on_its_way() {
         let mut network = network();
         network.cut(&one_way(1, 2));
-        assert_eq!(network.send(A, B, &Climate::FAIR), Fate::Lost);
+        assert_eq!(network.send(A, B, &1, &Climate::FAIR), Fate::Lost);
         assert!(!network.lets_in(A, B));
-        assert!(matches!(network.send(B, A, &Climate::FAIR), Fate::Arrives(_, None)));
+        assert!(matches!(network.send(B, A, &1, &Climate::FAIR), Fate::Arrives(_, None)));
         assert!(network.lets_in(B, A));
         assert_eq!(network.traffic.stopped, 2);
         network.heal();
@@ -187,11 +223,11 @@ mod tests {
         let mut network = network();
         network.hold(&one_way(2, 1));
         for message in 1..=3 {
-            assert_eq!(network.send(B, A, &Climate::FAIR), Fate::Waits);
+            assert_eq!(network.send(B, A, &1, &Climate::FAIR), Fate::Waits);
             network.keep(B, A, message);
         }
         assert_eq!(network.heal(), [(B, A, 1), (B, A, 2), (B, A, 3)]);
-        assert!(matches!(network.send(B, A, &Climate::FAIR), Fate::Arrives(_, None)));
+        assert!(matches!(network.send(B, A, &1, &Climate::FAIR), Fate::Arrives(_, None)));
         assert!(network.heal().is_empty());
     }
 
@@ -202,7 +238,7 @@ mod tests {
         let climate =
             Climate { loss: chance, duplication: chance, holding: chance, ..Climate::FAIR };
         for _ in 0..10_000 {
-            network.send(A, B, &climate);
+            network.send(A, B, &1, &climate);
         }
         let Traffic { sent, lost, duplicated, held, .. } = network.traffic;
         assert_eq!(sent, 10_000);

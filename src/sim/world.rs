@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::climate::Climate;
 use super::clock::Clock;
 use super::disk::Disk;
-use super::network::{Fate, Network, Traffic};
+use super::network::{Courier, Fate, Network, Traffic};
 use super::queue::Queue;
 use super::story::Story;
 
@@ -273,6 +273,11 @@ impl<R: Replica, W> World<R, W> {
         self.network.hold(grudge);
     }
 
+    /// Hands all messages between nodes to a courier, in place of the climate.
+    pub(super) fn employ(&mut self, courier: Box<dyn Courier<R::Message>>) {
+        self.network.employ(courier);
+    }
+
     /// Opens every link; what waited sets out now.
     pub(super) fn heal(&mut self) {
         for (from, to, message) in self.network.heal() {
@@ -333,12 +338,13 @@ impl<R: Replica, W> World<R, W> {
         if self.core(to).is_none() {
             return Happening::Nothing;
         }
-        self.network.traffic.delivered += 1;
+        self.network.delivered(to, &message);
         self.tell(|| format!("{from} -> {to}  {message:?}"));
         self.step(to, Input::Message { from, message })
     }
 
-    fn take(&mut self, node: NodeId, id: RequestId, request: Request) -> Happening<W> {
+    /// Lets a client's request arrive at a node now; the client hears of it under this id.
+    pub(super) fn take(&mut self, node: NodeId, id: RequestId, request: Request) -> Happening<W> {
         let Some(running) = &mut self.nodes[index(node)].running else {
             self.answer(id, Heard::NoConnection);
             return Happening::Nothing;
@@ -483,7 +489,7 @@ impl<R: Replica, W> World<R, W> {
     }
 
     fn send(&mut self, from: NodeId, to: NodeId, message: R::Message) {
-        match self.network.send(from, to, &self.climate) {
+        match self.network.send(from, to, &message, &self.climate) {
             Fate::Lost => self.tell(|| format!("{from} -> {to}  lost: {message:?}")),
             Fate::Waits => self.network.keep(from, to, message),
             Fate::Arrives(delay, copy) => {

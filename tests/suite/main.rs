@@ -3,6 +3,7 @@
 mod browser;
 mod check;
 mod convert;
+mod labs;
 mod report;
 mod runs;
 mod sim;

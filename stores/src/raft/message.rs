@@ -74,8 +74,9 @@ pub enum Body {
 }
 
 impl Body {
-    /// Whether its sender, if its term is over, has to be told.
-    pub(super) fn wants_an_answer(&self) -> bool {
+    /// Whether it is the first half of a remote procedure call: its receiver answers, and if the
+    /// sender's term is over, tells it so.
+    pub fn wants_an_answer(&self) -> bool {
         match self {
             Body::RequestVote { .. } | Body::Append { .. } | Body::InstallSnapshot { .. } => true,
             Body::Vote { .. }

@@ -1,0 +1,400 @@
+//! The bench that the tests work at: a cluster in the simulated world, what they may do to it, and
+//! what they may ask of it.
+//!
+//! Three oracles watch all along, whatever the test: servers apply the same command at the same
+//! place and in order, what they applied does not shrink while they live, and Raft's own
+//! invariants hold ([`RaftWitness`]).
+//!
+//! Positions are counted as the tests do, in commands from 1: the empty entry with which a leader
+//! opens its term has none. Disks are those of the simulator, so a crash loses what was not synced,
+//! which the tests' original never does.
+
+use std::cell::{RefCell, RefMut};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use rashomon_nemesis::{Grudge, Node, Ways};
+use rashomon_stores::kv::{Command, Op, Value};
+use rashomon_stores::raft::log::{Index, Payload, Term};
+use rashomon_stores::raft::{Options, Raft};
+use rashomon_stores::replica::{NodeId, Replica, Request, RequestId, Role};
+
+use super::network::{LabCourier, Rules};
+use super::tasks::{Ready, TaskId};
+use super::{Bound, Failure, Outcome};
+use crate::sim::climate::Climate;
+use crate::sim::invariants::RaftWitness;
+use crate::sim::witness::Witness;
+use crate::sim::world::{Happening, World, stream};
+
+/// The streams of the seed that a test draws from; the world has others.
+const SCRIPT: u64 = 200;
+
+/// The key that commands of the tests write to.
+const KEY: &str = "lab";
+
+/// A handle on the bench: a test and what it spawns each have one.
+#[derive(Clone)]
+pub(super) struct Lab {
+    bench: Rc<RefCell<Bench>>,
+    /// How the network treats messages, and what it counted.
+    pub(super) network: Rc<RefCell<Rules>>,
+}
+
+/// A cluster, and who waits for what.
+pub(super) struct Bench {
+    /// The simulated world.
+    pub(super) world: World<Raft, TaskId>,
+    /// What the test itself draws from.
+    pub(super) rng: ChaCha8Rng,
+    /// Which servers are connected.
+    pub(super) connected: Vec<bool>,
+    /// Which tasks are ready.
+    pub(super) ready: Ready,
+    /// Counts and what they must not exceed.
+    pub(super) bounds: Vec<Bound>,
+    witness: RaftWitness,
+    applied: Applied,
+    requests: u64,
+}
+
+/// What servers have applied, by position in the log.
+#[derive(Debug, Default)]
+struct Applied {
+    /// The command of each entry that any server has applied; empty entries have none.
+    entries: Vec<Option<Arc<Command>>>,
+    /// Where the commands are.
+    commands: Vec<Index>,
+    /// How far each server is.
+    servers: Vec<Index>,
+}
+
+/// Where a leader has put a command, if nothing happens to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Started {
+    /// Its position among the commands.
+    pub(super) index: u64,
+    /// The leader's term.
+    pub(super) term: Term,
+}
+
+impl Lab {
+    /// A cluster of so many servers, all running and connected.
+    pub(super) fn new(
+        servers: usize,
+        unreliable: bool,
+        options: Options,
+        seed: u64,
+    ) -> Result<Self, Failure> {
+        let network = Rc::new(RefCell::new(Rules::new(servers, unreliable)));
+        let mut world = World::new(servers as u16, options, Climate::FAIR, seed);
+        world.employ(Box::new(LabCourier(network.clone())));
+        let bench = Bench {
+            world,
+            rng: stream(seed, SCRIPT),
+            connected: vec![true; servers],
+            bounds: Vec::new(),
+            witness: RaftWitness::default(),
+            applied: Applied { servers: vec![0; servers], ..Applied::default() },
+            requests: 0,
+            ready: Ready::default(),
+        };
+        let lab = Lab { bench: Rc::new(RefCell::new(bench)), network };
+        for server in 0..servers {
+            lab.start_server(server)?;
+        }
+        Ok(lab)
+    }
+
+    /// The bench, for as long as nobody waits.
+    pub(super) fn bench(&self) -> RefMut<'_, Bench> {
+        self.bench.borrow_mut()
+    }
+
+    /// How many servers there are.
+    pub(super) fn servers(&self) -> usize {
+        self.bench().connected.len()
+    }
+
+    /// Starts a server from its disk, after a crash if it still runs. It is connected as before.
+    pub(super) fn start_server(&self, server: usize) -> Result<(), Failure> {
+        let mut bench = self.bench();
+        bench.crash(server);
+        let started = bench.world.start(id(server));
+        started.map_err(|error| bench.failure(error.to_string()))
+    }
+
+    /// Disconnects a server and crashes it.
+    pub(super) fn crash(&self, server: usize) {
+        self.disconnect(server);
+        self.bench().crash(server);
+    }
+
+    /// Starts a server from its disk and connects it.
+    pub(super) fn restart(&self, server: usize) -> Result<(), Failure> {
+        self.start_server(server)?;
+        self.connect(server);
+        Ok(())
+    }
+
+    /// Connects a server to all that are connected.
+    pub(super) fn connect(&self, server: usize) {
+        self.bench().reconnect(server, true);
+    }
+
+    /// Disconnects a server from all others, both ways.
+    pub(super) fn disconnect(&self, server: usize) {
+        self.bench().reconnect(server, false);
+    }
+
+    /// Connects each of these servers.
+    pub(super) fn connect_all(&self, servers: impl IntoIterator<Item = usize>) {
+        servers.into_iter().for_each(|server| self.connect(server));
+    }
+
+    /// Disconnects each of these servers.
+    pub(super) fn disconnect_all(&self, servers: impl IntoIterator<Item = usize>) {
+        servers.into_iter().for_each(|server| self.disconnect(server));
+    }
+
+    /// Whether a server is connected.
+    pub(super) fn is_connected(&self, server: usize) -> bool {
+        self.bench().connected[server]
+    }
+
+    /// Whether a server runs.
+    pub(super) fn is_up(&self, server: usize) -> bool {
+        self.bench().world.core(id(server)).is_some()
+    }
+
+    /// Hands a command to a server, which takes it up if it leads: says at once where it will be.
+    pub(super) fn start(&self, server: usize, value: impl Into<Value>) -> Option<Started> {
+        self.bench().start(server, value.into())
+    }
+
+    /// How many servers have applied the command at a position, and what it writes.
+    pub(super) fn committed(&self, index: u64) -> (usize, Option<Value>) {
+        self.bench().applied.at(index)
+    }
+
+    /// The terms of the servers that run.
+    pub(super) fn terms(&self) -> Vec<Term> {
+        self.bench().world.cores().map(|(_, core)| core.hard_state().term).collect()
+    }
+
+    /// Calls dispatched so far, at all servers.
+    pub(super) fn calls(&self) -> u64 {
+        self.network.borrow().calls.iter().sum()
+    }
+
+    /// Notes a count; it must not exceed its bound.
+    pub(super) fn expect_at_most(
+        &self,
+        what: &'static str,
+        count: u64,
+        bound: u64,
+    ) -> Result<(), Failure> {
+        self.bench().bounds.push(Bound { what, count, bound });
+        self.ensure(count <= bound, || format!("{what}: {count}, more than {bound}"))
+    }
+
+    /// Something must be so.
+    pub(super) fn ensure(&self, so: bool, why: impl FnOnce() -> String) -> Result<(), Failure> {
+        if so { Ok(()) } else { Err(self.bench().failure(why())) }
+    }
+
+    /// Something went wrong.
+    pub(super) fn fail<T>(&self, why: impl Into<String>) -> Result<T, Failure> {
+        Err(self.bench().failure(why.into()))
+    }
+
+    /// Looks at everything once more, and sums up.
+    pub(super) fn finish(&self) -> Result<Outcome, Failure> {
+        let mut bench = self.bench();
+        bench.glance()?;
+        let rules = self.network.borrow();
+        Ok(Outcome {
+            virtual_time: Duration::from_nanos(bench.now()),
+            calls: rules.calls.iter().sum(),
+            bytes: rules.bytes,
+            commands: bench.applied.commands.len() as u64,
+            bounds: bench.bounds.clone(),
+        })
+    }
+}
+
+impl Bench {
+    /// Nanoseconds since the test began.
+    pub(super) fn now(&self) -> u64 {
+        self.world.now()
+    }
+
+    /// Wakes the current task at a time.
+    pub(super) fn wake_at(&mut self, time: u64) {
+        let task = self.ready.current();
+        self.world.wake_at(time, task);
+    }
+
+    /// Something went wrong at this time.
+    pub(super) fn failure(&self, why: String) -> Failure {
+        Failure { at: Duration::from_nanos(self.now()), why }
+    }
+
+    /// Lets the next thing happen, before a time.
+    ///
+    /// # Errors
+    /// What an oracle finds wrong, or that the time is over.
+    pub(super) fn advance(&mut self, limit: u64) -> Result<(), Failure> {
+        match self.world.advance(limit) {
+            None => return Err(self.failure("the test takes too long".into())),
+            Some(Happening::Step(id)) => self.look_at(id)?,
+            Some(Happening::Wake(task)) => self.ready.wake(task),
+            // Nobody waits for what becomes of a command: it is looked for in the logs.
+            Some(Happening::Heard(..) | Happening::Nothing) => {}
+        }
+        Ok(())
+    }
+
+    fn look_at(&mut self, id: NodeId) -> Result<(), Failure> {
+        let mut seen = Ok(());
+        for (noter, note) in &self.world.notes {
+            if let Some(core) = self.world.core(*noter) {
+                seen = seen.and_then(|()| self.witness.noted(*noter, note, core));
+            }
+        }
+        self.world.notes.clear();
+        let Some(core) = self.world.core(id) else { return Ok(()) };
+        seen = seen.and_then(|()| self.witness.stepped(id, core));
+        let applied = self.applied.advance(id, core);
+        seen.map_err(|breach| breach.to_string()).and(applied).map_err(|why| self.failure(why))
+    }
+
+    fn glance(&mut self) -> Result<(), Failure> {
+        let cores: Vec<(NodeId, &Raft)> = self.world.cores().collect();
+        let seen = self.witness.glanced(&cores, true).map_err(|breach| breach.to_string());
+        let agree = Applied::same_states(&cores);
+        seen.and(agree).map_err(|why| self.failure(why))
+    }
+
+    fn crash(&mut self, server: usize) {
+        if self.world.crash(id(server)) {
+            self.witness.crashed(id(server));
+            self.applied.servers[server] = 0;
+        }
+    }
+
+    fn reconnect(&mut self, server: usize, connected: bool) {
+        self.connected[server] = connected;
+        let all = (1..=self.connected.len() as u16).map(Node);
+        let out = all.clone().filter(|node| !self.connected[usize::from(node.0) - 1]).collect();
+        self.cut(&out, &all.collect());
+    }
+
+    /// Lets nothing pass between any of these and any of those, and everything else.
+    fn cut(&mut self, these: &BTreeSet<Node>, those: &BTreeSet<Node>) {
+        self.world.heal();
+        self.world.cut(&Grudge::between(these, those, Ways::Both));
+    }
+
+    fn ask(&mut self, server: usize, request: Request) -> RequestId {
+        self.requests += 1;
+        let request_id = RequestId(self.requests);
+        self.world.take(id(server), request_id, request);
+        request_id
+    }
+
+    fn start(&mut self, server: usize, value: Value) -> Option<Started> {
+        let leads = |core: &&Raft| core.role() == Role::Leader;
+        let before = self.world.core(id(server)).filter(leads)?.log().last_index();
+        let op = Op::Put { key: KEY.into(), value };
+        self.ask(server, Request::Write(Command { session: None, op }));
+        let core = self.world.core(id(server)).filter(leads)?;
+        let log = core.log();
+        if log.last_index() == before {
+            return None;
+        }
+        let open = (core.commit_index() + 1..=log.last_index())
+            .filter(|index| {
+                matches!(log.get(*index).map(|e| &e.payload), Some(Payload::Command(_)))
+            })
+            .count() as u64;
+        let index = self.applied.commands_up_to(core.commit_index()) + open;
+        Some(Started { index, term: core.hard_state().term })
+    }
+}
+
+impl Applied {
+    /// Takes in what a server applied in its latest step.
+    fn advance(&mut self, id: NodeId, core: &Raft) -> Result<(), String> {
+        let known = &mut self.servers[usize::from(id.0) - 1];
+        let now = core.status().applied_index;
+        if now < *known {
+            return Err(format!("{id} had applied entry {known}, and now only {now}"));
+        }
+        for index in *known + 1..=now {
+            // What a snapshot covers was compared when others applied it.
+            let Some(entry) = core.log().get(index) else { continue };
+            let command = match &entry.payload {
+                Payload::Noop => None,
+                Payload::Command(command) => Some(command.clone()),
+            };
+            match self.entries.get(index as usize - 1) {
+                Some(agreed) if *agreed == command => {}
+                Some(agreed) => {
+                    return Err(format!(
+                        "{id} applies {command:?} as entry {index}, another server {agreed:?}"
+                    ));
+                }
+                None if (self.entries.len() as Index) < index - 1 => {
+                    return Err(format!("{id} applies entry {index} and nobody the one before"));
+                }
+                None => {
+                    if command.is_some() {
+                        self.commands.push(index);
+                    }
+                    self.entries.push(command);
+                }
+            }
+        }
+        *known = now;
+        Ok(())
+    }
+
+    fn at(&self, index: u64) -> (usize, Option<Value>) {
+        let place = index.checked_sub(1).and_then(|before| self.commands.get(before as usize));
+        let Some(place) = place else { return (0, None) };
+        let servers = self.servers.iter().filter(|applied| *applied >= place).count();
+        let command = self.entries[*place as usize - 1].as_deref();
+        let value = command.and_then(|command| match &command.op {
+            Op::Put { value, .. } => Some(value.clone()),
+            Op::Cas { .. } | Op::Append { .. } | Op::Delete { .. } => None,
+        });
+        (servers, value)
+    }
+
+    /// How many commands there are up to an entry.
+    fn commands_up_to(&self, entry: Index) -> u64 {
+        self.commands.partition_point(|at| *at <= entry) as u64
+    }
+
+    /// Servers that have applied equally much are in the same state.
+    fn same_states(cores: &[(NodeId, &Raft)]) -> Result<(), String> {
+        let mut states = BTreeMap::new();
+        for (id, core) in cores {
+            let (other, store) =
+                *states.entry(core.status().applied_index).or_insert((id, core.store()));
+            if store != core.store() {
+                return Err(format!("{other} and {id} applied the same, to different states"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of a server; scripts count from 0.
+pub(super) fn id(server: usize) -> NodeId {
+    NodeId(server as u16 + 1)
+}

@@ -1,0 +1,62 @@
+//! The lab tests of MIT's course, under their own names, a few seeds each.
+//! `cargo run --release --example raft_labs -- --seeds 1..1000` looks further.
+
+use rashomon::sim::labs::{TESTS, Test};
+
+/// Every name here is a test of the library, and the other way round.
+macro_rules! labs {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            passes(stringify!($name));
+        })*
+
+        #[test]
+        fn every_lab_test_is_run() {
+            let names: Vec<&str> = TESTS.iter().map(|test| test.name).collect();
+            assert_eq!(names, [$(stringify!($name)),*]);
+        }
+    };
+}
+
+labs! {
+    test_initial_election_2a
+    test_reelection_2a
+    test_many_election_2a
+    test_basic_agree_2b
+    test_rpc_bytes_2b
+    test_follower_failure_2b
+    test_leader_failure_2b
+    test_fail_agree_2b
+    test_fail_no_agree_2b
+    test_concurrent_starts_2b
+    test_rejoin_2b
+    test_backup_2b
+    test_count_2b
+    test_persist1_2c
+    test_persist2_2c
+    test_persist3_2c
+    test_figure_8_2c
+    test_unreliable_agree_2c
+    test_figure_8_unreliable_2c
+    test_reliable_churn_2c
+    test_unreliable_churn_2c
+}
+
+fn passes(name: &str) {
+    let test = Test::named(name).expect("a test of this name");
+    for seed in 1..=5 {
+        match test.run(seed, None) {
+            Ok(outcome) => println!("seed {seed}: {outcome:?}"),
+            Err(failure) => panic!("{name} under seed {seed}: {failure}"),
+        }
+    }
+}
+
+#[test]
+fn a_seed_decides_a_lab_test() {
+    for name in ["test_count_2b", "test_figure_8_unreliable_2c", "test_unreliable_churn_2c"] {
+        let test = Test::named(name).expect("a test of this name");
+        assert_eq!(test.run(7, None), test.run(7, None), "{name}");
+    }
+}
