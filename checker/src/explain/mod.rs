@@ -107,7 +107,10 @@ pub(crate) fn explain<S: Specification>(
     let stuck = &part.calls[stuck as usize];
     let calls = until(&part.calls, stuck.ret, &part.specification);
     let states = match states {
-        [] => all_states(&part.specification, &calls, &Budget::new(time / 4, memory / 16)),
+        [] => {
+            let budget = Budget::new(time / 4, memory / 16);
+            all_states(&part.specification, &calls, stuck.id, &budget)
+        }
         known => known.to_vec(),
     };
     let (all, failed) = (&part.calls, &part.failed);
@@ -160,12 +163,13 @@ pub(crate) fn explain<S: Specification>(
 fn all_states<S: Specification>(
     specification: &S,
     calls: &[Call<S::Operation>],
+    stuck: OpId,
     budget: &Budget,
 ) -> Vec<S::State> {
     let start = &specification.init();
     match decide_fully(&Problem { specification, start, calls }, budget) {
-        Outcome::Violation { states, .. } => states,
-        Outcome::Linearizable(_) | Outcome::Exhausted { .. } => Vec::new(),
+        Outcome::Violation { stuck: at, states } if calls[at as usize].id == stuck => states,
+        _ => Vec::new(),
     }
 }
 

@@ -77,8 +77,9 @@ pub struct Problem<'a, S: Specification> {
 pub enum Outcome<State> {
     /// This order is legal.
     Linearizable(Vec<u32>),
-    /// No order leads past the return of `stuck`, the first such return, and right before it the
-    /// object can be in these states; none are given where the engine does not know all of them.
+    /// No order leads past the return of `stuck`, the first such return that the budget let the
+    /// engine find, and right before it the object can be in these states; none are given where
+    /// the engine does not know all of them.
     Violation {
         /// The operation that cannot be placed.
         stuck: u32,
@@ -92,6 +93,19 @@ pub enum Outcome<State> {
         /// The operation that returned last before the end, if any did.
         reached: Option<u32>,
     },
+}
+
+impl<State> Outcome<State> {
+    /// The same of states under another name.
+    pub(crate) fn map_states<Other>(self, rename: impl Fn(State) -> Other) -> Outcome<Other> {
+        match self {
+            Outcome::Linearizable(order) => Outcome::Linearizable(order),
+            Outcome::Violation { stuck, states } => {
+                Outcome::Violation { stuck, states: states.into_iter().map(rename).collect() }
+            }
+            Outcome::Exhausted { resource, reached } => Outcome::Exhausted { resource, reached },
+        }
+    }
 }
 
 /// An outcome, with the engine that it came from.

@@ -11,6 +11,7 @@ mod engine;
 mod general;
 mod glance;
 mod joined;
+mod lazy;
 mod verdict;
 mod witness;
 mod zones;
@@ -36,6 +37,7 @@ pub(crate) use elements::{
 };
 pub(crate) use engine::{Decision, Outcome, Problem, decide, decide_fully};
 pub(crate) use general::{Standing, standings};
+pub(crate) use lazy::decide as decide_lazily;
 pub(crate) use zones::{decide_kv, decide_register};
 
 /// Decides whether a history is linearizable. The verdict does not depend on how many threads

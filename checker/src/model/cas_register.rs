@@ -240,7 +240,7 @@ impl Specification for CasRegister {
         calls.iter().map(unneeded).collect()
     }
 
-    const ENGINES: &'static [Engine] = &[Engine::Zones];
+    const ENGINES: &'static [Engine] = &[Engine::Zones, Engine::Lazy];
 
     fn decide_with(
         engine: Engine,
@@ -249,7 +249,11 @@ impl Specification for CasRegister {
     ) -> Option<linearizability::Outcome<ValueId>> {
         match engine {
             Engine::Zones => linearizability::decide_register(problem, budget),
-            Engine::Elements | Engine::Lazy | Engine::General => None,
+            Engine::Lazy => {
+                let as_register = |&operation: &RegisterOperation| Some(operation);
+                linearizability::decide_lazily(*problem.start, problem.calls, as_register, budget)
+            }
+            Engine::Elements | Engine::General => None,
         }
     }
 

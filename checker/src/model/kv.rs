@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::{Call, ModelError, Part, Specification, by_key, part, unknown};
+use super::{Call, ModelError, Part, RegisterOperation, Specification, by_key, part, unknown};
 use crate::explain::{self, Case, Finding};
 use crate::history::{History, NEVER, OpId, Operation, Outcome, Value, ValueId};
 use crate::linearizability::{self, Budget, Engine, Problem};
@@ -163,6 +163,17 @@ impl Kv {
     }
 }
 
+impl KvOperation {
+    /// The same on a register, where values are whole.
+    fn as_register(&self) -> Option<RegisterOperation> {
+        match *self {
+            Get(Content::Whole(value)) => Some(RegisterOperation::Read(value)),
+            Put(Content::Whole(value)) => Some(RegisterOperation::Write(value)),
+            _ => None,
+        }
+    }
+}
+
 impl Content {
     /// Whether what follows `start`, with which this begins, begins with `more`.
     fn continues(&self, start: &Content, more: &Content) -> bool {
@@ -268,7 +279,7 @@ impl Specification for Kv {
         calls.iter().map(|call| call.ret == NEVER && !seen(&call.operation)).collect()
     }
 
-    const ENGINES: &'static [Engine] = &[Engine::Zones];
+    const ENGINES: &'static [Engine] = &[Engine::Zones, Engine::Lazy];
 
     fn decide_with(
         engine: Engine,
@@ -277,7 +288,14 @@ impl Specification for Kv {
     ) -> Option<linearizability::Outcome<Content>> {
         match engine {
             Engine::Zones => linearizability::decide_kv(problem, budget),
-            Engine::Elements | Engine::Lazy | Engine::General => None,
+            Engine::Lazy => {
+                let &Content::Whole(start) = problem.start else { return None };
+                let as_register = KvOperation::as_register;
+                let decided =
+                    linearizability::decide_lazily(start, problem.calls, as_register, budget)?;
+                Some(decided.map_states(Content::Whole))
+            }
+            Engine::Elements | Engine::General => None,
         }
     }
 
