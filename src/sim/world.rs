@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::Grudge;
 use rashomon_stores::replica::{
     Effect, Effects, Gate, Input, NodeId, RecoverError, Replica, Reply, Request, RequestId, Setup,
-    Ticket, Time,
+    Slot, Ticket, Time,
 };
 use serde::Serialize;
 
@@ -226,6 +226,11 @@ impl<R: Replica, W> World<R, W> {
     /// The cores that run.
     pub(super) fn cores(&self) -> impl Iterator<Item = (NodeId, &R)> {
         self.ids().filter_map(|id| Some((id, self.core(id)?)))
+    }
+
+    /// What a node's disk holds for sure, in the order of slots.
+    pub(super) fn stored(&self, id: NodeId) -> Vec<(Slot, R::Record)> {
+        self.nodes[index(id)].disk.read()
     }
 
     /// Starts a node that does not run from what its disk holds.

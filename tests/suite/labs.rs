@@ -41,6 +41,13 @@ labs! {
     test_figure_8_unreliable_2c
     test_reliable_churn_2c
     test_unreliable_churn_2c
+    test_snapshot_basic_2d
+    test_snapshot_install_2d
+    test_snapshot_install_unreliable_2d
+    test_snapshot_install_crash_2d
+    test_snapshot_install_unreliable_crash_2d
+    test_snapshot_all_crash_2d
+    test_snapshot_init_2d
 }
 
 fn passes(name: &str) {

@@ -17,8 +17,9 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::{Grudge, Node, Ways};
-use rashomon_stores::kv::{Command, Op, Value};
-use rashomon_stores::raft::log::{Index, Payload, Term};
+use rashomon_stores::kv::{Command, Op, Store, Value};
+use rashomon_stores::raft::log::{Entry, HardState, Index, Payload, Record, Term};
+use rashomon_stores::raft::snapshot::Snapshot;
 use rashomon_stores::raft::{Options, Raft};
 use rashomon_stores::replica::{NodeId, Replica, Request, RequestId, Role};
 
@@ -185,6 +186,22 @@ impl Lab {
         self.bench().world.cores().map(|(_, core)| core.hard_state().term).collect()
     }
 
+    /// The disk of no server holds more than so many bytes beside its snapshot, as limits on
+    /// messages reckon.
+    pub(super) fn log_sizes_at_most(&self, bound: u64) -> Result<(), Failure> {
+        let size = |record: &Record| match record {
+            Record::Entry(entry) => entry.size() as u64,
+            Record::Hard(_) => std::mem::size_of::<HardState>() as u64,
+            Record::Snapshot(_) => 0,
+        };
+        let largest = {
+            let bench = self.bench();
+            let disks = (0..bench.connected.len()).map(|server| bench.world.stored(id(server)));
+            disks.map(|disk| disk.iter().map(|(_, record)| size(record)).sum()).max()
+        };
+        self.expect_at_most("bytes of log", largest.unwrap_or_default(), bound)
+    }
+
     /// Calls dispatched so far, at all servers.
     pub(super) fn calls(&self) -> u64 {
         self.network.borrow().calls.iter().sum()
@@ -329,38 +346,66 @@ impl Bench {
 impl Applied {
     /// Takes in what a server applied in its latest step.
     fn advance(&mut self, id: NodeId, core: &Raft) -> Result<(), String> {
-        let known = &mut self.servers[usize::from(id.0) - 1];
+        let server = usize::from(id.0) - 1;
+        let known = self.servers[server];
         let now = core.status().applied_index;
-        if now < *known {
+        if now < known {
             return Err(format!("{id} had applied entry {known}, and now only {now}"));
         }
-        for index in *known + 1..=now {
+        if core.log().base().index > known
+            && let Some(snapshot) = core.snapshot()
+        {
+            self.check_snapshot(id, snapshot)?;
+        }
+        for index in known + 1..=now {
             // What a snapshot covers was compared when others applied it.
-            let Some(entry) = core.log().get(index) else { continue };
-            let command = match &entry.payload {
-                Payload::Noop => None,
-                Payload::Command(command) => Some(command.clone()),
-            };
-            match self.entries.get(index as usize - 1) {
-                Some(agreed) if *agreed == command => {}
-                Some(agreed) => {
-                    return Err(format!(
-                        "{id} applies {command:?} as entry {index}, another server {agreed:?}"
-                    ));
-                }
-                None if (self.entries.len() as Index) < index - 1 => {
-                    return Err(format!("{id} applies entry {index} and nobody the one before"));
-                }
-                None => {
-                    if command.is_some() {
-                        self.commands.push(index);
-                    }
-                    self.entries.push(command);
-                }
+            if let Some(entry) = core.log().get(index) {
+                self.apply(id, entry)?;
             }
         }
-        *known = now;
+        self.servers[server] = now;
         Ok(())
+    }
+
+    /// A server applies an entry: the same as all others.
+    fn apply(&mut self, id: NodeId, entry: &Entry) -> Result<(), String> {
+        let index = entry.index;
+        let command = match &entry.payload {
+            Payload::Noop => None,
+            Payload::Command(command) => Some(command.clone()),
+        };
+        match self.entries.get(index as usize - 1) {
+            Some(agreed) if *agreed == command => Ok(()),
+            Some(agreed) => {
+                Err(format!("{id} applies {command:?} as entry {index}, another server {agreed:?}"))
+            }
+            None if (self.entries.len() as Index) < index - 1 => {
+                Err(format!("{id} applies entry {index} and nobody the one before"))
+            }
+            None => {
+                if command.is_some() {
+                    self.commands.push(index);
+                }
+                self.entries.push(command);
+                Ok(())
+            }
+        }
+    }
+
+    /// A server that goes on from a snapshot is where those were that applied every command.
+    fn check_snapshot(&self, id: NodeId, snapshot: &Snapshot) -> Result<(), String> {
+        let index = snapshot.last.index;
+        let Some(covered) = self.entries.get(..index as usize) else {
+            return Err(format!("{id} has a snapshot up to {index}, which nobody has applied"));
+        };
+        let mut store = Store::default();
+        for command in covered.iter().flatten() {
+            store.apply(command);
+        }
+        if store == snapshot.state {
+            return Ok(());
+        }
+        Err(format!("{id} goes on from a snapshot up to {index} that is not the state there"))
     }
 
     fn at(&self, index: u64) -> (usize, Option<Value>) {

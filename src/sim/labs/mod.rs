@@ -18,6 +18,7 @@
 mod a2;
 mod b2;
 mod c2;
+mod d2;
 mod lab;
 mod network;
 mod steps;
@@ -51,6 +52,8 @@ pub struct Test {
     pub servers: u16,
     /// Whether the network loses and delays messages from the beginning.
     unreliable: bool,
+    /// After how many entries a snapshot takes their place.
+    snapshot_every: u64,
     script: Script,
 }
 
@@ -99,18 +102,13 @@ impl std::error::Error for Failure {}
 
 macro_rules! test {
     ($name:literal, $servers:literal, $script:path) => {
-        test!($name, $servers, reliable, $script)
-    };
-    ($name:literal, $servers:literal, reliable, $script:path) => {
         Test {
             name: $name,
             servers: $servers,
             unreliable: false,
+            snapshot_every: u64::MAX,
             script: |lab| Box::pin($script(lab)),
         }
-    };
-    ($name:literal, $servers:literal, unreliable, $script:path) => {
-        Test { unreliable: true, ..test!($name, $servers, $script) }
     };
 }
 
@@ -133,13 +131,32 @@ pub const TESTS: &[Test] = &[
     test!("test_persist2_2c", 5, c2::persist2),
     test!("test_persist3_2c", 3, c2::persist3),
     test!("test_figure_8_2c", 5, c2::figure_8),
-    test!("test_unreliable_agree_2c", 5, unreliable, c2::unreliable_agree),
-    test!("test_figure_8_unreliable_2c", 5, unreliable, c2::figure_8_unreliable),
+    test!("test_unreliable_agree_2c", 5, c2::unreliable_agree).unreliable(),
+    test!("test_figure_8_unreliable_2c", 5, c2::figure_8_unreliable).unreliable(),
     test!("test_reliable_churn_2c", 5, c2::churn),
-    test!("test_unreliable_churn_2c", 5, unreliable, c2::churn),
+    test!("test_unreliable_churn_2c", 5, c2::churn).unreliable(),
+    test!("test_snapshot_basic_2d", 3, d2::basic).compacting(d2::INTERVAL),
+    test!("test_snapshot_install_2d", 3, d2::install).compacting(d2::INTERVAL),
+    test!("test_snapshot_install_unreliable_2d", 3, d2::install)
+        .unreliable()
+        .compacting(d2::INTERVAL),
+    test!("test_snapshot_install_crash_2d", 3, d2::install_crash).compacting(d2::INTERVAL),
+    test!("test_snapshot_install_unreliable_crash_2d", 3, d2::install_crash)
+        .unreliable()
+        .compacting(d2::INTERVAL),
+    test!("test_snapshot_all_crash_2d", 3, d2::all_crash).unreliable().compacting(d2::INTERVAL),
+    test!("test_snapshot_init_2d", 3, d2::init).unreliable().compacting(d2::INTERVAL),
 ];
 
 impl Test {
+    const fn unreliable(self) -> Self {
+        Test { unreliable: true, ..self }
+    }
+
+    const fn compacting(self, snapshot_every: u64) -> Self {
+        Test { snapshot_every, ..self }
+    }
+
     /// The test of a name.
     pub fn named(name: &str) -> Option<&'static Test> {
         TESTS.iter().find(|test| test.name == name)
@@ -151,7 +168,8 @@ impl Test {
     /// What it finds wrong.
     pub fn run(&self, seed: u64, bug: Option<Bug>) -> Result<Outcome, Failure> {
         // The tests allow about ten heartbeats a second.
-        let options = Options { heartbeat: HEARTBEAT, bug, ..Options::default() };
+        let snapshot_every = self.snapshot_every;
+        let options = Options { heartbeat: HEARTBEAT, snapshot_every, bug, ..Options::default() };
         let lab = Lab::new(usize::from(self.servers), self.unreliable, options, seed)?;
         let script = (self.script)(&lab);
         lab.run(script)?;
