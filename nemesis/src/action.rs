@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, Partition, Split};
-use crate::grudge::{Grudge, Ways};
+use crate::grudge::{Block, Grudge, Ways};
 use crate::nodes::{Node, NodeSet, Pick};
 use crate::text::{Cursor, ParseError, text_form};
 
@@ -48,6 +48,26 @@ impl Action {
             Action::Cut(grudge) | Action::Hold(grudge) => grudge.is_empty(),
             Action::Kill(nodes) | Action::Restart(nodes) => nodes.is_empty(),
             Action::Heal => false,
+        }
+    }
+
+    /// The fault that asks for exactly this, whoever leads.
+    pub fn fault(&self) -> Fault {
+        let nodes = |set: &BTreeSet<Node>| NodeSet::nodes(set.iter().copied());
+        let splits = |grudge: &Grudge| {
+            let split = |block: Block| Split {
+                from: nodes(&block.from),
+                to: nodes(&block.to),
+                ways: block.ways,
+            };
+            Partition::Splits(grudge.blocks().into_iter().map(split).collect())
+        };
+        match self {
+            Action::Cut(grudge) => Fault::Cut(splits(grudge)),
+            Action::Hold(grudge) => Fault::Hold(splits(grudge)),
+            Action::Heal => Fault::Heal,
+            Action::Kill(set) => Fault::Kill(nodes(set)),
+            Action::Restart(set) => Fault::Restart(Some(nodes(set))),
         }
     }
 

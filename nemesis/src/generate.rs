@@ -38,6 +38,15 @@ impl Package {
         }
     }
 
+    /// The package that a fault belongs to, unless it only mends.
+    pub fn of(fault: &Fault) -> Option<Self> {
+        match fault {
+            Fault::Cut(_) | Fault::Hold(_) => Some(Package::Partition),
+            Fault::Kill(_) => Some(Package::Kill),
+            Fault::Heal | Fault::Restart(_) => None,
+        }
+    }
+
     /// What mends any strike of it.
     fn mend(self) -> Fault {
         match self {

@@ -29,4 +29,4 @@ pub use link::{Bite, Counters, LinkError, Links};
 pub use nodes::{Cluster, Node, NodeSet, Pick};
 pub use process::{Launch, NodeProcess, ProcessError};
 pub use schedule::{Schedule, Step};
-pub use text::ParseError;
+pub use text::{Moment, ParseError};

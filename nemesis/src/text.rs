@@ -4,6 +4,7 @@
 //! The language is small enough for a hand-written descent over tokens; what it must do well is
 //! point at the column where a person went wrong.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Why a text is no schedule, fault or node set, and where.
@@ -121,7 +122,7 @@ impl<'a> Cursor<'a> {
         self.word(expected, |text| digits_only(text).then(|| text.parse().ok()).flatten())
     }
 
-    /// A time such as `3.2s`, `350ms`, `2m`; the unit may stand apart.
+    /// A time such as `3.2s`, `350ms`, `150us`, `2m`; the unit may stand apart.
     pub(crate) fn time(&mut self) -> Result<Duration, ParseError> {
         const EXPECTED: &str = "a time such as `3.2s`, `350ms` or `2m`";
         let text = self.peek();
@@ -172,6 +173,7 @@ fn quoted(text: &str) -> String {
 fn duration(number: &str, unit: &str) -> Option<Duration> {
     const SECOND: u128 = 1_000_000_000;
     let unit: u128 = match unit {
+        "us" => SECOND / 1_000_000,
         "ms" => SECOND / 1000,
         "s" => SECOND,
         "m" => 60 * SECOND,
@@ -198,6 +200,24 @@ pub(crate) fn display_time(time: Duration) -> String {
     let text = format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
     format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
 }
+
+/// A time as it stands in schedules and scenarios: `3.2s`, `350ms`, `150us`, `2m`; printed in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Moment(pub Duration);
+
+impl Moment {
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        cursor.time().map(Moment)
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&display_time(self.0))
+    }
+}
+
+text_form!(Moment);
 
 /// Implements `FromStr` over a `parse(&mut Cursor)` function, and serde as that text.
 macro_rules! text_form {
@@ -240,6 +260,7 @@ mod tests {
         assert_eq!(read("3.2s"), Ok(Duration::from_millis(3200)));
         assert_eq!(read("3.2 s"), Ok(Duration::from_millis(3200)));
         assert_eq!(read("350ms"), Ok(Duration::from_millis(350)));
+        assert_eq!(read("150us"), Ok(Duration::from_micros(150)));
         assert_eq!(read("1.5m"), Ok(Duration::from_secs(90)));
         assert_eq!(read("0.000000001s"), Ok(Duration::from_nanos(1)));
         for bad in ["", "s", "3", "3.s", ".5s", "-1s", "1e3s", "3h", "0.0000000001s", "3,2s"] {

@@ -4,7 +4,6 @@ use std::fmt;
 
 use clap::ValueEnum;
 use rashomon_nemesis::{Packages, Schedule};
-use rashomon_stores::catalogue::Store;
 use serde::{Deserialize, Serialize};
 
 /// What a run does, fully resolved; written to `plan.toml` in the run's directory.
@@ -15,8 +14,8 @@ pub struct Plan {
     pub version: String,
     /// Seed of the schedule, the operations and the nodes' election timers.
     pub seed: u64,
-    /// The store under test.
-    pub store: Store,
+    /// The name of the store under test.
+    pub store: String,
     /// The planted bug, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bug: Option<String>,

@@ -101,7 +101,7 @@ fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
     Ok(Plan {
         version: env!("CARGO_PKG_VERSION").into(),
         seed,
-        store: arguments.store,
+        store: arguments.store.to_string(),
         bug: arguments.bug,
         nodes: arguments.nodes,
         concurrency: arguments.concurrency,

@@ -13,8 +13,9 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::{
-    Fault, NodeSet, Package, Packages, Partition, Pick, Schedule, Step as ScheduleStep,
+    Fault, Moment, NodeSet, Package, Packages, Partition, Pick, Schedule, Step as ScheduleStep,
 };
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,7 +121,7 @@ impl Kinds {
     }
 }
 
-/// How long something takes: never less than `least`, usually up to `spread` more, seldom many
+/// How long something takes, written `150us..450us`: never less than `least`, usually up to `spread` more, seldom many
 /// times that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latency {
@@ -133,6 +134,8 @@ pub struct Latency {
 impl Latency {
     /// How often the spread may double.
     const DOUBLINGS: u32 = 5;
+    /// The longest that can be asked for, in nanoseconds.
+    const LONGEST: u64 = 3_600 * 1_000 * MILLISECOND;
 
     /// Draws one. Each doubling of the spread is half as likely as the one before: a heavy tail
     /// made of whole numbers, because logarithms differ from machine to machine.
@@ -144,16 +147,124 @@ impl Latency {
     }
 }
 
-/// A chance in 65,536.
-pub type Chance = u16;
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..{}", microseconds(self.least), microseconds(self.least + self.spread))
+    }
+}
+
+/// Latencies are whole microseconds wherever they are drawn or read.
+fn microseconds(nanoseconds: u64) -> String {
+    format!("{}us", nanoseconds / MICROSECOND)
+}
+
+impl FromStr for Latency {
+    type Err = ClimateError;
+
+    fn from_str(text: &str) -> Result<Self, ClimateError> {
+        let error = || ClimateError::Latency(text.to_owned());
+        let (least, most) = text.split_once("..").ok_or_else(error)?;
+        let read = |text: &str| -> Option<u64> {
+            let time: Moment = text.parse().ok()?;
+            u64::try_from(time.0.as_nanos()).ok().filter(|time| time % MICROSECOND == 0)
+        };
+        let (least, most) = (read(least).ok_or_else(error)?, read(most).ok_or_else(error)?);
+        // So that even the longest can be counted in nanoseconds.
+        if most > Self::LONGEST {
+            return Err(error());
+        }
+        let spread = most.checked_sub(least).ok_or_else(error)?;
+        Ok(Latency { least, spread })
+    }
+}
+
+/// How often something happens: so many times in ten thousand, written `2.5%`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Chance(u16);
+
+impl Chance {
+    /// It never happens.
+    pub const NEVER: Chance = Chance(0);
+
+    /// So many times in ten thousand, which is the most.
+    pub fn in_10_000(times: u16) -> Self {
+        Chance(times.min(10_000))
+    }
+
+    /// Whether it happens, if these bits are drawn.
+    pub(super) fn happens(self, bits: u16) -> bool {
+        // All bits are less than 65,536, so that what has a chance of 100 % always happens.
+        u32::from(bits) * 10_000 < u32::from(self.0) << 16
+    }
+}
+
+impl fmt::Display for Chance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}.{:02}", self.0 / 100, self.0 % 100);
+        write!(f, "{}%", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+impl FromStr for Chance {
+    type Err = ClimateError;
+
+    fn from_str(text: &str) -> Result<Self, ClimateError> {
+        let read = || {
+            let (whole, fraction) = {
+                let number = text.strip_suffix('%')?;
+                number.split_once('.').unwrap_or((number, "0"))
+            };
+            let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+            if !digits(whole) || !digits(fraction) || fraction.len() > 2 {
+                return None;
+            }
+            let hundredths: u16 = format!("{fraction:0<2}").parse().ok()?;
+            let times = whole.parse::<u16>().ok()?.checked_mul(100)?.checked_add(hundredths)?;
+            (times <= 10_000).then_some(Chance(times))
+        };
+        read().ok_or_else(|| ClimateError::Chance(text.to_owned()))
+    }
+}
+
+/// A text that is no part of a climate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClimateError {
+    /// It is no latency.
+    #[error("{0:?} is no latency; write it as `150us..2ms`, in whole microseconds, up to an hour")]
+    Latency(String),
+    /// It is no chance.
+    #[error("{0:?} is no chance; write it as `2.5%`, with two decimals at most")]
+    Chance(String),
+}
+
+/// serde, as their text.
+macro_rules! as_text {
+    ($type:ty) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+as_text!(Latency);
+as_text!(Chance);
 
 /// How unkind the world is all along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Climate {
     /// How long a message is on its way.
     pub latency: Latency,
     /// How long an fsync takes.
-    pub sync: Latency,
+    pub fsync: Latency,
     /// The chance that a message is lost.
     pub loss: Chance,
     /// The chance that it arrives twice.
@@ -163,7 +274,34 @@ pub struct Climate {
     /// How much faster or slower than the world's a node's clock runs at most, in parts per million.
     pub drift_ppm: u32,
     /// Mean time between two pauses of a node, in nanoseconds; none if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pause_every: Option<u64>,
+}
+
+impl fmt::Display for Climate {
+    /// In a line: what is as in a fair climate is left out, but how fast messages and disks are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "messages take {}, fsyncs {}", self.latency, self.fsync)?;
+        let chances = [(self.loss, "lost"), (self.duplication, "repeated"), (self.holding, "held")];
+        for (chance, what) in chances {
+            if chance != Chance::NEVER {
+                write!(f, "; {chance} of messages {what}")?;
+            }
+        }
+        if self.drift_ppm > 0 {
+            write!(f, "; clocks up to {} ppm fast or slow", self.drift_ppm)?;
+        }
+        match self.pause_every {
+            Some(every) => write!(f, "; a pause every {} ms", every / MILLISECOND),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for Climate {
+    fn default() -> Self {
+        Climate::FAIR
+    }
 }
 
 const MICROSECOND: u64 = 1_000;
@@ -173,10 +311,10 @@ impl Climate {
     /// As in a quiet data centre; also what a run is healed to.
     pub const FAIR: Climate = Climate {
         latency: Latency { least: 150 * MICROSECOND, spread: 300 * MICROSECOND },
-        sync: Latency { least: 300 * MICROSECOND, spread: MILLISECOND },
-        loss: 0,
-        duplication: 0,
-        holding: 0,
+        fsync: Latency { least: 300 * MICROSECOND, spread: MILLISECOND },
+        loss: Chance::NEVER,
+        duplication: Chance::NEVER,
+        holding: Chance::NEVER,
         drift_ppm: 0,
         pause_every: None,
     };
@@ -189,20 +327,20 @@ impl Climate {
     /// Draws a climate with these kinds of trouble, each with a weight of its own.
     pub fn draw(kinds: &Kinds, rng: &mut ChaCha8Rng) -> Self {
         let mut climate = Climate::FAIR;
-        climate.latency.spread = rng.random_range(100 * MICROSECOND..4 * MILLISECOND);
-        climate.sync.spread = rng.random_range(200 * MICROSECOND..4 * MILLISECOND);
+        climate.latency.spread = rng.random_range(100..4_000) * MICROSECOND;
+        climate.fsync.spread = rng.random_range(200..4_000) * MICROSECOND;
         if kinds.0.contains(&Kind::Network) {
             // Nothing of it in a third of the runs, else up to a message in so many.
             let mut chance = |one_in: u16| match rng.random_range(0..3) {
-                0 => 0,
-                _ => rng.random_range(0..Chance::MAX / one_in),
+                0 => Chance::NEVER,
+                _ => Chance(rng.random_range(0..10_000 / one_in)),
             };
             climate.loss = chance(10);
             climate.duplication = chance(10);
             climate.holding = chance(40);
         }
         if kinds.0.contains(&Kind::Disk) {
-            climate.sync.spread = rng.random_range(4 * MILLISECOND..20 * MILLISECOND);
+            climate.fsync.spread = rng.random_range(4_000..20_000) * MICROSECOND;
         }
         if kinds.0.contains(&Kind::Clock) {
             climate.drift_ppm = rng.random_range(1_000..50_000);
@@ -275,6 +413,38 @@ mod tests {
         let error = "partition,floods".parse::<Kinds>().unwrap_err().to_string();
         assert!(error.contains("floods") && error.contains("network"), "{error}");
         assert!("".parse::<Kinds>().is_err());
+    }
+
+    #[test]
+    fn climates_are_written_and_read() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for _ in 0..200 {
+            let climate = Climate::draw(&Kinds(Kind::ALL.into()), &mut rng);
+            let text = toml::to_string(&climate).expect("it is a table");
+            assert_eq!(toml::from_str::<Climate>(&text), Ok(climate), "{text}");
+        }
+        let text = "latency = '1ms..2ms'\nloss = '2.5%'";
+        let climate: Climate = toml::from_str(text).expect("what is not said is fair");
+        assert_eq!(climate.latency.to_string(), "1000us..2000us");
+        assert_eq!((climate.loss, climate.fsync), (Chance(250), Climate::FAIR.fsync));
+        for text in [
+            "loss = '2.555%'",
+            "loss = '101%'",
+            "loss = '2'",
+            "latency = '2ms..1ms'",
+            "latency = '1ms'",
+            "latency = '1ms..9999m'",
+            "rain = '2%'",
+        ] {
+            assert!(toml::from_str::<Climate>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_certain_happens_and_what_is_impossible_does_not() {
+        assert!(Chance(10_000).happens(u16::MAX) && !Chance::NEVER.happens(0));
+        let happened = (0..=u16::MAX).filter(|bits| Chance(250).happens(*bits)).count();
+        assert_eq!(happened, 1_639, "2.5 % of 65,536");
     }
 
     #[test]

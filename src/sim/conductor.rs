@@ -1,7 +1,7 @@
 //! The conductor of a simulated run: watches who leads, strikes when the schedule says so, and
 //! undoes everything; [`crate::campaign::conductor`] in virtual time.
 
-use rashomon_nemesis::{Action, Cluster, Node, Resolved, Schedule};
+use rashomon_nemesis::{Action, Cluster, Node, Resolved, Schedule, Step};
 use rashomon_stores::replica::{NodeId, RecoverError, Replica, Role};
 
 use super::run::{Tape, Wake};
@@ -22,6 +22,8 @@ pub(super) struct Conductor<'a> {
     recorded: Option<Leader>,
     open: Vec<OpenFault>,
     struck: u64,
+    /// The steps that came to something, as what they came to.
+    pub(super) done: Vec<Step>,
 }
 
 /// A fault that has struck and is not undone yet.
@@ -35,8 +37,14 @@ struct OpenFault {
 
 impl<'a> Conductor<'a> {
     pub(super) fn new(schedule: &'a Schedule, nodes: u16) -> Self {
-        let (recorded, open) = (None, Vec::new());
-        Conductor { schedule, cluster: Cluster::new(nodes), recorded, open, struck: 0 }
+        Conductor {
+            schedule,
+            cluster: Cluster::new(nodes),
+            recorded: None,
+            open: Vec::new(),
+            struck: 0,
+            done: Vec::new(),
+        }
     }
 
     /// Notices who leads, and records it when it changes.
@@ -64,12 +72,13 @@ impl<'a> Conductor<'a> {
         tape: &mut Tape,
     ) -> Result<Vec<NodeId>, RecoverError> {
         self.watch(world, tape);
-        let fault = &self.schedule.steps()[number].fault;
+        let Step { at, fault } = &self.schedule.steps()[number];
         let resolved = fault.resolve(&self.cluster, &mut self.schedule.rng(number));
         let resolved = resolved.expect("schedules are checked before a run");
         if resolved.action.is_empty() {
             return Ok(Vec::new());
         }
+        self.done.push(Step { at: *at, fault: resolved.action.fault() });
         world.tell(|| format!("nemesis: {}", resolved.sentence()));
         if !resolved.asked.is_strike() {
             self.undo(&resolved.action, world, tape)?;

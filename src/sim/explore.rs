@@ -12,7 +12,8 @@ use std::thread;
 
 use serde::Serialize;
 
-use super::verdict::{Seed, SeedError, run_seed};
+use super::system::{Stores, System};
+use super::verdict::{Seed, SeedError, run_seed_of};
 use super::{Hardship, Settings, Traffic};
 use crate::report::VerdictWord;
 
@@ -138,11 +139,24 @@ struct Kept {
     violation: bool,
 }
 
-/// Runs seeds and sums up what came out.
+/// Runs seeds of a store of the project and sums up what came out.
 ///
 /// # Errors
 /// When a seed could not be run or judged, which would be a bug; that of the least such seed.
 pub fn explore(
+    settings: &Settings,
+    seeds: RangeInclusive<u64>,
+    manner: Manner<'_>,
+) -> Result<Exploration, SeedError> {
+    explore_of(&Stores, settings, seeds, manner)
+}
+
+/// [`explore`] for any system.
+///
+/// # Errors
+/// As there.
+pub fn explore_of(
+    system: &dyn System,
     settings: &Settings,
     seeds: RangeInclusive<u64>,
     manner: Manner<'_>,
@@ -160,7 +174,8 @@ pub fn explore(
                     if seed > last.load(Ordering::Relaxed) {
                         return;
                     }
-                    let result = run_seed(settings, seed, false).map(|run| keep(run, &first));
+                    let result = run_seed_of(system, settings, seed, false);
+                    let result = result.map(|run| keep(run, &first));
                     manner.done.fetch_add(1, Ordering::Relaxed);
                     let ends = match &result {
                         Ok(kept) => kept.violation && !manner.keep_going,

@@ -3,11 +3,13 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`scenario`] | a run as data: what a seed stands for, and what people can read and edit |
 //! | [`climate`] | swarm testing: which trouble a seed has, and how much |
+//! | [`system`] | what can be simulated: the project's stores, or any core |
 //! | `world` | the host of the cores: events, network, disks, clocks |
 //! | `client`, `conductor`, `run` | clients and nemesis, and a run from beginning to end |
 //! | [`witness`], [`invariants`] | what is checked of the cores while a run goes on |
-//! | [`verdict`] | one seed, from plan to verdict |
+//! | [`verdict`] | one run, from scenario to verdict |
 //! | [`explore`] | many seeds, on all cores |
 //! | [`labs`] | the lab tests of MIT's course, in this world |
 //!
@@ -26,7 +28,10 @@ pub mod labs;
 mod network;
 mod queue;
 mod run;
+pub mod scenario;
+pub mod script;
 mod story;
+pub mod system;
 #[cfg(test)]
 mod tests;
 mod tuning;
@@ -36,21 +41,21 @@ mod world;
 
 use std::time::Duration;
 
-use rashomon_stores::catalogue::{Store, UnknownName};
-use rashomon_stores::replica::RecoverError;
-
-use crate::campaign::plan::{Plan, WorkloadName};
-use climate::{Climate, Kinds};
+use crate::campaign::plan::WorkloadName;
+use climate::Kinds;
 
 pub use network::Traffic;
 pub use run::Recorded;
+pub use scenario::Scenario;
+pub use system::{Stores, Subject, System};
 pub use world::Hardship;
 
-/// What a user asks of the simulator, for any number of seeds.
+/// What a user asks of the simulator, for any number of seeds: [`Scenario::generate`] makes a
+/// scenario of it and a seed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// The store under test.
-    pub store: Store,
+    /// The name of the store under test.
+    pub store: String,
     /// The planted bug, if any.
     pub bug: Option<String>,
     /// What the clients do.
@@ -67,51 +72,7 @@ pub struct Settings {
     pub time_limit: Duration,
 }
 
-/// The plan of a simulated run: that of a live one, and what only a simulated world has.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SimPlan {
-    /// What a live run would have.
-    pub plan: Plan,
-    /// How unkind the world is all along.
-    pub climate: Climate,
-    /// The kinds of trouble that this seed has.
-    pub kinds: Kinds,
-}
-
-/// How long a client waits for one operation, as in a live run.
-const OPERATION_TIMEOUT_MS: u64 = 1_000;
-
-/// The stream of the seed that plans are drawn from; the world has others.
-const PLAN: u64 = 100;
-
-/// The stream of the seed that the nodes' settings are drawn from.
-const TUNING: u64 = 101;
-
 impl Settings {
-    /// The plan of a seed.
-    pub fn plan(&self, seed: u64) -> SimPlan {
-        let mut rng = world::stream(seed, PLAN);
-        let kinds = self.nemesis.draw(&mut rng);
-        let climate = Climate::draw(&kinds, &mut rng);
-        let packages = kinds.packages();
-        let schedule = climate::schedule(&packages, self.time_limit, self.nodes, &mut rng);
-        let plan = Plan {
-            version: env!("CARGO_PKG_VERSION").into(),
-            seed,
-            store: self.store,
-            bug: self.bug.clone(),
-            nodes: self.nodes,
-            concurrency: self.concurrency,
-            rate: self.rate,
-            time_limit_s: self.time_limit.as_secs_f64(),
-            operation_timeout_ms: OPERATION_TIMEOUT_MS,
-            workload: self.workload,
-            nemesis: packages,
-            schedule,
-        };
-        SimPlan { plan, climate, kinds }
-    }
-
     /// The command that replays a seed, exactly.
     pub fn command(&self, seed: u64) -> String {
         let mut command = format!(
@@ -129,31 +90,5 @@ impl Settings {
             command += &format!(" --bug {bug}");
         }
         command
-    }
-}
-
-/// Why a run could not be simulated to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum SimError {
-    /// The store has no such bug.
-    #[error(transparent)]
-    Bug(#[from] UnknownName),
-    /// A core did not understand what it had itself written.
-    #[error("a node could not start again")]
-    Recover(#[from] RecoverError),
-}
-
-/// Simulates a run; tells its story if asked to.
-///
-/// # Errors
-/// When the store has no such bug, or a core cannot make sense of its own disk.
-pub fn simulate(plan: &SimPlan, told: bool) -> Result<Recorded, SimError> {
-    match plan.plan.store {
-        Store::Raft => {
-            let bug = plan.plan.bug.as_deref().map(str::parse).transpose()?;
-            let options = tuning::raft(bug, &mut world::stream(plan.plan.seed, TUNING));
-            let witness = invariants::RaftWitness::default();
-            Ok(run::Run::new(plan, options, witness, told).complete()?)
-        }
     }
 }

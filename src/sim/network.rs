@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::Grudge;
 use rashomon_stores::replica::NodeId;
 
-use super::climate::Climate;
+use super::climate::{Chance, Climate};
 
 /// The directed links between up to 64 nodes, a bit each.
 #[derive(Debug, Default)]
@@ -165,7 +165,7 @@ impl<M> Network<M> {
         }
         let bits = self.rng.next_u64();
         // Three chances out of one draw.
-        let happens = |shift: u32, chance: u16| ((bits >> shift) as u16) < chance;
+        let happens = |shift: u32, chance: Chance| chance.happens((bits >> shift) as u16);
         if happens(0, climate.loss) {
             self.traffic.lost += 1;
             return Fate::Lost;
@@ -183,7 +183,8 @@ impl<M> Network<M> {
     /// What becomes of a request of a client or the answer to it. They travel on a connection, so
     /// they arrive once; a connection seldom breaks.
     pub(super) fn send_to_client(&mut self, climate: &Climate) -> Option<u64> {
-        let lost = (self.rng.next_u64() as u16) < climate.loss / 16;
+        let bits = self.rng.next_u64();
+        let lost = bits & 0xf == 0 && climate.loss.happens((bits >> 16) as u16);
         (!lost).then(|| climate.latency.draw(&mut self.rng))
     }
 }
@@ -234,7 +235,7 @@ mod tests {
     #[test]
     fn chances_come_true_as_often_as_they_say() {
         let mut network = network();
-        let chance = u16::MAX / 4;
+        let chance = Chance::in_10_000(2_500);
         let climate =
             Climate { loss: chance, duplication: chance, holding: chance, ..Climate::FAIR };
         for _ in 0..10_000 {

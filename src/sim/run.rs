@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rashomon_checker::history::{Event, EventType, Process, Value};
-use rashomon_nemesis::Node;
+use rashomon_nemesis::{Node, Step};
 use rashomon_stores::replica::{NodeId, RecoverError, Replica, RequestId};
 
-use super::SimPlan;
+use super::Scenario;
 use super::client::Client;
 use super::climate::Climate;
 use super::conductor::Conductor;
@@ -19,7 +19,6 @@ use super::network::Traffic;
 use super::story::Story;
 use super::witness::{Breach, Witness};
 use super::world::{Happening, Hardship, World};
-use crate::campaign::desk::Desk;
 use crate::campaign::{Entry, FINAL_READERS, RECOVERY_LIMIT, RECOVERY_POLL, Recovery};
 use crate::client::Answer;
 use crate::client::pursuit::{Next, PAUSE};
@@ -47,13 +46,17 @@ pub struct Recorded {
     pub simulated: u64,
     /// The story, if it was to be told.
     pub story: Option<String>,
+    /// The faults as they struck, on the nodes that they struck.
+    pub struck: Vec<Step>,
+    /// Which of the scenario's operations were begun, by their place.
+    pub begun: Vec<usize>,
 }
 
 /// Wake-up calls of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wake {
-    /// A client's next operation is due.
-    Due { client: usize, age: u64 },
+    /// The next operation is due.
+    Due,
     /// A client's pause is over.
     Ask { client: usize, age: u64 },
     /// A client's patience is over.
@@ -82,14 +85,16 @@ impl Tape {
 
 /// A run under way.
 pub(super) struct Run<'a, R: Replica, W> {
-    plan: &'a SimPlan,
+    scenario: &'a Scenario,
     world: World<R, Wake>,
     clients: Vec<Client>,
     conductor: Conductor<'a>,
     witness: W,
     breach: Option<Breach>,
     tape: Tape,
-    desk: Desk,
+    /// The number of the operation that is due next, and which were begun.
+    due: usize,
+    begun: Vec<usize>,
     /// The names of the nodes, made once.
     names: Vec<Arc<str>>,
     requests: u64,
@@ -103,29 +108,29 @@ pub(super) struct Run<'a, R: Replica, W> {
 
 /// How often all cores together are looked at, in nanoseconds.
 const LOOK_INTERVAL: u64 = 250_000_000;
-/// The least time between two operations of a client, in nanoseconds: the second comes after.
+/// The least time between two operations of the last reads, in nanoseconds: the second comes after.
 const BREATH: u64 = 1_000;
 
 impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     /// A run that has not begun.
-    pub(super) fn new(plan: &'a SimPlan, options: R::Options, witness: W, told: bool) -> Self {
-        let settings = &plan.plan;
-        let mut world = World::new(settings.nodes, options, plan.climate, settings.seed);
+    pub(super) fn new(scenario: &'a Scenario, options: R::Options, witness: W, told: bool) -> Self {
+        let mut world = World::new(scenario.nodes, options, scenario.climate, scenario.seed);
         world.story = told.then(Story::default);
-        let nodes = usize::from(settings.nodes);
-        let clients = (0..usize::from(settings.concurrency))
+        let nodes = usize::from(scenario.nodes);
+        let clients = (0..usize::from(scenario.operations.clients()))
             .map(|number| Client::new(number % nodes, nodes, number as u64))
             .collect();
         let names = world.ids().map(|id| Arc::from(id.to_string())).collect();
         Run {
-            plan,
+            scenario,
             world,
             clients,
-            conductor: Conductor::new(&settings.schedule, settings.nodes),
+            conductor: Conductor::new(&scenario.schedule, scenario.nodes),
             witness,
             breach: None,
             tape: Tape::default(),
-            desk: Desk::new(settings),
+            due: 0,
+            begun: Vec::new(),
             names,
             requests: 0,
             next_look: 0,
@@ -143,14 +148,12 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         for id in self.world.ids() {
             self.world.start(id)?;
         }
-        let end = nanoseconds(Duration::from_secs_f64(self.plan.plan.time_limit_s));
-        for (number, step) in self.plan.plan.schedule.steps().iter().enumerate() {
+        let end = nanoseconds(self.scenario.time_limit);
+        for (number, step) in self.scenario.schedule.steps().iter().enumerate() {
             self.world.wake_at(nanoseconds(step.at), Wake::Strike(number));
         }
         self.world.wake_at(0, Wake::Watch);
-        for client in 0..self.clients.len() {
-            self.plan_operation(client, 0);
-        }
+        self.plan_operation();
         self.pump(end, |_| false)?;
         self.working = false;
         self.conductor.undo_everything(&mut self.world, &mut self.tape)?;
@@ -169,6 +172,8 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             simulated: self.world.events,
             story: self.world.story.map(Story::into_text),
             events: self.tape.events,
+            struck: self.conductor.done,
+            begun: self.begun,
         })
     }
 
@@ -231,10 +236,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     fn wake(&mut self, wake: Wake) -> Result<(), RecoverError> {
         let now = self.world.now();
         match wake {
-            Wake::Due { client, age } if self.working && self.clients[client].age == age => {
-                let request = self.desk.next();
-                self.begin(client, request);
-            }
+            Wake::Due if self.working => self.begin_planned(),
             Wake::Ask { client, age } if self.clients[client].age == age => self.ask(client),
             Wake::Deadline { client, age } if self.clients[client].age == age => {
                 if let Some(operation) = &mut self.clients[client].operation {
@@ -256,16 +258,30 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         Ok(())
     }
 
-    /// Lets a client wait for its next operation, if there is to be one.
-    fn plan_operation(&mut self, client: usize, now: u64) {
-        let due = nanoseconds(self.desk.slot(Duration::from_nanos(now)));
-        let age = self.clients[client].age;
-        self.world.wake_at(due, Wake::Due { client, age });
+    /// Waits for the next operation, if there is one.
+    fn plan_operation(&mut self) {
+        if let Some(planned) = self.scenario.operations.operations().get(self.due) {
+            self.world.wake_at(nanoseconds(planned.at), Wake::Due);
+        }
+    }
+
+    /// Begins the operation that is due, unless its client is busy.
+    fn begin_planned(&mut self) {
+        let planned = &self.scenario.operations.operations()[self.due];
+        let client = usize::from(planned.client);
+        if self.clients[client].operation.is_none() {
+            self.begun.push(self.due);
+            self.begin(client, planned.request.clone());
+        } else {
+            self.world.tell(|| format!("left out, the client is busy: {planned}"));
+        }
+        self.due += 1;
+        self.plan_operation();
     }
 
     fn begin(&mut self, client: usize, request: Request) {
         let now = self.world.now();
-        let deadline = now + self.plan.plan.operation_timeout_ms * 1_000_000;
+        let deadline = now + nanoseconds(self.scenario.operation_timeout);
         let home = self.clients[client].home;
         self.record(client, EventType::Invoke, &request, request.action.argument(), home, None);
         self.clients[client].begin(request, deadline);
@@ -309,16 +325,13 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             Outcome::Info(why) => (EventType::Info, argument(), Some(Value::text(why))),
         };
         self.record(number, kind, &request, value, answer.node, error);
-        self.desk.workload.observe(&request, &answer.outcome);
         if matches!(answer.outcome, Outcome::Info(_)) {
-            let process = self.clients[number].process + u64::from(self.plan.plan.concurrency);
+            let stride = u64::from(self.scenario.operations.clients());
+            let process = self.clients[number].process + stride;
             self.clients[number].renew(process);
         }
         self.busy -= 1;
         self.last_outcome = Some(answer.outcome);
-        if self.working {
-            self.plan_operation(number, self.world.now() + BREATH);
-        }
     }
 
     fn record(
@@ -349,12 +362,12 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         self.tape.record(self.world.now(), entry);
     }
 
-    /// Reads the latest keys by way of every node until all reads succeed and the nodes agree.
+    /// Reads every key by way of every node until all reads succeed and the nodes agree.
     fn recover(&mut self) -> Result<Recovery, RecoverError> {
         let healed = self.world.now();
         let limit = healed + nanoseconds(RECOVERY_LIMIT);
-        let reads = self.desk.workload.final_reads();
-        let nodes = usize::from(self.plan.plan.nodes);
+        let reads = self.scenario.operations.reads();
+        let nodes = usize::from(self.scenario.nodes);
         let mut missing = None;
         for node in 0..nodes {
             self.clients.push(Client::new(node, nodes, FINAL_READERS + node as u64));

@@ -4,24 +4,23 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use rashomon_checker::history::{EventType, Process};
-use rashomon_stores::catalogue::Store;
+use rashomon_checker::history::{Event, EventType, Process};
 use rashomon_stores::replica::{
     Effects, Input, NodeId, RecoverError, Replica, Role, Setup, Slot, Status, Time,
 };
 
 use super::explore::{Exploration, Manner, explore};
 use super::run::Run;
-use super::verdict::{Seed, run_seed, write_history};
+use super::verdict::{Seed, run_scenario, run_seed, write_history};
 use super::witness::{Breach, Witness};
-use super::{Settings, simulate};
+use super::{Scenario, Settings, Stores, System};
 use crate::campaign::judge::judge_events;
 use crate::campaign::plan::WorkloadName;
 use crate::report::VerdictWord;
 
 fn settings(workload: WorkloadName, nemesis: &str, bug: Option<&str>) -> Settings {
     Settings {
-        store: Store::Raft,
+        store: "raft".into(),
         bug: bug.map(str::to_owned),
         workload,
         nemesis: nemesis.parse().expect("there are such kinds"),
@@ -52,10 +51,32 @@ fn a_seed_run_twice_leaves_the_same_bytes() {
         let runs = [true, false].map(|told| run_seed(&settings, seed, told).expect("it runs"));
         let [once, again] = runs.each_ref().map(history);
         assert_eq!(once, again, "seed {seed}: telling the story changes it");
-        let retold = simulate(&settings.plan(seed), true).expect("it runs");
+        let scenario = Scenario::generate(seed, &settings);
+        let retold = Stores.simulate(&scenario, true).expect("it runs");
         assert_eq!(runs[0].recorded.story, retold.story, "seed {seed}");
         assert!(retold.story.is_some_and(|story| story.lines().count() > 500));
         assert!(histories.insert(once), "seed {seed} is like another");
+    }
+}
+
+#[test]
+fn a_scenario_says_everything_about_its_run() {
+    let settings = settings(WorkloadName::Register, "all", Some("stale-read"));
+    for seed in 1..=12 {
+        let run = run_seed(&settings, seed, false).expect("it runs");
+        let read: Scenario = toml::from_str(&run.scenario.to_toml()).expect("its text is read");
+        assert_eq!(read, run.scenario, "seed {seed}");
+        assert_eq!(read.check(), Ok(()));
+        let again = run_scenario(&Stores, run.scenario.resolved(&run.recorded), false);
+        let again = again.expect("it runs");
+        // The history also says what was asked of a fault, and when a strike that came to nothing
+        // looked who leads; for clients everything is the same.
+        let told = |run: &Seed| -> Vec<_> {
+            let clients = |event: &&Event| matches!(event.process, Process::Client(_));
+            let events = run.recorded.events.iter().filter(clients).cloned();
+            events.map(|event| Event { index: 0, line: 0, ..event }).collect()
+        };
+        assert!(told(&run) == told(&again), "seed {seed}");
     }
 }
 
@@ -129,7 +150,7 @@ fn without_faults_everything_goes_well_once_somebody_leads() {
         let settings = settings(WorkloadName::Append, "none", None);
         let run = run_seed(&settings, seed, false).expect("it runs");
         assert_eq!(run.judged.results.verdict, VerdictWord::Valid);
-        let late = |event: &&rashomon_checker::history::Event| event.time > Some(3_000_000_000);
+        let late = |event: &&Event| event.time > Some(3_000_000_000);
         let failed = run.recorded.events.iter().filter(late).find(|event| {
             matches!(event.process, Process::Client(_))
                 && matches!(event.kind, EventType::Fail | EventType::Info)
@@ -207,12 +228,13 @@ impl Witness<Idle> for Strict {
 
 #[test]
 fn a_store_that_never_answers_is_not_alive_and_any_core_can_be_put_in() {
-    let plan = settings(WorkloadName::Register, "kill", None).plan(1);
-    let run = Run::new(&plan, (), Strict(false), false).complete().expect("it runs");
+    let scenario = Scenario::generate(1, &settings(WorkloadName::Register, "kill", None));
+    let run = Run::new(&scenario, (), Strict(false), false).complete().expect("it runs");
     let missing = run.recovery.missing.as_deref().expect("it never served");
     assert!(missing.contains("timeout"), "{missing}");
     assert_eq!(run.breach.map(|breach| breach.invariant), Some("no crashes"));
-    let judged = judge_events(&plan.plan, &run.events, run.recovery).expect("a sound history");
+    let judged =
+        judge_events(&scenario.plan(), &run.events, run.recovery).expect("a sound history");
     assert_eq!(judged.results.verdict, VerdictWord::Violation);
     assert!(judged.results.why.contains("did not recover"), "{}", judged.results.why);
 }

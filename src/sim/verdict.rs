@@ -1,4 +1,4 @@
-//! One seed, from its plan to its verdict: by the checker and the judge of live runs.
+//! One run, from its scenario to its verdict: by the checker and the judge of live runs.
 
 use std::fs;
 use std::io::{self, Write};
@@ -7,12 +7,13 @@ use std::path::Path;
 use jiff::Timestamp;
 use rashomon_checker::history::{Event, jsonl};
 
-use super::{Recorded, Settings, SimError, simulate};
+use super::system::{SimError, Stores, System};
+use super::{Recorded, Scenario, Settings};
 use crate::campaign::judge::{JudgeError, Judged, judge_events};
 use crate::campaign::run_dir::RunDir;
 use crate::report::VerdictWord;
 
-/// Why there is no verdict on a seed.
+/// Why there is no verdict on a run.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
     /// It could not be simulated.
@@ -23,33 +24,63 @@ pub enum SeedError {
     Judge(u64, #[source] JudgeError),
 }
 
-/// A seed that was run and judged.
+/// A scenario that was run and judged.
 #[derive(Debug)]
 pub struct Seed {
-    /// Its number.
+    /// The number of the seed.
     pub seed: u64,
+    /// What was run.
+    pub scenario: Scenario,
     /// What the run left.
     pub recorded: Recorded,
     /// The verdict; a broken invariant is a violation too.
     pub judged: Judged,
 }
 
-/// Runs a seed and judges it; tells its story if asked to.
+/// Runs a seed of a store of the project and judges it; tells its story if asked to.
 ///
 /// # Errors
-/// When it cannot be simulated or judged, which would be a bug.
+/// When there is no such store or bug; or when it cannot be simulated or judged, a bug of ours.
 pub fn run_seed(settings: &Settings, seed: u64, told: bool) -> Result<Seed, SeedError> {
-    let plan = settings.plan(seed);
-    let recorded = simulate(&plan, told).map_err(|error| SeedError::Simulate(seed, error))?;
-    let judged = judge_events(&plan.plan, &recorded.events, recorded.recovery.clone());
-    let mut judged = judged.map_err(|error| SeedError::Judge(seed, error))?;
+    run_seed_of(&Stores, settings, seed, told)
+}
+
+/// [`run_seed`] for any system.
+///
+/// # Errors
+/// As there.
+pub fn run_seed_of(
+    system: &dyn System,
+    settings: &Settings,
+    seed: u64,
+    told: bool,
+) -> Result<Seed, SeedError> {
+    let mut run = run_scenario(system, Scenario::generate(seed, settings), told)?;
+    run.judged.results.reproduce = settings.command(seed);
+    Ok(run)
+}
+
+/// Runs a scenario and judges it; tells its story if asked to.
+///
+/// # Errors
+/// When the scenario asks for what there is none of; or when it cannot be simulated or judged.
+pub fn run_scenario(
+    system: &dyn System,
+    scenario: Scenario,
+    told: bool,
+) -> Result<Seed, SeedError> {
+    let seed = scenario.seed;
+    let recorded =
+        system.simulate(&scenario, told).map_err(|error| SeedError::Simulate(seed, error))?;
+    let recovery = recorded.recovery.clone();
+    let mut judged = judge_events(&scenario.plan(), &recorded.events, recovery)
+        .map_err(|error| SeedError::Judge(seed, error))?;
     let results = &mut judged.results;
-    results.reproduce = settings.command(seed);
     if let (Some(breach), true) = (&recorded.breach, results.verdict != VerdictWord::Violation) {
         results.verdict = VerdictWord::Violation;
         results.why = format!("{breach}; no client has seen anything of it");
     }
-    Ok(Seed { seed, recorded, judged })
+    Ok(Seed { seed, scenario, recorded, judged })
 }
 
 /// Writes a history as a recorder would have.
@@ -76,6 +107,8 @@ impl Seed {
         let text = toml::to_string_pretty(plan).map_err(io::Error::other);
         let written = text.and_then(|text| fs::write(directory.plan(), text));
         written.map_err(failed(&directory.plan()))?;
+        let scenario = directory.path().join("scenario.toml");
+        fs::write(&scenario, self.scenario.to_toml()).map_err(failed(&scenario))?;
         let mut history = Vec::new();
         let written = write_history(&self.recorded.events, &mut history)
             .and_then(|()| fs::write(directory.history(), &history));

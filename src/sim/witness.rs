@@ -28,6 +28,30 @@ impl fmt::Display for Breach {
     }
 }
 
+/// Sees nothing: for cores of which nothing is known but what clients see.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoWitness;
+
+impl<R: Replica> Witness<R> for NoWitness {
+    fn noted(&mut self, _: NodeId, _: &R::Note, _: &R) -> Result<(), Breach> {
+        Ok(())
+    }
+
+    fn stepped(&mut self, _: NodeId, _: &R) -> Result<(), Breach> {
+        Ok(())
+    }
+
+    fn crashed(&mut self, _: NodeId) {}
+
+    fn glanced(&mut self, _: &[(NodeId, &R)], _: bool) -> Result<(), Breach> {
+        Ok(())
+    }
+
+    fn sightings(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+}
+
 /// Somebody who looks at the cores while a run goes on. A witness has no influence on the run.
 pub trait Witness<R: Replica> {
     /// A node said something in its latest step.

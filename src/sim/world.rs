@@ -445,7 +445,7 @@ impl<R: Replica, W> World<R, W> {
         let node = &mut self.nodes[index(id)];
         if let Some(last) = node.disk.begin_sync() {
             let incarnation = node.incarnations;
-            let done = self.now + self.climate.sync.draw(&mut self.disks);
+            let done = self.now + self.climate.fsync.draw(&mut self.disks);
             self.queue.push(done, Event::Synced { node: id, incarnation, last });
         }
     }

@@ -241,7 +241,7 @@ fn prepare(
         listen: ([127, 0, 0, 1], 0).into(),
         peers: peers.collect(),
         data_dir: place.join("data"),
-        store: plan.store,
+        store: plan.store.parse()?,
         bug: plan.bug.clone(),
         seed: plan.seed,
         cluster: directory.name(),

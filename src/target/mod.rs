@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 use rashomon_nemesis::{Action, Cluster, HandsError, LinkError, Node, Outcome, UnknownNode};
 
+use rashomon_stores::catalogue::UnknownName;
+
 use crate::client::Client;
 
 pub(crate) use local::agree;
@@ -42,6 +44,9 @@ pub enum TargetError {
     /// The schedule names a node that there is none of.
     #[error(transparent)]
     UnknownNode(#[from] UnknownNode),
+    /// The plan names a store that there is none of.
+    #[error(transparent)]
+    UnknownStore(#[from] UnknownName),
     /// The links between the nodes could not be opened.
     #[error(transparent)]
     Links(#[from] LinkError),

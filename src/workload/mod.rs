@@ -7,6 +7,7 @@
 mod append;
 mod keys;
 mod register;
+mod text;
 
 use rand_chacha::ChaCha8Rng;
 use rashomon_checker::history::Value;
@@ -15,6 +16,7 @@ use crate::campaign::plan::WorkloadName;
 
 pub use append::Append;
 pub use register::Register;
+pub use text::RequestError;
 
 /// One operation that a client is to perform.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +65,14 @@ impl Action {
             Action::Read | Action::Get => Value::Nil,
             Action::Write(value) | Action::Append(value) => Value::Int(value),
             Action::Cas { expected, new } => Value::list([Value::Int(expected), Value::Int(new)]),
+        }
+    }
+
+    /// What reads a key that this is done with.
+    pub fn reader(&self) -> Action {
+        match self {
+            Action::Read | Action::Write(_) | Action::Cas { .. } => Action::Read,
+            Action::Get | Action::Append(_) => Action::Get,
         }
     }
 

@@ -12,7 +12,6 @@ use rashomon::report::{Coverage, Finding, OperationLine, Results, VerdictWord, h
 use rashomon_checker::Verdict;
 use rashomon_checker::history::{History, read_file};
 use rashomon_checker::model::Model;
-use rashomon_stores::catalogue::Store;
 
 /// A new leader has acknowledged 2 when the old one, cut off, still answers 1. `TEXT` stands
 /// wherever a client or a store may write what it likes.
@@ -54,7 +53,7 @@ fn report_of_stale_read(bench: &Bench, text: &str) -> PathBuf {
     let plan = Plan {
         version: "0".into(),
         seed: 1,
-        store: Store::Raft,
+        store: "raft".into(),
         bug: Some("stale-read".into()),
         nodes: 3,
         concurrency: 3,

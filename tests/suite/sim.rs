@@ -57,6 +57,30 @@ fn a_story_is_the_same_every_time() {
 }
 
 #[test]
+fn a_scenario_is_kept_and_run_again() {
+    let bench = Bench::new();
+    let seed = sim(&bench, &["--seed", "3", "--bug", "stale-read", "--out", "runs"]);
+    let history = || fs::read(bench.latest().join("history.jsonl")).expect("it is kept");
+    let (code, first) = (seed.code(), history());
+    let file = bench.latest().join("scenario.toml").display().to_string();
+    let again = bench.rashomon(&["sim", "--scenario", &file, "--out", "runs"]);
+    assert_eq!((again.code(), history()), (code, first), "{}", again.everything());
+    let text = fs::read_to_string(&file).expect("it is text");
+    for (right, wrong, word) in [
+        ("nodes = 5", "nodes = 500", "`nodes` must be from 1 to 63"),
+        ("client 0", "client zero", "operation 1"),
+        ("store = ", "shop = ", "unknown field `shop`"),
+    ] {
+        assert!(text.contains(right), "{text}");
+        let broken =
+            bench.write("broken.toml", text.replacen(right, wrong, 1)).display().to_string();
+        let run = bench.rashomon(&["sim", "--scenario", &broken]);
+        assert_eq!(run.code(), Some(2), "{}", run.everything());
+        assert!(run.stderr.contains(word), "{}", run.everything());
+    }
+}
+
+#[test]
 fn results_are_json_and_mistakes_are_explained() {
     let bench = Bench::new();
     let run = sim(&bench, &["--seeds", "1..4", "--json"]);

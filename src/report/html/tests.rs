@@ -6,7 +6,6 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rashomon_checker::explain::Explanation;
 use rashomon_checker::history::{OpId, Outcome};
-use rashomon_stores::catalogue::Store;
 use serde_json::json;
 
 use super::{render, shown, window};
@@ -24,7 +23,7 @@ fn plan() -> Plan {
     Plan {
         version: "0.1.0".into(),
         seed: 7,
-        store: Store::Raft,
+        store: "raft".into(),
         bug: None,
         nodes: 5,
         concurrency: 10,

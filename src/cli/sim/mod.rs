@@ -1,0 +1,200 @@
+//! `rashomon sim`: many simulated runs, or one replayed.
+
+mod progress;
+mod settings;
+mod summary;
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::test::check_bug;
+use super::{complain, print_json, print_text};
+use crate::exit::Exit;
+use crate::report::{self, VerdictWord};
+use crate::sim::explore::{Manner, explore};
+use crate::sim::verdict::{Seed, run_scenario};
+use crate::sim::{Scenario, Settings, Stores};
+use progress::Progress;
+use settings::SettingsArguments;
+use summary::Summary;
+
+/// Simulate runs: the same cores, clients, faults and checker in virtual time, a seed each
+#[derive(Debug, Args)]
+pub(super) struct SimArguments {
+    #[command(flatten)]
+    settings: SettingsArguments,
+    /// Seeds to run, such as 1..1000, both included
+    #[arg(long, value_parser = seeds, default_value = "1..100")]
+    seeds: RangeInclusive<u64>,
+    /// One seed to run
+    #[arg(long, conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// A scenario to run, from its file; it says everything about the run
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["SettingsArguments", "seeds", "seed", "jobs", "keep_going"])]
+    scenario: Option<PathBuf>,
+    /// Threads, each running one seed at a time; as many as there are processors if not given
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+    /// Go on after the first violation
+    #[arg(long)]
+    keep_going: bool,
+    /// Tell the story of one seed or scenario: messages, changes of state, operations
+    #[arg(long, conflicts_with = "json", help_heading = "Output")]
+    trace: bool,
+    /// Leave a directory as of a live run, of the first violation or of the one seed, in this one
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    out: Option<PathBuf>,
+    /// Print the results as JSON on standard output
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+}
+
+/// `A..B`, both included: nobody who writes 1..100 wants 99.
+fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
+    const HOW: &str = "write it as 1..1000, both included";
+    let (from, to) = text.split_once("..").ok_or(HOW)?;
+    let number = |text: &str| text.trim_start_matches('=').parse::<u64>().map_err(|_| HOW);
+    let (from, to) = (number(from)?, number(to)?);
+    // Far from the end of numbers, so that counting on does not begin again at 0.
+    if from > to || to > u64::MAX / 2 { Err(HOW.into()) } else { Ok(from..=to) }
+}
+
+/// What is to be run.
+enum Task {
+    /// A scenario, and the command that runs it again.
+    One(Scenario, String),
+    /// All seeds that were asked for.
+    Many(Settings),
+}
+
+pub(super) fn run(arguments: &SimArguments) -> Exit {
+    let task = match task(arguments) {
+        Ok(task) => task,
+        Err(error) => {
+            complain(&*error, None);
+            return Exit::Usage;
+        }
+    };
+    let outcome = match task {
+        Task::One(scenario, command) => run_one(scenario, command, arguments),
+        Task::Many(settings) => run_many(&settings, arguments),
+    };
+    outcome.unwrap_or_else(|error| {
+        complain(&*error, None);
+        Exit::Bug
+    })
+}
+
+fn task(arguments: &SimArguments) -> Result<Task, Box<dyn std::error::Error>> {
+    if let Some(file) = &arguments.scenario {
+        let scenario = Scenario::read(file)?;
+        check_bug(scenario.store.parse()?, scenario.bug.as_deref())?;
+        let command = format!("rashomon sim --scenario {}", file.display());
+        return Ok(Task::One(scenario, command));
+    }
+    let settings = arguments.settings.settings()?;
+    match arguments.seed {
+        Some(seed) => Ok(Task::One(Scenario::generate(seed, &settings), settings.command(seed))),
+        None if arguments.trace => {
+            Err("--trace tells the story of one run: give it with --seed or --scenario".into())
+        }
+        None => Ok(Task::Many(settings)),
+    }
+}
+
+type Outcome = Result<Exit, Box<dyn std::error::Error>>;
+
+fn run_one(scenario: Scenario, command: String, arguments: &SimArguments) -> Outcome {
+    let began = Instant::now();
+    let mut run = run_scenario(&Stores, scenario, arguments.trace)?;
+    let took = began.elapsed();
+    run.judged.results.reproduce = command;
+    if let Some(story) = run.recorded.story.take() {
+        print_text(&story);
+    }
+    save(&mut run, arguments)?;
+    let results = &run.judged.results;
+    if arguments.json {
+        print_json(results);
+    } else {
+        print_text(&format!("\n{}", summary::of_scenario(&run.scenario)));
+        print_text(&report::print(results));
+    }
+    say_speed(run.recorded.virtual_ns, run.recorded.simulated, took);
+    Ok(exit(results.verdict))
+}
+
+fn run_many(settings: &Settings, arguments: &SimArguments) -> Outcome {
+    let began = Instant::now();
+    let processors = || thread::available_parallelism().map_or(1, usize::from);
+    let (stop, done) = (AtomicBool::new(false), Arc::new(AtomicU64::new(0)));
+    let manner = Manner {
+        jobs: arguments.jobs.map_or_else(processors, usize::from),
+        keep_going: arguments.keep_going,
+        stop: &stop,
+        done: &done,
+    };
+    let progress = Progress::begin(&arguments.seeds, done.clone());
+    let explored = explore(settings, arguments.seeds.clone(), manner);
+    progress.end();
+    let mut exploration = explored?;
+    let took = began.elapsed();
+    if let Some(first) = &mut exploration.first {
+        save(first, arguments)?;
+    }
+    let summary = Summary::of(&exploration, settings);
+    if arguments.json {
+        print_json(&summary);
+    } else {
+        print_text(&summary::text(&summary, &exploration));
+    }
+    let coverage = &exploration.coverage;
+    say_speed(coverage.virtual_ns, coverage.events, took);
+    Ok(exit(summary.verdict))
+}
+
+fn save(run: &mut Seed, arguments: &SimArguments) -> Outcome {
+    if let Some(out) = &arguments.out {
+        let directory = run.write(out)?;
+        eprintln!("run in {}", directory.path().display());
+    }
+    Ok(exit(run.judged.results.verdict))
+}
+
+fn exit(verdict: VerdictWord) -> Exit {
+    match verdict {
+        VerdictWord::Valid => Exit::Valid,
+        VerdictWord::Violation => Exit::Violation,
+        VerdictWord::Unknown => Exit::Unknown,
+    }
+}
+
+/// On standard error, because it is never the same twice.
+fn say_speed(virtual_ns: u64, events: u64, took: Duration) {
+    let (simulated, took) = (virtual_ns as f64 / 1e9, took.as_secs_f64());
+    eprintln!(
+        "{simulated:.0} virtual seconds in {took:.2} s: {:.0} a second, {:.0} events a second",
+        simulated / took,
+        events as f64 / took,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_a_range_with_both_ends() {
+        assert_eq!(seeds("1..10"), Ok(1..=10));
+        assert_eq!(seeds("5..=5"), Ok(5..=5));
+        for text in ["", "5", "10..1", "a..b", "1..18446744073709551615"] {
+            assert!(seeds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What a simulated run is made of, on the command line of every command that simulates.
+
+use std::time::Duration;
+
+use clap::Args;
+use rashomon_stores::catalogue::Store;
+
+use crate::campaign::plan::WorkloadName;
+use crate::cli::duration;
+use crate::cli::test::{check_bug, rate};
+use crate::sim::Settings;
+use crate::sim::climate::Kinds;
+
+/// What a seed's scenario is drawn from.
+#[derive(Clone, Debug, Args)]
+pub(super) struct SettingsArguments {
+    /// The store to test
+    #[arg(long, default_value_t = Store::Raft, help_heading = "Store")]
+    store: Store,
+    /// How many nodes
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=15), help_heading = "Store")]
+    nodes: u16,
+    /// A bug to plant in the store, such as stale-read
+    #[arg(long, value_name = "NAME", help_heading = "Store")]
+    bug: Option<String>,
+    /// What the clients do
+    #[arg(long, value_enum, default_value_t = WorkloadName::Register, help_heading = "Workload")]
+    workload: WorkloadName,
+    /// How many clients work at the same time
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000), help_heading = "Workload")]
+    concurrency: u16,
+    /// Operations per second, all clients together
+    #[arg(long, default_value_t = 100.0, value_parser = rate, help_heading = "Workload")]
+    rate: f64,
+    /// How long the clients work, in virtual time
+    #[arg(long, default_value = "20s", value_parser = duration::parse, help_heading = "Workload")]
+    time_limit: Duration,
+    /// Kinds of fault that a seed may have: partition, kill, pause, network, disk, clock, with commas; all or none
+    #[arg(long, default_value = "all", help_heading = "Faults")]
+    nemesis: Kinds,
+}
+
+/// The longest simulated run.
+const TIME_LIMIT_MAX: Duration = Duration::from_secs(3600);
+
+impl SettingsArguments {
+    /// The settings asked for.
+    pub(super) fn settings(&self) -> Result<Settings, String> {
+        check_bug(self.store, self.bug.as_deref())?;
+        if !(Duration::from_secs(1)..=TIME_LIMIT_MAX).contains(&self.time_limit) {
+            return Err("--time-limit must be from a second to an hour".into());
+        }
+        Ok(Settings {
+            store: self.store.to_string(),
+            bug: self.bug.clone(),
+            workload: self.workload,
+            nemesis: self.nemesis.clone(),
+            nodes: self.nodes,
+            concurrency: self.concurrency,
+            rate: self.rate,
+            time_limit: self.time_limit,
+        })
+    }
+}

@@ -1,0 +1,224 @@
+//! Scenarios: a simulated run as data that people can read, edit, cut down and check in.
+//!
+//! A seed is only a short name for a scenario: [`Scenario::generate`] draws one from it, and from
+//! then on the scenario decides everything. What it still leaves to chance, such as how long each
+//! message takes, is drawn from its own seed.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rand::RngExt;
+use rashomon_nemesis::{Moment, Package, Packages, Schedule, UnknownNode};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::climate::{self, Climate};
+use super::script::{CLIENTS_MAX, Planned, Script};
+use super::{Recorded, Settings, world};
+use crate::campaign::plan::{Plan, WorkloadName};
+use crate::workload::Outcome;
+
+/// A simulated run before it is run. Its text form is TOML; see `docs/sim.md`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// The name of the store.
+    pub store: String,
+    /// The planted bug, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bug: Option<String>,
+    /// What the operations are a part of: it says by which model they are judged.
+    pub workload: WorkloadName,
+    /// Number of nodes.
+    pub nodes: u16,
+    /// Decides what is left to chance: latencies, losses, election timers.
+    pub seed: u64,
+    /// When the clients end their work and everything is healed.
+    #[serde(serialize_with = "write_time", deserialize_with = "read_time")]
+    pub time_limit: Duration,
+    /// How long a client waits for one operation.
+    #[serde(serialize_with = "write_time", deserialize_with = "read_time")]
+    pub operation_timeout: Duration,
+    /// Which fault strikes when.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Which client asks for what, and when.
+    pub operations: Script,
+    /// How unkind the world is all along.
+    #[serde(default)]
+    pub climate: Climate,
+}
+
+/// Why a scenario cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// Its file cannot be read.
+    #[error("cannot read the scenario {}", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    /// Its file is no scenario.
+    #[error("{} is no scenario", .0.display())]
+    Form(PathBuf, #[source] Box<toml::de::Error>),
+    /// It makes no sense.
+    #[error("{} cannot be run: {}", .0.display(), .1)]
+    Sense(PathBuf, Nonsense),
+}
+
+/// What makes no sense about a scenario.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Nonsense {
+    /// There are no nodes, or too many.
+    #[error("`nodes` must be from 1 to {NODES_MAX}")]
+    Nodes,
+    /// It takes no time, or too much.
+    #[error("`time_limit` must be more than nothing and at most an hour")]
+    TimeLimit,
+    /// An operation takes no time, or too much.
+    #[error("`operation_timeout` must be from a millisecond to a minute")]
+    Timeout,
+    /// A fault names a node that there is none of.
+    #[error(transparent)]
+    Node(#[from] UnknownNode),
+    /// Something happens after the end.
+    #[error("`{0}` is after the time limit")]
+    Late(String),
+}
+
+/// More nodes than these cannot be simulated.
+const NODES_MAX: u16 = 63;
+/// The longest simulated run.
+const LONGEST: Duration = Duration::from_secs(3_600);
+/// How long a client waits for one operation, as in a live run.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The streams of the seed that scenarios are drawn from; the world has others.
+const TROUBLE: u64 = 100;
+const OPERATIONS: u64 = 101;
+
+impl Scenario {
+    /// The scenario of a seed.
+    pub fn generate(seed: u64, settings: &Settings) -> Self {
+        let mut rng = world::stream(seed, TROUBLE);
+        let kinds = settings.nemesis.draw(&mut rng);
+        let climate = Climate::draw(&kinds, &mut rng);
+        let (time_limit, nodes) = (settings.time_limit, settings.nodes);
+        let schedule = climate::schedule(&kinds.packages(), time_limit, nodes, &mut rng);
+        Scenario {
+            store: settings.store.clone(),
+            bug: settings.bug.clone(),
+            workload: settings.workload,
+            nodes,
+            seed,
+            time_limit,
+            operation_timeout: OPERATION_TIMEOUT,
+            schedule,
+            operations: operations(seed, settings),
+            climate,
+        }
+    }
+
+    /// Reads a scenario from its file.
+    ///
+    /// # Errors
+    /// When it cannot be read or makes no sense.
+    pub fn read(path: &Path) -> Result<Self, ScenarioError> {
+        let at = || path.to_owned();
+        let text = fs::read_to_string(path).map_err(|error| ScenarioError::Read(at(), error))?;
+        let scenario: Scenario =
+            toml::from_str(&text).map_err(|error| ScenarioError::Form(at(), Box::new(error)))?;
+        scenario.check().map_err(|wrong| ScenarioError::Sense(at(), wrong))?;
+        Ok(scenario)
+    }
+
+    /// Whether it makes sense.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(&self) -> Result<(), Nonsense> {
+        if !(1..=NODES_MAX).contains(&self.nodes) {
+            return Err(Nonsense::Nodes);
+        }
+        if self.time_limit.is_zero() || self.time_limit > LONGEST {
+            return Err(Nonsense::TimeLimit);
+        }
+        let timeout = self.operation_timeout;
+        if !(Duration::from_millis(1)..=Duration::from_secs(60)).contains(&timeout) {
+            return Err(Nonsense::Timeout);
+        }
+        self.schedule.check(self.nodes)?;
+        let step = self.schedule.steps().iter().find(|step| step.at > self.time_limit);
+        let planned = self.operations.operations().iter().find(|op| op.at > self.time_limit);
+        match (step.map(ToString::to_string), planned.map(ToString::to_string)) {
+            (Some(late), _) | (_, Some(late)) => Err(Nonsense::Late(late)),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// The text of its file.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).expect("a scenario is a table of tables and values")
+    }
+
+    /// The same run in so many words: only the operations that were begun, and faults on the nodes
+    /// that they struck.
+    pub fn resolved(&self, recorded: &Recorded) -> Self {
+        let operations = self.operations.operations();
+        let begun = recorded.begun.iter().map(|place| operations[*place].clone()).collect();
+        Scenario {
+            operations: Script::new(begun),
+            schedule: Schedule::new(0, recorded.struck.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// The plan that a live run of this would have; it is what the judge goes by.
+    pub fn plan(&self) -> Plan {
+        let packages = self.schedule.steps().iter().filter_map(|step| Package::of(&step.fault));
+        let time_limit_s = self.time_limit.as_secs_f64();
+        Plan {
+            version: env!("CARGO_PKG_VERSION").into(),
+            seed: self.seed,
+            store: self.store.clone(),
+            bug: self.bug.clone(),
+            nodes: self.nodes,
+            concurrency: self.operations.clients(),
+            rate: self.operations.operations().len() as f64 / time_limit_s,
+            time_limit_s,
+            operation_timeout_ms: self.operation_timeout.as_millis() as u64,
+            workload: self.workload,
+            nemesis: Packages(packages.collect()),
+            schedule: self.schedule.clone(),
+        }
+    }
+}
+
+/// The operations of a seed: the workload's, at the rate asked for, by all clients in turn.
+///
+/// Nobody knows yet how they will end, so the workload is told that all go well: a compare-and-set
+/// expects what was asked to be written last, and fails where that was not. Gaps vary between
+/// nothing and twice their mean, so that clients meet in ever new ways.
+fn operations(seed: u64, settings: &Settings) -> Script {
+    let mut rng = world::stream(seed, OPERATIONS);
+    let mut workload = settings.workload.build();
+    let clients = settings.concurrency.clamp(1, CLIENTS_MAX);
+    let gap_us = (1e6 / settings.rate) as u64;
+    let (mut at, mut operations) = (Duration::ZERO, Vec::new());
+    for client in (0..clients).cycle() {
+        at += Duration::from_micros(rng.random_range(0..=2 * gap_us));
+        if at >= settings.time_limit {
+            break;
+        }
+        let request = workload.next(&mut rng);
+        workload.observe(&request, &Outcome::Ok(request.action.argument()));
+        operations.push(Planned { at, client, request });
+    }
+    Script::new(operations)
+}
+
+fn write_time<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    Moment(*time).serialize(serializer)
+}
+
+fn read_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    Moment::deserialize(deserializer).map(|moment| moment.0)
+}

@@ -1,0 +1,93 @@
+//! What can be simulated: the project's own stores by name, and any core that somebody brings.
+
+use rashomon_stores::catalogue::{Store, UnknownName};
+use rashomon_stores::raft::{self, Raft};
+use rashomon_stores::replica::{RecoverError, Replica};
+
+use super::Scenario;
+use super::invariants::RaftWitness;
+use super::run::{Recorded, Run};
+use super::witness::Witness;
+use super::{tuning, world};
+
+/// Whatever scenarios are run against.
+pub trait System: Sync {
+    /// Runs a scenario; tells its story if asked to.
+    ///
+    /// # Errors
+    /// When the scenario asks for a store or a bug that there is none of, or a core cannot make
+    /// sense of its own disk.
+    fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError>;
+}
+
+/// A core to be simulated: how its nodes are set up, and who watches them. Every subject is a
+/// [`System`].
+pub trait Subject: Sync {
+    /// The core.
+    type Core: Replica;
+    /// Who watches; [`NoWitness`](super::witness::NoWitness) if the verdict on what clients saw
+    /// is enough.
+    type Witness: Witness<Self::Core>;
+
+    /// The settings of every node.
+    fn options(&self) -> <Self::Core as Replica>::Options;
+
+    /// The witness of one run.
+    fn witness(&self) -> Self::Witness;
+}
+
+impl<S: Subject> System for S {
+    fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError> {
+        Ok(Run::new(scenario, self.options(), self.witness(), told).complete()?)
+    }
+}
+
+/// The stores of the catalogue, by their names and the names of their bugs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stores;
+
+impl System for Stores {
+    fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError> {
+        match scenario.store.parse()? {
+            Store::Raft => RaftSubject::of(scenario)?.simulate(scenario, told),
+        }
+    }
+}
+
+/// The stream of the seed that the nodes' settings are drawn from.
+const TUNING: u64 = 102;
+
+/// Raft as a scenario asks for it.
+#[derive(Clone, Debug)]
+struct RaftSubject(raft::Options);
+
+impl RaftSubject {
+    fn of(scenario: &Scenario) -> Result<Self, UnknownName> {
+        let bug = scenario.bug.as_deref().map(str::parse).transpose()?;
+        Ok(RaftSubject(tuning::raft(bug, &mut world::stream(scenario.seed, TUNING))))
+    }
+}
+
+impl Subject for RaftSubject {
+    type Core = Raft;
+    type Witness = RaftWitness;
+
+    fn options(&self) -> raft::Options {
+        self.0.clone()
+    }
+
+    fn witness(&self) -> RaftWitness {
+        RaftWitness::default()
+    }
+}
+
+/// Why a run could not be simulated to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// There is no such store, or it has no such bug.
+    #[error(transparent)]
+    Unknown(#[from] UnknownName),
+    /// A core did not understand what it had itself written.
+    #[error("a node could not start again")]
+    Recover(#[from] RecoverError),
+}
