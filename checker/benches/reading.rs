@@ -2,72 +2,33 @@
 //!
 //! `cargo bench -p rashomon-checker --bench reading`
 
+#[path = "workload/registers.rs"]
+mod registers;
+#[path = "workload/simulation.rs"]
+mod simulation;
+
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use rashomon_checker::history::{
-    Event, EventType, Format, History, Process, ReadOptions, Value, Writer, load_reader, read_bytes,
-};
+use rashomon_checker::history::{Event, Format, History, ReadOptions, load_reader, read_bytes};
+
+use registers::Registers;
+use simulation::{Simulation, simulate};
 
 /// How many operations; their cost should not depend on it.
 const OPERATIONS: [usize; 2] = [2_000, 50_000];
-const CLIENTS: u64 = 20;
+const CLIENTS: usize = 20;
 
 fn main() {
     divan::main();
 }
 
-/// Reads and writes of one register, as a recorder would write them down.
-fn events(operations: usize) -> Vec<Event> {
-    let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let mut pending: Vec<Option<Event>> = (0..CLIENTS).map(|_| None).collect();
-    let (mut events, mut time, mut written, mut begun) = (Vec::new(), 0, 0, 0);
-    while events.len() < 2 * operations {
-        time += rng.random_range(200..40_000);
-        let client = rng.random_range(0..CLIENTS);
-        let slot = &mut pending[client as usize];
-        let mut event = match slot.take() {
-            Some(invocation) => Event { kind: EventType::Ok, ..invocation },
-            None if begun == operations => continue,
-            None => {
-                begun += 1;
-                let is_write = rng.random_ratio(1, 2);
-                written += i64::from(is_write);
-                let value = if is_write { Value::Int(written) } else { Value::Nil };
-                let invocation = invocation(client, if is_write { "write" } else { "read" }, value);
-                slot.insert(invocation).clone()
-            }
-        };
-        if event.kind == EventType::Ok && event.value.is_nil() {
-            event.value = Value::Int(written);
-        }
-        events.push(Event { index: events.len() as u64, time: Some(time), ..event });
-    }
-    events
-}
-
-fn invocation(client: u64, f: &str, value: Value) -> Event {
-    Event {
-        index: 0,
-        time: None,
-        process: Process::Client(client),
-        kind: EventType::Invoke,
-        f: f.into(),
-        key: Some(Value::text("x")),
-        value,
-        node: Some(format!("n{}", client % 5 + 1).into()),
-        error: None,
-        line: 0,
-    }
+/// Reads and writes of one register.
+fn events(operations: usize) -> Simulation<Registers> {
+    simulate(Registers::new(1, None, 0), operations, CLIENTS)
 }
 
 fn file(operations: usize, format: Format) -> Vec<u8> {
-    let mut writer = Writer::new(Vec::new(), format).expect("it can be written");
-    for event in events(operations) {
-        writer.write_event(&event).expect("a vector takes everything");
-    }
-    writer.finish().expect("a vector takes everything")
+    simulation::file(events(operations), format)
 }
 
 fn load(bencher: Bencher<'_, '_>, operations: usize, format: Format) {
@@ -106,7 +67,7 @@ fn read_events_of_jsonl(bencher: Bencher<'_, '_>, operations: usize) {
 
 #[divan::bench(args = OPERATIONS, sample_count = 20)]
 fn pair_events(bencher: Bencher<'_, '_>, operations: usize) {
-    let events = events(operations);
+    let events: Vec<Event> = events(operations).collect();
     bencher
         .counter(ItemsCount::new(operations))
         .bench(|| black_box(History::from_events(black_box(&events))));
