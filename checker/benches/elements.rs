@@ -17,7 +17,7 @@ use rashomon_checker::Model;
 use rashomon_checker::history::{Format, ReadOptions, load_reader};
 use rashomon_checker::linearizability::{Engine, Options, Verdict, check, examine};
 
-use simulation::{file, simulate};
+use simulation::{simulate, write};
 use structures::Structure;
 
 const CLIENTS: usize = 16;
@@ -63,7 +63,8 @@ impl fmt::Display for Case {
 
 #[divan::bench(args = cases(), sample_count = 3, sample_size = 1)]
 fn structures(bencher: Bencher<'_, '_>, case: &Case) {
-    let file = file(simulate(Structure::new(case.model), case.operations, CLIENTS), Format::Rash);
+    let events = simulate(Structure::new(case.model), case.operations, CLIENTS);
+    let file = write(Vec::new(), events, Format::Rash).expect("a vector takes everything");
     let history =
         load_reader(&*file, "history", ReadOptions::default()).expect("a history").history;
     let model: Model = case.model.parse().expect("a model");

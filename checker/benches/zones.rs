@@ -15,7 +15,7 @@ use rashomon_checker::history::{Format, ReadOptions, load_reader};
 use rashomon_checker::linearizability::{Engine, Options, Verdict, check, examine};
 
 use registers::Registers;
-use simulation::{file, simulate};
+use simulation::{simulate, write};
 
 const CLIENTS: usize = 20;
 
@@ -41,7 +41,8 @@ fn thousand_registers(bencher: Bencher<'_, '_>, operations: usize) {
 }
 
 fn measure(bencher: Bencher<'_, '_>, operations: usize, keys: usize) {
-    let file = file(simulate(Registers::new(keys, None, 0), operations, CLIENTS), Format::Rash);
+    let events = simulate(Registers::new(keys, None, 0), operations, CLIENTS);
+    let file = write(Vec::new(), events, Format::Rash).expect("a vector takes everything");
     let history =
         load_reader(&*file, "history", ReadOptions::default()).expect("a history").history;
     let model: Model = "register(0)".parse().expect("a model");

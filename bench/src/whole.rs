@@ -1,0 +1,83 @@
+//! What a user waits for: whole runs of the command, and whole sets of recorded histories.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cpu_time::ProcessTime;
+use rashomon_checker::history::{Format, ReadOptions, load_file};
+use rashomon_checker::linearizability::{Options, Verdict, check};
+use rashomon_checker::{History, Model};
+
+use crate::workload::Workload;
+
+const OPERATIONS: usize = 1_000_000;
+const ROUNDS: usize = 5;
+
+/// One run of the command on a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) format: Format,
+    pub(crate) operations: usize,
+    pub(crate) bytes: u64,
+    /// Seconds on the clock on the wall, from start to exit, at best.
+    pub(crate) seconds: f64,
+}
+
+/// Runs `rashomon check` on a million operations in each of our own formats, on all cores.
+pub(crate) fn runs(cli: &Path, folder: &Path) -> Result<Vec<Run>, Box<dyn Error>> {
+    let run = |format| {
+        let file = folder.join("history");
+        Workload::Unique { clients: 20 }.write(OPERATIONS, &file, format)?;
+        let mut best = Duration::MAX;
+        for _ in 0..ROUNDS {
+            let started = Instant::now();
+            let status =
+                Command::new(cli).arg("check").arg(&file).stdout(Stdio::null()).status()?;
+            best = best.min(started.elapsed());
+            if !status.success() {
+                return Err(format!("{} check ended with {status}", cli.display()).into());
+            }
+        }
+        let (bytes, seconds) = (fs::metadata(&file)?.len(), best.as_secs_f64());
+        Ok(Run { format, operations: OPERATIONS, bytes, seconds })
+    };
+    [Format::Jsonl, Format::Rash].into_iter().map(run).collect()
+}
+
+/// A set of recorded histories, all of them checked one after the other.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Recorded {
+    pub(crate) files: usize,
+    pub(crate) operations: usize,
+    /// Seconds of processor time for all checks together, explanations included, at best.
+    pub(crate) seconds: f64,
+}
+
+/// Checks those of a folder with an `index.tsv` that etcd's tests left (file, format and model come
+/// first in a row).
+pub(crate) fn recorded(folder: &Path) -> Result<Recorded, Box<dyn Error>> {
+    let index = fs::read_to_string(folder.join("index.tsv"))?;
+    let mut histories: Vec<(History, Model)> = Vec::new();
+    for line in index.lines() {
+        let columns: Vec<&str> = line.split('\t').collect();
+        if let [file, "porcupine-etcd", model, ..] = columns[..] {
+            let model = model.split(" (").next().unwrap_or(model).parse()?;
+            histories.push((load_file(&folder.join(file), ReadOptions::default())?.history, model));
+        }
+    }
+    let mut best = f64::INFINITY;
+    for _ in 0..10 * ROUNDS {
+        let started = ProcessTime::now();
+        for (history, model) in &histories {
+            if let Verdict::Unknown(bound) = check(history, model, &Options::default())? {
+                return Err(bound.to_string().into());
+            }
+        }
+        best = best.min(started.elapsed().as_secs_f64());
+    }
+    let operations = histories.iter().map(|(history, _)| history.len()).sum();
+    Ok(Recorded { files: histories.len(), operations, seconds: best })
+}
