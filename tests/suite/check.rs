@@ -278,3 +278,38 @@ fn limits_end_as_unknown_with_the_bound_as_data() {
     assert!(checked["bound"]["resource"]["time"].is_object(), "{json}");
     assert_eq!(json["summary"]["unknown"], 1, "{json}");
 }
+
+#[test]
+fn a_violation_is_drawn_and_only_one_history_at_a_time() {
+    let bench = Bench::new();
+    bench.write("good.jsonl", GOOD);
+    bench.write("stale.jsonl", stale());
+    let check = bench.rashomon(&["check", "--dot", "stale.dot", "stale.jsonl"]);
+    assert_eq!(check.code(), Some(1), "{}", check.everything());
+    let dot = fs::read_to_string(bench.path().join("stale.dot")).unwrap();
+    assert!(dot.starts_with("digraph {") && dot.trim_end().ends_with('}'), "{dot}");
+    assert_eq!(dot.matches("shape=box").count(), 3, "{dot}");
+    assert!(dot.contains(r#"process 1 read 1\nline 8\nunplaced"#), "{dot}");
+    assert_eq!(dot.matches("seen by").count(), 1, "{dot}");
+
+    let check = bench.rashomon(&["check", "--dot", "good.dot", "good.jsonl"]);
+    assert_eq!(check.code(), Some(0), "{}", check.everything());
+    assert!(!bench.path().join("good.dot").exists());
+    let check = bench.rashomon(&["check", "--dot", "two.dot", "good.jsonl", "stale.jsonl"]);
+    assert_eq!(check.code(), Some(2), "{}", check.everything());
+    let check = bench.rashomon(&["check", "--dot", "no/such/directory", "stale.jsonl"]);
+    assert_eq!(check.code(), Some(1), "{}", check.everything());
+    assert!(check.stderr.contains("cannot write no/such/directory"), "{}", check.everything());
+}
+
+#[test]
+fn keys_can_be_decided_together() {
+    let bench = Bench::new();
+    let other = GOOD.replace(r#""key":"x""#, r#""key":"y""#).replace("process\":", "process\":1");
+    bench.write("two.jsonl", GOOD.to_owned() + &other);
+    for (options, keys) in [(&[][..], 2), (&["--no-partition"][..], 1)] {
+        let check = bench.rashomon(&[&["check", "--json", "two.jsonl"][..], options].concat());
+        assert_eq!(check.code(), Some(0), "{}", check.everything());
+        assert_eq!(json(&check)["histories"][0]["keys"], keys, "{}", check.everything());
+    }
+}

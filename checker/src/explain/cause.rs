@@ -110,6 +110,25 @@ pub enum Role {
     Other,
 }
 
+impl Role {
+    /// The name, as it stands in data: `unplaced`, `made`, `newer`, …
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Unplaced => "unplaced",
+            Role::Made => "made",
+            Role::Saw => "saw",
+            Role::Cleared => "cleared",
+            Role::Newer => "newer",
+            Role::Took => "took",
+            Role::Missed => "missed",
+            Role::Failed => "failed",
+            Role::Later => "later",
+            Role::Same => "same",
+            Role::Other => "other",
+        }
+    }
+}
+
 /// One operation of a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {

@@ -6,6 +6,7 @@
 //! limit of their own and cannot cost the verdict.
 
 mod cause;
+mod graph;
 mod kv;
 mod minimise;
 mod mutex;
@@ -23,6 +24,7 @@ use crate::linearizability::{Budget, Outcome, Problem, decide_fully};
 use crate::model::{Call, Model, Part, Specification};
 
 pub use cause::{Case, Cause, Evidence, Finding, Role};
+pub use graph::{ConflictGraph, Node, Relation, precedence};
 pub use record::OperationRecord;
 
 use record::shortened;

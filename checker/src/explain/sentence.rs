@@ -139,7 +139,7 @@ impl Teller<'_> {
 }
 
 /// What was done, in the past tense.
-fn deed(record: &OperationRecord) -> String {
+pub(super) fn deed(record: &OperationRecord) -> String {
     let (input, output) = (shortened(&record.input), shortened(&record.output));
     match &*record.f {
         "read" | "r" => format!("read {output}"),

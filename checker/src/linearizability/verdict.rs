@@ -43,18 +43,23 @@ impl Default for Options {
 }
 
 /// What came out of a check.
-#[derive(Clone, Debug)]
+///
+/// As data it is one object: `verdict` is `valid`, `violation` or `unknown`, beside the fields of
+/// the [`Witness`], the [`Explanation`] or the [`Bound`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "lowercase")]
 pub enum Verdict {
     /// One order explains the history; here it is.
     Valid(Witness),
     /// No order does; this is why.
+    #[serde(rename = "violation")]
     Invalid(Box<Explanation>),
     /// A bound was hit before the answer was found.
     Unknown(Bound),
 }
 
 /// A verdict, and how it was found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Examined {
     /// The verdict.
     pub verdict: Verdict,

@@ -1,9 +1,12 @@
 //! One history, from its source to its verdict, and what that took.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
+use std::path::Path;
 use std::time::Instant;
 
+use rashomon_checker::explain::ConflictGraph;
 use rashomon_checker::history::{Format, History, LoadError, Loaded, load_file, load_reader};
 use rashomon_checker::linearizability::{
     self, Bound, CertificateError, Engine, Examined, Resource, Verdict, Witness,
@@ -128,11 +131,15 @@ pub(super) fn check(source: &Source, arguments: &CheckArguments) -> Result<Check
         milliseconds,
         memory: Memory { history: history.bytes(), engines: memory },
         warnings,
-        file,
+        file: file.clone(),
     };
     match verdict {
         Verdict::Valid(witness) => checked.take_valid(&history, &model, witness, arguments)?,
         Verdict::Invalid(explanation) => {
+            if let Some(dot) = &arguments.dot {
+                let graph = ConflictGraph::of(&history, &model, &explanation);
+                draw(&graph.map_err(failed)?, dot);
+            }
             checked.verdict = VerdictWord::Violation;
             checked.why = explanation.sentence().to_owned();
             checked.finding = Some(Finding::of(&history, &explanation));
@@ -182,6 +189,13 @@ impl Checked {
             VerdictWord::Violation => Exit::Violation,
             VerdictWord::Unknown => Exit::Unknown,
         }
+    }
+}
+
+/// A violation is told also where it cannot be drawn.
+fn draw(graph: &ConflictGraph, path: &Path) {
+    if let Err(error) = fs::write(path, graph.to_dot()) {
+        eprintln!("warning: cannot write {}: {error}", path.display());
     }
 }
 

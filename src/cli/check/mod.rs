@@ -36,6 +36,9 @@ pub(super) struct CheckArguments {
     /// The only engine to use: zones, elements, lazy or general; the fastest that can if not given
     #[arg(long)]
     engine: Option<Engine>,
+    /// Decide all keys of a history as one object, rather than each by itself
+    #[arg(long)]
+    no_partition: bool,
     /// Verify the witness of each valid history with the independent verifier
     #[arg(long)]
     certify: bool,
@@ -51,6 +54,9 @@ pub(super) struct CheckArguments {
     /// With --json, give the order that explains a valid history
     #[arg(long, requires = "json", help_heading = "Output")]
     witness: bool,
+    /// Draw the minimal violation of the one history as a graph for Graphviz's dot
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    dot: Option<PathBuf>,
 }
 
 impl CheckArguments {
@@ -63,6 +69,7 @@ impl CheckArguments {
             time: self.time_limit,
             memory: self.memory_limit << 20,
             engine: self.engine,
+            partition: !self.no_partition,
             ..Options::default()
         }
     }
@@ -78,6 +85,10 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
         }
     };
     let is_one = taken.len() == 1;
+    if arguments.dot.is_some() && !is_one {
+        eprintln!("error: --dot draws one history, and {} were given", taken.len());
+        return Exit::Usage;
+    }
     let names = taken.iter().map(|source| source.name().chars().count());
     let width = names.max().unwrap_or(0).min(MAX_NAME);
     let (mut worst, mut entries) = (Exit::Valid, Vec::new());
