@@ -50,6 +50,36 @@ fn a_history_counts_its_bytes() {
     assert!((1033..=1200).contains(&long), "{long} bytes an operation");
 }
 
+/// The end of a lease's term is a release that may take effect at any later time, or never.
+#[test]
+fn a_lease_may_be_free_once_its_holder_gave_up_and_not_before() {
+    let model: Model = "lease".parse().expect("another name of the lock with an owner");
+    let is_linearizable = |steps: &[(u64, EventType, &str)]| {
+        let events: Vec<Event> = (1..)
+            .zip(steps)
+            .map(|(line, &(p, kind, f))| event(line, p, kind, f, Value::Nil))
+            .collect();
+        let history = History::from_events(&events).expect("a history");
+        match check(&history, &model, &Options::default()).expect("a lock") {
+            Verdict::Valid(witness) => certify(&history, &model, &witness).is_ok(),
+            Verdict::Invalid(_) => false,
+            Verdict::Unknown(bound) => panic!("{bound}"),
+        }
+    };
+    let [held, renewed] = ["acquire", "renew"].map(|f| [(0, Invoke, f), (0, Done, f)]);
+    let over = [(0, Invoke, "release"), (0, Info, "release")];
+    let next = [(1, Invoke, "acquire"), (1, Done, "acquire")];
+    // Granted to the next only after the term; or never again.
+    assert!(is_linearizable(&[held, renewed, over, next].concat()));
+    assert!(is_linearizable(&[held, renewed, over].concat()));
+    // Within the term, whether it was renewed or not.
+    assert!(!is_linearizable(&[held, next, over].concat()));
+    assert!(!is_linearizable(&[held, next, renewed].concat()));
+    // Granted to two after one term.
+    let third = [(2, Invoke, "acquire"), (2, Done, "acquire")];
+    assert!(!is_linearizable(&[held, over, next, third].concat()));
+}
+
 #[test]
 fn what_no_process_can_do_is_an_error_with_its_line() {
     let build = |events: &[(u64, EventType, &str)]| {
