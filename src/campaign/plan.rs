@@ -4,6 +4,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 use rashomon_nemesis::{Packages, Schedule};
+use rashomon_stores::raft::ReadMode;
 use serde::{Deserialize, Serialize};
 
 /// What a run does, fully resolved; written to `plan.toml` in the run's directory.
@@ -19,6 +20,9 @@ pub struct Plan {
     /// The planted bug, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bug: Option<String>,
+    /// How the store answers reads.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub reads: ReadMode,
     /// Number of nodes.
     pub nodes: u16,
     /// Number of clients that work at the same time.
@@ -37,6 +41,16 @@ pub struct Plan {
     pub schedule: Schedule,
 }
 
+/// Whether reads are answered as usual, which need not be said.
+pub(crate) fn is_default(reads: &ReadMode) -> bool {
+    *reads == ReadMode::default()
+}
+
+/// ` --reads lease`, or nothing if reads are answered as usual.
+pub(crate) fn reads_argument(reads: ReadMode) -> String {
+    if is_default(&reads) { String::new() } else { format!(" --reads {reads}") }
+}
+
 impl Plan {
     /// The command that repeats this run. A run of real processes is never the same twice; what is
     /// the same are its operations, its faults and their times.
@@ -53,6 +67,7 @@ impl Plan {
             self.time_limit_s,
             self.seed,
         );
+        command += &reads_argument(self.reads);
         if let Some(bug) = &self.bug {
             command += &format!(" --bug {bug}");
         }

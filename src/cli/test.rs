@@ -10,6 +10,7 @@ use clap::Args;
 use jiff::Timestamp;
 use rashomon_nemesis::{Packages, Schedule};
 use rashomon_stores::catalogue::Store;
+use rashomon_stores::raft::ReadMode;
 use tokio::sync::watch;
 
 use super::progress::Progress;
@@ -35,6 +36,9 @@ pub(super) struct TestArguments {
     /// A bug to plant in the store, such as stale-read
     #[arg(long, value_name = "NAME", help_heading = "Store")]
     bug: Option<String>,
+    /// How reads are answered: read-index, lease or local
+    #[arg(long, default_value_t = ReadMode::ReadIndex, value_name = "HOW", help_heading = "Store")]
+    reads: ReadMode,
     /// What the clients do
     #[arg(long, value_enum, default_value_t = WorkloadName::Register, help_heading = "Workload")]
     workload: WorkloadName,
@@ -103,6 +107,7 @@ fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
         seed,
         store: arguments.store.to_string(),
         bug: arguments.bug,
+        reads: arguments.reads,
         nodes: arguments.nodes,
         concurrency: arguments.concurrency,
         rate: arguments.rate,

@@ -41,7 +41,9 @@ mod world;
 
 use std::time::Duration;
 
-use crate::campaign::plan::WorkloadName;
+use rashomon_stores::raft::ReadMode;
+
+use crate::campaign::plan::{self, WorkloadName};
 use climate::Kinds;
 
 pub use network::Traffic;
@@ -58,6 +60,8 @@ pub struct Settings {
     pub store: String,
     /// The planted bug, if any.
     pub bug: Option<String>,
+    /// How reads are answered.
+    pub reads: ReadMode,
     /// What the clients do.
     pub workload: WorkloadName,
     /// The kinds of trouble that a seed may have.
@@ -86,6 +90,7 @@ impl Settings {
             self.rate,
             self.time_limit.as_secs_f64(),
         );
+        command += &plan::reads_argument(self.reads);
         if let Some(bug) = &self.bug {
             command += &format!(" --bug {bug}");
         }

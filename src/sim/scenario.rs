@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rashomon_nemesis::{Moment, Package, Packages, Schedule, UnknownNode};
+use rashomon_stores::raft::ReadMode;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::climate::{self, Climate};
 use super::script::{CLIENTS_MAX, Planned, Script};
 use super::{Recorded, Settings, world};
-use crate::campaign::plan::{Plan, WorkloadName};
+use crate::campaign::plan::{self, Plan, WorkloadName};
 use crate::workload::Outcome;
 
 /// A simulated run before it is run. Its text form is TOML; see `docs/sim.md`.
@@ -28,6 +29,9 @@ pub struct Scenario {
     /// The planted bug, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bug: Option<String>,
+    /// How reads are answered.
+    #[serde(default, skip_serializing_if = "plan::is_default")]
+    pub reads: ReadMode,
     /// What the operations are a part of: it says by which model they are judged.
     pub workload: WorkloadName,
     /// Number of nodes.
@@ -106,6 +110,7 @@ impl Scenario {
         Scenario {
             store: settings.store.clone(),
             bug: settings.bug.clone(),
+            reads: settings.reads,
             workload: settings.workload,
             nodes,
             seed,
@@ -180,6 +185,7 @@ impl Scenario {
             seed: self.seed,
             store: self.store.clone(),
             bug: self.bug.clone(),
+            reads: self.reads,
             nodes: self.nodes,
             concurrency: self.operations.clients(),
             rate: self.operations.operations().len() as f64 / time_limit_s,

@@ -64,7 +64,11 @@ struct RaftSubject(raft::Options);
 impl RaftSubject {
     fn of(scenario: &Scenario) -> Result<Self, UnknownName> {
         let bug = scenario.bug.as_deref().map(str::parse).transpose()?;
-        Ok(RaftSubject(tuning::raft(bug, &mut world::stream(scenario.seed, TUNING))))
+        Ok(RaftSubject(tuning::raft(
+            bug,
+            scenario.reads,
+            &mut world::stream(scenario.seed, TUNING),
+        )))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use rashomon_checker::history::{Event, EventType, Process};
+use rashomon_stores::raft::ReadMode;
 use rashomon_stores::replica::{
     Effects, Input, NodeId, RecoverError, Replica, Role, Setup, Slot, Status, Time,
 };
@@ -22,6 +23,7 @@ fn settings(workload: WorkloadName, nemesis: &str, bug: Option<&str>) -> Setting
     Settings {
         store: "raft".into(),
         bug: bug.map(str::to_owned),
+        reads: ReadMode::default(),
         workload,
         nemesis: nemesis.parse().expect("there are such kinds"),
         nodes: 5,
@@ -128,6 +130,16 @@ fn a_sound_store_lives_again_after_everything_went_wrong() {
     ];
     assert!(reached.iter().all(|count| *count > 0), "{coverage:?}");
     assert!(coverage.sometimes.values().all(|count| *count > 0), "{coverage:?}");
+}
+
+#[test]
+fn local_reads_are_caught_and_leases_hold_while_clocks_keep_to_their_margin() {
+    let reads = |reads| Settings { reads, ..settings(WorkloadName::Register, "all", None) };
+    let lease = explored(&reads(ReadMode::Lease), 40, 2, true);
+    assert_eq!((lease.violations.len(), lease.unknown.len()), (0, 0));
+    let local = explored(&reads(ReadMode::Local), 10, 2, false);
+    let first = local.first.expect("there is a stale read");
+    assert!(first.judged.results.finding.is_some(), "clients have seen it");
 }
 
 /// A node that stood still learnt that it was elected in a term that was long over.

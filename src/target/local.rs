@@ -246,6 +246,7 @@ fn prepare(
         seed: plan.seed,
         cluster: directory.name(),
         timing: Timing::default(),
+        reads: plan.reads,
         snapshots: SNAPSHOTS,
     };
     let file = place.join("config.json");

@@ -51,6 +51,7 @@ fn report_of_stale_read(bench: &Bench, text: &str) -> PathBuf {
     let verdict = rashomon_checker::check(&history, &model, &Default::default());
     let Ok(Verdict::Invalid(explanation)) = verdict else { panic!("{verdict:?}") };
     let plan = Plan {
+        reads: Default::default(),
         version: "0".into(),
         seed: 1,
         store: "raft".into(),

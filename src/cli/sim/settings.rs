@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use rashomon_stores::catalogue::Store;
+use rashomon_stores::raft::ReadMode;
 
 use crate::campaign::plan::WorkloadName;
 use crate::cli::duration;
@@ -23,6 +24,9 @@ pub(super) struct SettingsArguments {
     /// A bug to plant in the store, such as stale-read
     #[arg(long, value_name = "NAME", help_heading = "Store")]
     bug: Option<String>,
+    /// How reads are answered: read-index, lease or local
+    #[arg(long, default_value_t = ReadMode::ReadIndex, value_name = "HOW", help_heading = "Store")]
+    reads: ReadMode,
     /// What the clients do
     #[arg(long, value_enum, default_value_t = WorkloadName::Register, help_heading = "Workload")]
     workload: WorkloadName,
@@ -53,6 +57,7 @@ impl SettingsArguments {
         Ok(Settings {
             store: self.store.to_string(),
             bug: self.bug.clone(),
+            reads: self.reads,
             workload: self.workload,
             nemesis: self.nemesis.clone(),
             nodes: self.nodes,

@@ -24,6 +24,7 @@ fn plan() -> Plan {
         version: "0.1.0".into(),
         seed: 7,
         store: "raft".into(),
+        reads: Default::default(),
         bug: None,
         nodes: 5,
         concurrency: 10,

@@ -34,6 +34,7 @@ pub struct RaftWitness {
 /// What a run should reach sometimes.
 #[derive(Debug, Default)]
 struct Sightings {
+    pre_elections: u64,
     elections_started: u64,
     elections_won: u64,
     leaders_deposed: u64,
@@ -49,6 +50,7 @@ impl Witness<Raft> for RaftWitness {
     fn noted(&mut self, node: NodeId, note: &Note, core: &Raft) -> Result<(), Breach> {
         let seen = &mut self.sightings;
         match note {
+            Note::PreElectionStarted { .. } => seen.pre_elections += 1,
             Note::ElectionStarted { .. } => seen.elections_started += 1,
             Note::BecameLeader { term, .. } => {
                 seen.elections_won += 1;
@@ -107,6 +109,7 @@ impl Witness<Raft> for RaftWitness {
     fn sightings(&self) -> Vec<(&'static str, u64)> {
         let seen = &self.sightings;
         vec![
+            ("elections thought of", seen.pre_elections),
             ("elections started", seen.elections_started),
             ("elections won", seen.elections_won),
             ("leaders deposed", seen.leaders_deposed),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Store, UnknownName};
-use crate::raft;
+use crate::raft::{self, ReadMode};
 use crate::replica::NodeId;
 
 /// The configuration of a node.
@@ -42,6 +42,9 @@ pub struct Config {
     /// Time-outs.
     #[serde(default)]
     pub timing: Timing,
+    /// How reads are answered.
+    #[serde(default)]
+    pub reads: ReadMode,
     /// How the log is kept short.
     #[serde(default)]
     pub snapshots: Snapshots,
@@ -195,6 +198,7 @@ impl Config {
             heartbeat: Duration::from_millis(self.timing.heartbeat_ms),
             election_min: Duration::from_millis(self.timing.election_min_ms),
             election_max: Duration::from_millis(self.timing.election_max_ms),
+            reads: self.reads,
             snapshot_every: self.snapshots.every,
             snapshot_chunk_bytes: self.snapshots.chunk_bytes,
             bug: self.bug.as_deref().map(str::parse).transpose()?,

@@ -1,4 +1,7 @@
 //! Who leads: time-outs, votes, and the beginning of a term (§3.4).
+//!
+//! Before a node stands for election it asks whether it could win (§9.6): a node that comes back
+//! from a partition, or that was removed from the cluster, finds out without raising anybody's term.
 
 use rand::RngExt;
 
@@ -15,24 +18,74 @@ impl Raft {
         out.set_timer(Timer::Election, now + wait);
     }
 
-    /// Whether this node follows a leader that it heard within the least election time-out. Then a
-    /// candidate is most likely wrong about the leader being gone, and is not listened to, so that
-    /// a node which comes back from a partition does not unseat a working leader by itself (§4.2.3).
+    /// Whether this node heard a leader within the least election time-out. Then a candidate is most
+    /// likely wrong about the leader being gone, and is not listened to, so that a node which comes
+    /// back from a partition does not unseat a working leader by itself (§4.2.3). It is also what a
+    /// leader's lease counts on (§6.4.1), so it holds whatever has become of the term since. A
+    /// leader hears itself, as long as it makes sure of its majority.
     pub(super) fn hears_a_leader(&self, now: Time) -> bool {
-        matches!(self.state, State::Follower)
-            && self.heard.is_some_and(|at| now.saturating_sub(at) < self.options.election_min)
+        match self.state {
+            State::Leader(_) => self.options.check_quorum,
+            _ => self.heard.is_some_and(|at| now.saturating_sub(at) < self.options.election_min),
+        }
+    }
+
+    pub(super) fn on_election_timer(&mut self, now: Time, out: &mut Effects<Self>) {
+        match self.state {
+            State::Leader(_) => {}
+            _ if self.options.pre_vote => self.start_pre_election(now, out),
+            _ => self.start_election(now, out),
+        }
+    }
+
+    /// Asks who would vote for this node if it stood for election (§9.6). Nothing is promised or
+    /// stored by that, on either side.
+    fn start_pre_election(&mut self, now: Time, out: &mut Effects<Self>) {
+        self.state = State::PreCandidate([self.id].into());
+        self.leader = None;
+        out.note(Note::PreElectionStarted { term: self.hard.term + 1 });
+        self.reset_election_timer(now, out);
+        let (last_index, last_term) = (self.log.last_index(), self.log.last_term());
+        for to in &self.others {
+            self.send(*to, Body::RequestPreVote { last_index, last_term }, out);
+        }
+        self.on_pre_vote(now, self.id, true, out);
+    }
+
+    /// Says whether it would vote for a candidate in the next term, in which it has not voted.
+    pub(super) fn on_request_pre_vote(
+        &mut self,
+        candidate: NodeId,
+        last: (Term, Index),
+        out: &mut Effects<Self>,
+    ) {
+        let granted = self.is_up_to_date(last);
+        self.send(candidate, Body::PreVote { granted }, out);
+    }
+
+    pub(super) fn on_pre_vote(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        granted: bool,
+        out: &mut Effects<Self>,
+    ) {
+        let quorum = self.quorum();
+        let State::PreCandidate(votes) = &mut self.state else { return };
+        if granted {
+            votes.insert(from);
+        }
+        if votes.len() >= quorum {
+            self.start_election(now, out);
+        }
     }
 
     pub(super) fn start_election(&mut self, now: Time, out: &mut Effects<Self>) {
-        if matches!(self.state, State::Leader(_)) {
-            return;
-        }
         let term = self.hard.term + 1;
         self.hard = HardState { term, vote: Some(self.id) };
         let ballot = out.persist(vec![log::write_hard(self.hard)]);
         self.state = State::Candidate(Candidate { votes: [].into(), ballot });
         self.leader = None;
-        self.heard = None;
         self.counters.elections_started += 1;
         out.note(Note::ElectionStarted { term });
         self.reset_election_timer(now, out);
@@ -42,8 +95,13 @@ impl Raft {
         }
     }
 
-    /// Grants at most one vote per term (§3.4), and only to a candidate whose log is at least as
-    /// up to date as its own: the last terms decide, then the lengths (§3.6.1).
+    /// Whether a log that ends like this is at least as up to date as this node's: the last terms
+    /// decide, then the lengths (§3.6.1).
+    fn is_up_to_date(&self, last: (Term, Index)) -> bool {
+        last >= (self.log.last_term(), self.log.last_index())
+    }
+
+    /// Grants at most one vote per term (§3.4), and only to a candidate whose log is up to date.
     pub(super) fn on_request_vote(
         &mut self,
         now: Time,
@@ -52,8 +110,7 @@ impl Raft {
         out: &mut Effects<Self>,
     ) {
         let free = self.hard.vote.is_none_or(|vote| vote == candidate);
-        let up_to_date = last >= (self.log.last_term(), self.log.last_index());
-        let granted = free && up_to_date;
+        let granted = free && self.is_up_to_date(last);
         if granted && self.hard.vote.is_none() {
             self.hard.vote = Some(candidate);
             out.persist(vec![log::write_hard(self.hard)]);
@@ -86,7 +143,7 @@ impl Raft {
     /// know that everything before it is (§3.6.2, §6.4).
     fn become_leader(&mut self, now: Time, out: &mut Effects<Self>) {
         let (term, last_index) = (self.hard.term, self.log.last_index());
-        self.state = State::Leader(Leader::new(&self.others, last_index));
+        self.state = State::Leader(Leader::new(&self.others, last_index, now));
         self.counters.elections_won += 1;
         self.learn_leader(self.id);
         out.note(Note::BecameLeader { term, last_index });

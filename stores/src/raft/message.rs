@@ -17,6 +17,19 @@ pub struct Message {
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body {
+    /// Somebody asks whether a node would vote for it, if it stood for election in the next term
+    /// (§9.6).
+    RequestPreVote {
+        /// The index of its last entry.
+        last_index: Index,
+        /// The term of its last entry.
+        last_term: Term,
+    },
+    /// The answer to [`Body::RequestPreVote`].
+    PreVote {
+        /// Whether the vote would be granted.
+        granted: bool,
+    },
     /// A candidate asks for a vote (§3.4, RequestVote).
     RequestVote {
         /// The index of its last entry.
@@ -39,7 +52,7 @@ pub enum Body {
         entries: Vec<Entry>,
         /// What the leader knows to be committed.
         commit: Index,
-        /// The leader's latest round of asking who still follows it; see [`super::read`].
+        /// The leader's latest round of asking who still follows it.
         round: u64,
     },
     /// The answer to [`Body::Append`].
@@ -74,12 +87,21 @@ pub enum Body {
 }
 
 impl Body {
+    /// Whether its sender wants to lead.
+    pub(super) fn asks_for_a_vote(&self) -> bool {
+        matches!(self, Body::RequestPreVote { .. } | Body::RequestVote { .. })
+    }
+
     /// Whether it is the first half of a remote procedure call: its receiver answers, and if the
     /// sender's term is over, tells it so.
     pub fn wants_an_answer(&self) -> bool {
         match self {
-            Body::RequestVote { .. } | Body::Append { .. } | Body::InstallSnapshot { .. } => true,
-            Body::Vote { .. }
+            Body::RequestPreVote { .. }
+            | Body::RequestVote { .. }
+            | Body::Append { .. }
+            | Body::InstallSnapshot { .. } => true,
+            Body::PreVote { .. }
+            | Body::Vote { .. }
             | Body::Appended { .. }
             | Body::ChunkReceived { .. }
             | Body::Stale => false,

@@ -7,9 +7,10 @@
 //! | module | role |
 //! |---|---|
 //! | [`mod@self`] | the state of a node, its steps, terms |
-//! | `election` | who leads: time-outs, votes (§3.4, §3.6.1, §4.2.3) |
+//! | `election` | who leads: time-outs, pre-votes, votes (§3.4, §3.6.1, §4.2.3, §9.6) |
+//! | `contact` | whether a leader still has its majority, and its lease (§6.2, §6.4.1) |
 //! | `replication` | appending, matching, committing, applying (§3.5, §3.6.2, §10.2) |
-//! | [`read`] | linearizable reads by a quorum round (§6.4) |
+//! | [`read`] | linearizable reads by a quorum round or by the lease (§6.4) |
 //! | [`log`] | the log in memory, and the records on disk (§3.8) |
 //! | [`snapshot`] | compacting the log, and bringing followers what is gone from it (§5) |
 //! | [`message`] | what nodes say to each other |
@@ -21,6 +22,7 @@
 //! there. The term in such a message is durable already, because the leader asked for votes in that
 //! term only after storing it.
 
+mod contact;
 mod election;
 pub mod log;
 pub mod message;
@@ -44,10 +46,12 @@ use crate::replica::{
     Effects, Input, NodeId, RecoverError, Refusal, Replica, Request, RequestId, Role, Setup, Slot,
     Status, Ticket, Time,
 };
+use contact::Contact;
 use log::{HardState, Index, Log, Place, Record, Recovered, Term};
 use message::{Body, Message};
 use mutants::Bug;
 pub use note::Note;
+pub use read::ReadMode;
 use read::Reads;
 use replication::Progress;
 use snapshot::{Incoming, Snapshot};
@@ -62,6 +66,15 @@ pub struct Options {
     pub election_min: Duration,
     /// The most such time; each wait is drawn anew from between the two.
     pub election_max: Duration,
+    /// Whether a node asks if it could win before it stands for election (§9.6).
+    pub pre_vote: bool,
+    /// Whether a leader that does not hear a majority steps down (§6.2).
+    pub check_quorum: bool,
+    /// How reads are answered.
+    pub reads: ReadMode,
+    /// How much faster or slower than true a node's clock may run, in parts per million, for leases
+    /// to be safe (§6.4.1).
+    pub clock_drift_ppm: u32,
     /// The size of the entries in one append, in bytes; a single larger entry goes alone.
     pub append_bytes_max: usize,
     /// How many entries may be on their way to a follower without an answer.
@@ -84,6 +97,10 @@ impl Default for Options {
             heartbeat: Duration::from_millis(50),
             election_min: Duration::from_millis(300),
             election_max: Duration::from_millis(600),
+            pre_vote: true,
+            check_quorum: true,
+            reads: ReadMode::default(),
+            clock_drift_ppm: 50_000,
             append_bytes_max: 256 << 10,
             append_window: 1024,
             requests_max: 4096,
@@ -125,14 +142,18 @@ pub struct Raft {
     unsynced: VecDeque<(Ticket, Index)>,
     state: State,
     leader: Option<NodeId>,
-    /// When the leader of the current term was last heard.
+    /// When a leader was last heard.
     heard: Option<Time>,
+    /// The time of the step under way.
+    now: Time,
     counters: Counters,
 }
 
 #[derive(Debug)]
 enum State {
     Follower,
+    /// Would stand for election if a majority, here those who agreed, would vote for it.
+    PreCandidate(BTreeSet<NodeId>),
     Candidate(Candidate),
     Leader(Leader),
 }
@@ -150,8 +171,8 @@ struct Leader {
     /// Clients that wait for the entry at an index. All are of this leader's own term.
     writes: BTreeMap<Index, RequestId>,
     reads: Reads,
-    /// The latest round of asking who still follows.
-    round: u64,
+    /// Who followed when.
+    contact: Contact,
     /// The text of the snapshot that was sent last, and what it covers: followers share it.
     snapshot_text: Option<(Place, Arc<str>)>,
 }
@@ -180,6 +201,9 @@ impl Replica for Raft {
         now: Time,
         out: &mut Effects<Self>,
     ) -> Result<Self, RecoverError> {
+        // A lease may count on what this node has heard before; see `contact`.
+        let began_before = !disk.is_empty();
+        let heard = (began_before && options.reads == ReadMode::Lease).then_some(now);
         let Recovered { hard, snapshot, log } = log::read_disk(disk)?;
         let store = snapshot.as_ref().map(|snapshot| snapshot.state.clone()).unwrap_or_default();
         let applied = log.base().index;
@@ -200,7 +224,8 @@ impl Replica for Raft {
             unsynced: VecDeque::new(),
             state: State::Follower,
             leader: None,
-            heard: None,
+            heard,
+            now,
             counters: Counters::default(),
         };
         raft.reset_election_timer(now, out);
@@ -208,6 +233,7 @@ impl Replica for Raft {
     }
 
     fn step(&mut self, now: Time, input: Input<Self>, out: &mut Effects<Self>) {
+        self.now = now;
         // Not when an entry is applied, so that who looks on after each step sees every one.
         self.compact_if_long(out);
         match input {
@@ -216,7 +242,7 @@ impl Replica for Raft {
             Input::Request { id, request: Request::Write(command) } => {
                 self.propose(id, command, out);
             }
-            Input::Timer(Timer::Election) => self.start_election(now, out),
+            Input::Timer(Timer::Election) => self.on_election_timer(now, out),
             Input::Timer(Timer::Heartbeat) => self.heartbeat(now, out),
             Input::Stored(ticket) => self.on_stored(now, ticket, out),
         }
@@ -247,7 +273,7 @@ impl Raft {
     pub fn role(&self) -> Role {
         match self.state {
             State::Follower => Role::Follower,
-            State::Candidate(_) => Role::Candidate,
+            State::PreCandidate(_) | State::Candidate(_) => Role::Candidate,
             State::Leader(_) => Role::Leader,
         }
     }
@@ -276,7 +302,7 @@ impl Raft {
 impl Raft {
     fn on_message(&mut self, now: Time, from: NodeId, message: Message, out: &mut Effects<Self>) {
         let Message { term, body } = message;
-        if matches!(body, Body::RequestVote { .. }) && self.hears_a_leader(now) {
+        if body.asks_for_a_vote() && self.hears_a_leader(now) {
             return;
         }
         if term < self.hard.term {
@@ -290,6 +316,10 @@ impl Raft {
             self.enter_term(now, term, out);
         }
         match body {
+            Body::RequestPreVote { last_index, last_term } => {
+                self.on_request_pre_vote(from, (last_term, last_index), out);
+            }
+            Body::PreVote { granted } => self.on_pre_vote(now, from, granted, out),
             Body::RequestVote { last_index, last_term } => {
                 self.on_request_vote(now, from, (last_term, last_index), out);
             }
@@ -322,7 +352,6 @@ impl Raft {
         self.hard = HardState { term, vote: None };
         out.persist(vec![log::write_hard(self.hard)]);
         self.leader = None;
-        self.heard = None;
         self.become_follower(now, out);
     }
 
@@ -377,7 +406,7 @@ impl Raft {
                 self.on_vote(now, self.id, true, out);
             }
             State::Leader(_) => self.advance_commit(out),
-            State::Candidate(_) | State::Follower => {}
+            State::Candidate(_) | State::PreCandidate(_) | State::Follower => {}
         }
     }
 

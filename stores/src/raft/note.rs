@@ -8,6 +8,11 @@ use crate::replica::NodeId;
 /// What a node tells whoever watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
+    /// It asks whether it could win an election.
+    PreElectionStarted {
+        /// The term it would lead.
+        term: Term,
+    },
     /// It stands for election.
     ElectionStarted {
         /// The term it wants to lead.
@@ -29,7 +34,7 @@ pub enum Note {
     },
     /// It led and does no longer.
     SteppedDown {
-        /// The term that ended its own.
+        /// The term that ended its own, or its own if it lost its majority.
         term: Term,
         /// Writes whose outcome it does not know.
         writes: usize,
@@ -79,6 +84,9 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Note::PreElectionStarted { term } => {
+                write!(f, "asks who would elect it in term {term}")
+            }
             Note::ElectionStarted { term } => write!(f, "stands for election in term {term}"),
             Note::VoteGranted { term, candidate } => {
                 write!(f, "votes for {candidate} in term {term}")

@@ -8,11 +8,66 @@
 //! entries are applied in the same step in which they are known to be committed.
 //!
 //! One round is under way at a time; reads that arrive meanwhile share the next one.
+//!
+//! With [`ReadMode::Lease`] a leader whose lease holds (§6.4.1, see `contact`) need not ask.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use super::mutants::Bug;
 use super::{Raft, State};
+use crate::catalogue::UnknownName;
 use crate::kv;
 use crate::replica::{Effects, Refusal, RequestId};
+
+/// How reads are answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadMode {
+    /// By the leader, after a round in which a majority still follows it (§6.4): linearizable.
+    #[default]
+    ReadIndex,
+    /// By the leader, without asking while its lease holds (§6.4.1): linearizable as long as no
+    /// clock runs faster or slower than its margin.
+    Lease,
+    /// By every node, from what it has applied: stale, and what many stores offer as fast.
+    Local,
+}
+
+impl ReadMode {
+    /// Every mode.
+    pub const ALL: [ReadMode; 3] = [ReadMode::ReadIndex, ReadMode::Lease, ReadMode::Local];
+
+    /// The name on command lines and in configuration files.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReadMode::ReadIndex => "read-index",
+            ReadMode::Lease => "lease",
+            ReadMode::Local => "local",
+        }
+    }
+}
+
+impl fmt::Display for ReadMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for ReadMode {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let known = ReadMode::ALL.iter();
+        known
+            .clone()
+            .copied()
+            .find(|mode| mode.name() == name)
+            .ok_or_else(|| UnknownName::new("way of reading", name, known.map(|mode| mode.name())))
+    }
+}
 
 /// Reads that wait.
 #[derive(Debug, Default)]
@@ -21,6 +76,8 @@ pub(super) struct Reads {
     waiting: Vec<(RequestId, kv::Key)>,
     /// For the round that is under way; empty if none is.
     asking: Vec<(RequestId, kv::Key)>,
+    /// That round.
+    round: u64,
 }
 
 impl Reads {
@@ -36,10 +93,18 @@ impl Reads {
 
 impl Raft {
     pub(super) fn read(&mut self, id: RequestId, key: kv::Key, out: &mut Effects<Self>) {
+        if self.options.reads == ReadMode::Local {
+            return self.answer_read(id, &key, out);
+        }
+        let lease = self.options.reads == ReadMode::Lease && self.has_lease(self.now);
+        let committed_is_known = self.knows_what_is_committed();
         let State::Leader(leader) = &mut self.state else {
             return out.reply_at_once(id, Err(Refusal::NotLeader { leader: self.leader }));
         };
         if self.options.bug == Some(Bug::StaleRead) {
+            return self.answer_read(id, &key, out);
+        }
+        if lease && committed_is_known {
             return self.answer_read(id, &key, out);
         }
         if leader.reads.len() >= self.options.requests_max {
@@ -49,16 +114,22 @@ impl Raft {
         self.ask_quorum(out);
     }
 
+    /// Whether an entry of the current term is committed: then everything before it is (§6.4).
+    fn knows_what_is_committed(&self) -> bool {
+        self.log.term_at(self.commit) == Some(self.hard.term)
+    }
+
     /// Starts a round if reads wait for one and none is under way.
     pub(super) fn ask_quorum(&mut self, out: &mut Effects<Self>) {
-        let knows_what_is_committed = self.log.term_at(self.commit) == Some(self.hard.term);
+        let committed_is_known = self.knows_what_is_committed();
         let State::Leader(leader) = &mut self.state else { return };
         let reads = &mut leader.reads;
-        if !knows_what_is_committed || !reads.asking.is_empty() || reads.waiting.is_empty() {
+        if !committed_is_known || !reads.asking.is_empty() || reads.waiting.is_empty() {
             return;
         }
         reads.asking = std::mem::take(&mut reads.waiting);
-        leader.round += 1;
+        leader.contact.begin_round(self.now);
+        reads.round = leader.contact.round;
         self.broadcast(out);
         self.serve_reads(out);
     }
@@ -68,8 +139,7 @@ impl Raft {
     pub(super) fn serve_reads(&mut self, out: &mut Effects<Self>) {
         let quorum = self.quorum();
         let State::Leader(leader) = &mut self.state else { return };
-        let following = leader.followers.values().filter(|p| p.round >= leader.round).count();
-        if leader.reads.asking.is_empty() || following + 1 < quorum {
+        if leader.reads.asking.is_empty() || leader.followed_round(quorum) < leader.reads.round {
             return;
         }
         for (id, key) in std::mem::take(&mut leader.reads.asking) {

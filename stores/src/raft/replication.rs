@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::contact::Contact;
 use super::log::{Entry, Index, Payload, Term};
 use super::message::{Body, Outcome};
 use super::read::Reads;
@@ -41,14 +42,14 @@ pub(super) enum Mode {
 
 impl Leader {
     /// At the beginning of a term the leader guesses that all logs are like its own (§3.5).
-    pub(super) fn new(others: &[NodeId], last_index: Index) -> Self {
+    pub(super) fn new(others: &[NodeId], last_index: Index, now: Time) -> Self {
         let mode = || Mode::Probe { sent: false };
         let progress = || Progress { matched: 0, next: last_index + 1, mode: mode(), round: 0 };
         Leader {
             followers: others.iter().map(|id| (*id, progress())).collect(),
             writes: [].into(),
             reads: Reads::default(),
-            round: 0,
+            contact: Contact::new(now),
             snapshot_text: None,
         }
     }
@@ -83,8 +84,13 @@ impl Raft {
 
     /// Makes the leader heard by everybody, and by the way repeats what was not acknowledged.
     pub(super) fn heartbeat(&mut self, now: Time, out: &mut Effects<Self>) {
-        if matches!(self.state, State::Leader(_)) {
+        if self.step_down_if_alone(now, out) {
+            return;
+        }
+        if let State::Leader(leader) = &mut self.state {
             out.set_timer(Timer::Heartbeat, now + self.options.heartbeat);
+            leader.contact.begin_round(now);
+            self.renew_contact();
             self.broadcast(out);
         }
     }
@@ -146,7 +152,7 @@ impl Raft {
             prev_term: self.log.term_at(prev_index).unwrap_or_default(),
             entries,
             commit: self.commit,
-            round: leader.round,
+            round: leader.contact.round,
         };
         // An append promises nothing about the leader's own disk; see the top of `raft`.
         self.send_at_once(to, body, out);
@@ -256,6 +262,7 @@ impl Raft {
             }
         }
         self.send_entries_to(from, out);
+        self.renew_contact();
         self.serve_reads(out);
     }
 

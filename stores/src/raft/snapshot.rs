@@ -113,7 +113,7 @@ impl Raft {
         let Mode::Snapshot(transfer) = &mut progress.mode else { return };
         transfer.sent = true;
         let chunk = transfer.chunk(self.options.snapshot_chunk_bytes);
-        let body = Body::InstallSnapshot { chunk, round: leader.round };
+        let body = Body::InstallSnapshot { chunk, round: leader.contact.round };
         // It was committed before it became a snapshot, whatever this node's disk is busy with.
         self.send_at_once(to, body, out);
     }
@@ -138,6 +138,7 @@ impl Raft {
             transfer.sent = false;
             self.send_chunk(from, out);
         }
+        self.renew_contact();
         self.serve_reads(out);
     }
 

@@ -1,6 +1,7 @@
 //! Single decisions of the core, by hand: one node, and messages as if from its peers. What a
 //! cluster of them does is tested in a simulated world, in `tests/raft.rs`.
 
+mod contact;
 mod snapshot;
 
 use super::log::{Entry, Payload};
@@ -42,11 +43,24 @@ impl Node {
     /// The leader of term 1, with its first entry sent but not acknowledged.
     fn leader(options: Options) -> Node {
         let mut node = Node::new(options);
-        node.step(Input::Timer(Timer::Election));
-        node.stored();
-        node.hear(N2, 1, Body::Vote { granted: true });
-        assert_eq!(node.raft.role(), Role::Leader);
+        node.lead();
         node
+    }
+
+    /// Wins the election for the next term with the vote of the second node.
+    fn lead(&mut self) {
+        let term = self.raft.hard.term + 1;
+        self.stand(term);
+        self.stored();
+        self.hear(N2, term, Body::Vote { granted: true });
+        assert_eq!(self.raft.role(), Role::Leader);
+    }
+
+    /// Stands for election in the next term, with the consent of the second node.
+    fn stand(&mut self, term: Term) {
+        self.step(Input::Timer(Timer::Election));
+        self.hear(N2, term - 1, Body::PreVote { granted: true });
+        assert_eq!(self.raft.hard, HardState { term, vote: Some(N1) });
     }
 
     fn step(&mut self, input: Input<Raft>) {
@@ -120,7 +134,7 @@ fn value(int: i64) -> Reply {
 #[test]
 fn its_own_vote_counts_when_it_is_durable() {
     let mut node = Node::new(Options::default());
-    node.step(Input::Timer(Timer::Election));
+    node.stand(1);
     node.hear(N2, 1, Body::Vote { granted: true });
     assert_eq!(node.raft.role(), Role::Candidate, "one vote of three, and one not on disk yet");
     node.stored();
@@ -176,9 +190,7 @@ fn a_leader_commits_with_a_majority_of_disks() {
 fn entries_of_earlier_terms_are_not_committed_by_counting() {
     let mut node = Node::new(Options::default());
     node.hear(N2, 1, append((0, 0), entries(1, &[1, 1]), 0));
-    node.step(Input::Timer(Timer::Election));
-    node.stored();
-    node.hear(N2, 2, Body::Vote { granted: true });
+    node.lead();
     node.stored();
     node.acknowledged(N2, 2, 0);
     assert_eq!(node.raft.commit, 0, "a majority has entry 2, but it is of term 1");
@@ -212,9 +224,7 @@ fn an_old_append_does_not_shorten_the_log_nor_commit_what_it_does_not_reach() {
 fn a_leader_skips_a_term_of_conflicts_per_answer() {
     let mut node = Node::new(Options::default());
     node.hear(N2, 6, append((0, 0), entries(1, &[1, 1, 1, 4, 4, 5, 5, 6, 6, 6]), 0));
-    node.step(Input::Timer(Timer::Election));
-    node.stored();
-    node.hear(N2, 7, Body::Vote { granted: true });
+    node.lead();
     // The follower has 1 1 1 4 4 4 4, figure 7 (b) of the paper with a tail: it is too short.
     let conflict = |prev_index, term, index| Body::Appended {
         round: 0,
@@ -246,19 +256,19 @@ fn a_read_waits_for_the_first_commit_of_the_term_and_for_a_round() {
     node.read(1);
     node.stored();
     assert!(node.replies.is_empty(), "nothing of this term is committed");
-    node.acknowledged(N2, 1, 0);
-    assert!(node.replies.is_empty(), "that answer is of a round before the read");
     node.acknowledged(N2, 1, 1);
+    assert!(node.replies.is_empty(), "that answer is of a round before the read");
+    node.acknowledged(N2, 1, 2);
     assert_eq!(node.replies, [(1, Ok(Output::Value(Value::Null)))]);
 
     node.write(2);
     node.stored();
     node.read(3);
     node.read(4);
-    node.acknowledged(N3, 2, 2);
-    let expected = [(2, Ok(Output::Done)), (3, value(2))];
-    assert_eq!(node.replies[1..], expected, "read 4 came when round 2 was under way");
     node.acknowledged(N3, 2, 3);
+    let expected = [(2, Ok(Output::Done)), (3, value(2))];
+    assert_eq!(node.replies[1..], expected, "read 4 came when round 3 was under way");
+    node.acknowledged(N3, 2, 4);
     assert_eq!(node.replies[3..], [(4, value(2))]);
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rashomon_stores::node::server::{SEQUENCE_HEADER, SESSION_HEADER, StatusBody};
 use rashomon_stores::node::{Config, Node, NodeError, Snapshots, Timing};
+use rashomon_stores::raft::ReadMode;
 use rashomon_stores::replica::{NodeId, Role};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -56,6 +57,7 @@ impl Cluster {
                 seed: 1,
                 cluster: data.path().display().to_string(),
                 timing: Timing { request_timeout_ms: 5000, ..Timing::default() },
+                reads: ReadMode::default(),
                 snapshots,
             }
         };

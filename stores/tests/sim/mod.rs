@@ -12,7 +12,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rashomon_stores::kv::Value;
-use rashomon_stores::raft::{Note, Options, Raft};
+use rashomon_stores::raft::{Note, Options, Raft, ReadMode};
 use rashomon_stores::replica::{NodeId, Role, Time};
 
 use clients::Clients;
@@ -79,6 +79,9 @@ impl Plan {
         plan.options.append_window = [1, 3, 1024][rng.random_range(0..3)];
         plan.options.snapshot_every = [5, 40, 10_000][rng.random_range(0..3)];
         plan.options.snapshot_chunk_bytes = [20, 300, 64 << 10][rng.random_range(0..3)];
+        plan.options.pre_vote = rng.random();
+        plan.options.check_quorum = rng.random();
+        plan.options.reads = [ReadMode::ReadIndex, ReadMode::Lease][rng.random_range(0..2)];
         plan.crashes = rng.random();
         plan.partitions = rng.random();
         plan.untimely_crashes = [0, 100, 400][rng.random_range(0..3)];

@@ -92,13 +92,14 @@ fn a_follower_that_needs_what_is_gone_gets_a_snapshot_in_chunks() {
 
 /// The append of everything a leader has behind an index.
 fn append_of(leader: &Node, prev_index: Index) -> Body {
+    let State::Leader(state) = &leader.raft.state else { panic!("it leads") };
     let log = &leader.raft.log;
     Body::Append {
         prev_index,
         prev_term: log.term_at(prev_index).expect("it is there"),
         entries: log.batch_from(prev_index + 1, 100, usize::MAX),
         commit: leader.raft.commit,
-        round: 0,
+        round: state.contact.round,
     }
 }
 
@@ -150,9 +151,7 @@ fn a_transfer_goes_on_under_another_leader() {
     let Body::ChunkReceived { wanted, .. } = follower.last_to(N2).body else { panic!("as above") };
 
     let mut next = Node::recovered(options(), leader.disk);
-    next.step(Input::Timer(Timer::Election));
-    next.stored();
-    next.hear(N2, 2, Body::Vote { granted: true });
+    next.lead();
     let conflict = Outcome::Conflict { prev_index: 5, term: None, index: 1 };
     next.hear(N3, 2, Body::Appended { round: 0, outcome: conflict });
     assert_eq!(last_chunk(&next, N3).offset, 0, "it cannot know better");
