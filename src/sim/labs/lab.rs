@@ -11,8 +11,10 @@
 
 use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -21,7 +23,7 @@ use rashomon_stores::kv::{Command, Op, Store, Value};
 use rashomon_stores::raft::log::{Entry, HardState, Index, Payload, Record, Term};
 use rashomon_stores::raft::snapshot::Snapshot;
 use rashomon_stores::raft::{Options, Raft};
-use rashomon_stores::replica::{NodeId, Replica, Request, RequestId, Role};
+use rashomon_stores::replica::{NodeId, Replica, Reply, Request, RequestId, Role};
 
 use super::network::{LabCourier, Rules};
 use super::tasks::{Ready, TaskId};
@@ -29,7 +31,7 @@ use super::{Bound, Failure, Outcome};
 use crate::sim::climate::Climate;
 use crate::sim::invariants::RaftWitness;
 use crate::sim::witness::Witness;
-use crate::sim::world::{Happening, World, stream};
+use crate::sim::world::{Happening, Heard, World, stream};
 
 /// The streams of the seed that a test draws from; the world has others.
 const SCRIPT: u64 = 200;
@@ -53,11 +55,18 @@ pub(super) struct Bench {
     pub(super) rng: ChaCha8Rng,
     /// Which servers are connected.
     pub(super) connected: Vec<bool>,
+    /// On which side of a split they are.
+    sides: Vec<bool>,
     /// Which tasks are ready.
     pub(super) ready: Ready,
     /// Counts and what they must not exceed.
     pub(super) bounds: Vec<Bound>,
     witness: RaftWitness,
+    clerks: u64,
+    /// Who waits for an answer.
+    waiting: BTreeMap<RequestId, TaskId>,
+    /// Answers that nobody has taken yet.
+    heard: BTreeMap<RequestId, Heard>,
     applied: Applied,
     requests: u64,
 }
@@ -71,6 +80,8 @@ struct Applied {
     commands: Vec<Index>,
     /// How far each server is.
     servers: Vec<Index>,
+    /// The state after so many entries, for comparison; snapshots mostly get later.
+    replayed: (usize, Store),
 }
 
 /// Where a leader has put a command, if nothing happens to it.
@@ -97,10 +108,14 @@ impl Lab {
             world,
             rng: stream(seed, SCRIPT),
             connected: vec![true; servers],
+            sides: vec![false; servers],
             bounds: Vec::new(),
             witness: RaftWitness::default(),
             applied: Applied { servers: vec![0; servers], ..Applied::default() },
             requests: 0,
+            clerks: 0,
+            waiting: BTreeMap::new(),
+            heard: BTreeMap::new(),
             ready: Ready::default(),
         };
         let lab = Lab { bench: Rc::new(RefCell::new(bench)), network };
@@ -113,6 +128,11 @@ impl Lab {
     /// The bench, for as long as nobody waits.
     pub(super) fn bench(&self) -> RefMut<'_, Bench> {
         self.bench.borrow_mut()
+    }
+
+    /// Nanoseconds since the test began.
+    pub(super) fn now(&self) -> u64 {
+        self.bench().now()
     }
 
     /// How many servers there are.
@@ -161,6 +181,15 @@ impl Lab {
         servers.into_iter().for_each(|server| self.disconnect(server));
     }
 
+    /// Splits the network: those on one side do not hear those on the other.
+    pub(super) fn split(&self, side: impl FnMut(usize) -> bool) {
+        // What decides may look at the bench, too.
+        let sides = (0..self.servers()).map(side).collect();
+        let mut bench = self.bench();
+        bench.sides = sides;
+        bench.rewire();
+    }
+
     /// Whether a server is connected.
     pub(super) fn is_connected(&self, server: usize) -> bool {
         self.bench().connected[server]
@@ -202,6 +231,13 @@ impl Lab {
         self.expect_at_most("bytes of log", largest.unwrap_or_default(), bound)
     }
 
+    /// The size of the largest snapshot that a server has, in bytes; 0 if none has one.
+    pub(super) fn largest_snapshot(&self) -> u64 {
+        let bench = self.bench();
+        let texts = bench.world.cores().filter_map(|(_, core)| Some(core.snapshot()?.text()));
+        texts.map(|text| text.len() as u64).max().unwrap_or_default()
+    }
+
     /// Calls dispatched so far, at all servers.
     pub(super) fn calls(&self) -> u64 {
         self.network.borrow().calls.iter().sum()
@@ -226,6 +262,44 @@ impl Lab {
     /// Something went wrong.
     pub(super) fn fail<T>(&self, why: impl Into<String>) -> Result<T, Failure> {
         Err(self.bench().failure(why.into()))
+    }
+
+    /// The number of a new clerk.
+    pub(super) fn count_clerk(&self) -> u64 {
+        let mut bench = self.bench();
+        bench.clerks += 1;
+        bench.clerks
+    }
+
+    /// Asks a server something, and waits for the answer until a time; none if there is none.
+    pub(super) async fn ask(
+        &self,
+        server: usize,
+        request: Request,
+        deadline: u64,
+    ) -> Option<Reply> {
+        let request = self.bench().ask(server, request);
+        let mut ordered = false;
+        let heard = poll_fn(|_| {
+            let mut bench = self.bench();
+            if let Some(heard) = bench.heard.remove(&request) {
+                return Poll::Ready(Some(heard));
+            }
+            if bench.now() >= deadline {
+                bench.waiting.remove(&request);
+                return Poll::Ready(None);
+            }
+            if !std::mem::replace(&mut ordered, true) {
+                let task = bench.ready.current();
+                bench.waiting.insert(request, task);
+                bench.wake_at(deadline);
+            }
+            Poll::Pending
+        });
+        match heard.await? {
+            Heard::Reply(reply) => Some(reply),
+            Heard::NoConnection | Heard::ConnectionLost => None,
+        }
     }
 
     /// Looks at everything once more, and sums up.
@@ -269,8 +343,14 @@ impl Bench {
             None => return Err(self.failure("the test takes too long".into())),
             Some(Happening::Step(id)) => self.look_at(id)?,
             Some(Happening::Wake(task)) => self.ready.wake(task),
-            // Nobody waits for what becomes of a command: it is looked for in the logs.
-            Some(Happening::Heard(..) | Happening::Nothing) => {}
+            Some(Happening::Heard(request, heard)) => {
+                // Nobody waits for what becomes of a command that is looked for in the logs.
+                if let Some(task) = self.waiting.remove(&request) {
+                    self.heard.insert(request, heard);
+                    self.ready.wake(task);
+                }
+            }
+            Some(Happening::Nothing) => {}
         }
         Ok(())
     }
@@ -305,15 +385,25 @@ impl Bench {
 
     fn reconnect(&mut self, server: usize, connected: bool) {
         self.connected[server] = connected;
-        let all = (1..=self.connected.len() as u16).map(Node);
-        let out = all.clone().filter(|node| !self.connected[usize::from(node.0) - 1]).collect();
-        self.cut(&out, &all.collect());
+        self.rewire();
     }
 
-    /// Lets nothing pass between any of these and any of those, and everything else.
-    fn cut(&mut self, these: &BTreeSet<Node>, those: &BTreeSet<Node>) {
+    /// Cuts the disconnected off from everybody, and the sides of a split from each other.
+    fn rewire(&mut self) {
+        let servers = || 0..self.connected.len();
+        let nodes = |of: &dyn Fn(usize) -> bool| -> BTreeSet<Node> {
+            servers().filter(|server| of(*server)).map(|server| Node(id(server).0)).collect()
+        };
+        let mut grudge = Grudge::between(
+            &nodes(&|server| !self.connected[server]),
+            &nodes(&|_| true),
+            Ways::Both,
+        );
+        let (left, right) =
+            (nodes(&|server| self.sides[server]), nodes(&|server| !self.sides[server]));
+        grudge.extend(&Grudge::between(&left, &right, Ways::Both));
         self.world.heal();
-        self.world.cut(&Grudge::between(these, those, Ways::Both));
+        self.world.cut(&grudge);
     }
 
     fn ask(&mut self, server: usize, request: Request) -> RequestId {
@@ -393,16 +483,20 @@ impl Applied {
     }
 
     /// A server that goes on from a snapshot is where those were that applied every command.
-    fn check_snapshot(&self, id: NodeId, snapshot: &Snapshot) -> Result<(), String> {
-        let index = snapshot.last.index;
-        let Some(covered) = self.entries.get(..index as usize) else {
+    fn check_snapshot(&mut self, id: NodeId, snapshot: &Snapshot) -> Result<(), String> {
+        let index = snapshot.last.index as usize;
+        if index > self.entries.len() {
             return Err(format!("{id} has a snapshot up to {index}, which nobody has applied"));
-        };
-        let mut store = Store::default();
-        for command in covered.iter().flatten() {
-            store.apply(command);
         }
-        if store == snapshot.state {
+        let (reached, state) = &mut self.replayed;
+        if *reached > index {
+            (*reached, *state) = (0, Store::default());
+        }
+        for command in self.entries[*reached..index].iter().flatten() {
+            state.apply(command);
+        }
+        *reached = index;
+        if *state == snapshot.state {
             return Ok(());
         }
         Err(format!("{id} goes on from a snapshot up to {index} that is not the state there"))

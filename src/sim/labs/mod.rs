@@ -12,13 +12,18 @@
 //! | `tasks` | scripts as futures over virtual time |
 //! | `network` | the tests' network: what is lost and late, and what is counted |
 //! | `lab`, `steps` | the bench: servers, connections, oracles; what scripts are made of |
+//! | `clerk`, `kv` | clients of the key-value store, and what its tests have in common |
 //! | `a2`, `b2`, ... | the tests, one file a lab |
 //! | `survey` | a test under many seeds |
 
 mod a2;
+mod a3;
 mod b2;
+mod b3;
 mod c2;
+mod clerk;
 mod d2;
+mod kv;
 mod lab;
 mod network;
 mod steps;
@@ -32,6 +37,7 @@ use std::time::Duration;
 use rashomon_stores::raft::Options;
 use rashomon_stores::raft::mutants::Bug;
 
+use kv::Trial;
 use lab::Lab;
 
 pub use survey::Survey;
@@ -101,7 +107,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 macro_rules! test {
-    ($name:literal, $servers:literal, $script:path) => {
+    ($name:literal, $servers:literal, $script:expr) => {
         Test {
             name: $name,
             servers: $servers,
@@ -146,6 +152,77 @@ pub const TESTS: &[Test] = &[
         .compacting(d2::INTERVAL),
     test!("test_snapshot_all_crash_2d", 3, d2::all_crash).unreliable().compacting(d2::INTERVAL),
     test!("test_snapshot_init_2d", 3, d2::init).unreliable().compacting(d2::INTERVAL),
+    test!("test_basic_3a", 5, |lab| kv::own_keys(lab, Trial::clients(1))),
+    test!("test_concurrent_3a", 5, |lab| kv::own_keys(lab, Trial::clients(5))),
+    test!("test_unreliable_3a", 5, |lab| kv::own_keys(lab, Trial::clients(5))).unreliable(),
+    test!("test_unreliable_one_key_3a", 3, a3::one_key).unreliable(),
+    test!("test_one_partition_3a", 5, a3::one_partition),
+    test!("test_many_partitions_one_client_3a", 5, |lab| kv::own_keys(
+        lab,
+        Trial::clients(1).partitions()
+    )),
+    test!("test_many_partitions_many_clients_3a", 5, |lab| kv::own_keys(
+        lab,
+        Trial::clients(5).partitions()
+    )),
+    test!("test_persist_one_client_3a", 5, |lab| kv::own_keys(lab, Trial::clients(1).crashes())),
+    test!("test_persist_concurrent_3a", 5, |lab| kv::own_keys(lab, Trial::clients(5).crashes())),
+    test!("test_persist_concurrent_unreliable_3a", 5, |lab| kv::own_keys(
+        lab,
+        Trial::clients(5).crashes()
+    ))
+    .unreliable(),
+    test!("test_persist_partition_3a", 5, |lab| kv::own_keys(
+        lab,
+        Trial::clients(5).crashes().partitions()
+    )),
+    test!("test_persist_partition_unreliable_3a", 5, |lab| kv::own_keys(
+        lab,
+        Trial::clients(5).crashes().partitions()
+    ))
+    .unreliable(),
+    test!("test_persist_partition_unreliable_linearizable_3a", 7, |lab| kv::shared_keys(
+        lab,
+        Trial::clients(15).crashes().partitions()
+    ))
+    .unreliable(),
+    test!("test_speed_3a", 3, a3::speed),
+    test!("test_snapshot_rpc_3b", 3, b3::install).compacting(b3::INTERVAL),
+    test!("test_snapshot_size_3b", 3, b3::size).compacting(b3::INTERVAL),
+    test!("test_speed_3b", 3, a3::speed).compacting(b3::INTERVAL),
+    test!("test_snapshot_recover_3b", 5, |lab| kv::own_keys(
+        lab,
+        Trial::clients(1).crashes().compacting(b3::SIZE_MAX)
+    ))
+    .compacting(b3::INTERVAL),
+    test!("test_snapshot_recover_many_clients_3b", 5, |lab| kv::own_keys(
+        lab,
+        Trial::clients(20).crashes().compacting(b3::SIZE_MAX)
+    ))
+    .compacting(b3::INTERVAL),
+    test!("test_snapshot_unreliable_3b", 5, |lab| kv::own_keys(
+        lab,
+        Trial::clients(5).compacting(b3::SIZE_MAX)
+    ))
+    .unreliable()
+    .compacting(b3::INTERVAL),
+    test!("test_snapshot_unreliable_recover_3b", 5, |lab| kv::own_keys(
+        lab,
+        Trial::clients(5).crashes().compacting(b3::SIZE_MAX)
+    ))
+    .unreliable()
+    .compacting(b3::INTERVAL),
+    test!("test_snapshot_unreliable_recover_concurrent_partition_3b", 5, |lab| kv::own_keys(
+        lab,
+        Trial::clients(5).crashes().partitions().compacting(b3::SIZE_MAX)
+    ))
+    .unreliable()
+    .compacting(b3::INTERVAL),
+    test!("test_snapshot_unreliable_recover_concurrent_partition_linearizable_3b", 7, |lab| {
+        kv::shared_keys(lab, Trial::clients(15).crashes().partitions().compacting(b3::SIZE_MAX))
+    })
+    .unreliable()
+    .compacting(b3::INTERVAL),
 ];
 
 impl Test {

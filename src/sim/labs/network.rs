@@ -4,12 +4,12 @@
 //! may be lost or late by itself. A call is counted where it is dispatched, at its receiver.
 
 use std::cell::RefCell;
-use std::io::{self, Write};
 use std::rc::Rc;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use rashomon_stores::raft::message::Message;
+use rashomon_stores::raft::log::Entry;
+use rashomon_stores::raft::message::{Body, Message};
 use rashomon_stores::replica::NodeId;
 
 use super::MILLISECOND;
@@ -25,7 +25,7 @@ pub(super) struct Rules {
     pub(super) reordering: bool,
     /// Calls dispatched so far at each node.
     pub(super) calls: Vec<u64>,
-    /// The size of all that was delivered, as JSON.
+    /// The size of all that was delivered, in bytes.
     pub(super) bytes: u64,
 }
 
@@ -70,23 +70,14 @@ impl Courier<Message> for LabCourier {
     }
 }
 
-/// The size of a message as a live node would send it.
+/// The size of a message: what it carries, and as much for the rest as an entry has beside its
+/// command.
 fn size(message: &Message) -> u64 {
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, message).expect("messages are what live nodes send as JSON");
-    count.0
-}
-
-/// A writer that only counts.
-struct Count(u64);
-
-impl Write for Count {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    const REST: usize = 64;
+    let carried = match &message.body {
+        Body::Append { entries, .. } => entries.iter().map(Entry::size).sum(),
+        Body::InstallSnapshot { chunk, .. } => chunk.text.len(),
+        _ => 0,
+    };
+    (REST + carried) as u64
 }

@@ -98,9 +98,9 @@ impl Lab {
         retry: Retry,
     ) -> Result<u64, Failure> {
         let command = command.into();
-        let begin = self.bench().now();
+        let begin = self.now();
         let mut next = 0;
-        while self.bench().now() < begin + 10_000 * MILLISECOND {
+        while self.now() < begin + 10_000 * MILLISECOND {
             let Some(index) = self.start_somewhere(&mut next, &command) else {
                 self.sleep(50).await;
                 continue;
@@ -129,8 +129,8 @@ impl Lab {
     }
 
     async fn applied_in_time(&self, index: u64, command: &Value, servers: usize) -> bool {
-        let begin = self.bench().now();
-        while self.bench().now() < begin + 2_000 * MILLISECOND {
+        let begin = self.now();
+        while self.now() < begin + 2_000 * MILLISECOND {
             let (applied, value) = self.committed(index);
             if applied >= servers && value.as_ref() == Some(command) {
                 return true;

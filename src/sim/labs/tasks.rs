@@ -39,12 +39,12 @@ struct Slot<T> {
 impl Lab {
     /// Lets the world go on for so many milliseconds.
     pub(super) async fn sleep(&self, milliseconds: u64) {
-        let until = self.bench().now() + milliseconds * MILLISECOND;
-        self.sleep_until(until).await;
+        self.sleep_nanoseconds(milliseconds * MILLISECOND).await;
     }
 
-    /// Lets the world go on until a time, in nanoseconds.
-    pub(super) async fn sleep_until(&self, until: u64) {
+    /// Lets the world go on for so many nanoseconds.
+    pub(super) async fn sleep_nanoseconds(&self, nanoseconds: u64) {
+        let until = self.now() + nanoseconds;
         let mut ordered = false;
         poll_fn(|_| {
             let mut bench = self.bench();
@@ -123,6 +123,11 @@ impl<T> Spawned<T> {
             }
         })
         .await
+    }
+
+    /// Whether something has come out of the task.
+    pub(super) fn is_over(&self) -> bool {
+        self.slot.borrow().result.is_some()
     }
 }
 
