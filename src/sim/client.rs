@@ -111,6 +111,9 @@ fn attempt(heard: Heard, action: &Action) -> Attempt {
                 elsewhere(leader.and_then(|id| usize::from(id.0).checked_sub(1)), "not-leader")
             }
             Refusal::Busy => elsewhere(None, "busy"),
+            // Answers to an operator's orders, which clients do not give.
+            Refusal::Inapplicable { why } => Attempt::Refused(why),
+            Refusal::Unfinished { why } => Attempt::Unsure(why),
             // A read changes nothing wherever it may have been answered.
             Refusal::LostLeadership { .. } if action.is_read() => {
                 elsewhere(None, "lost-leadership")

@@ -200,6 +200,8 @@ impl Replica for Idle {
             role: Role::Follower,
             term: 1,
             leader: Some(NodeId(1)),
+            voters: Vec::new(),
+            learners: Vec::new(),
             snapshot_index: 0,
             last_index: 0,
             commit_index: 0,

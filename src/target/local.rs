@@ -240,6 +240,7 @@ fn prepare(
         id: NodeId(node.0),
         listen: ([127, 0, 0, 1], 0).into(),
         peers: peers.collect(),
+        members: None,
         data_dir: place.join("data"),
         store: plan.store.parse()?,
         bug: plan.bug.clone(),

@@ -38,7 +38,8 @@
 //!
 //! **The network** may lose, delay, duplicate and reorder messages; effects that wait for
 //! different tickets may also overtake each other. `from` is who sent the message; the host
-//! guarantees that it is a member other than this node and that the message is from this cluster.
+//! guarantees that it is another node than this one, member or not, and that the message is from
+//! this cluster.
 //!
 //! **Requests** have an id that the host chose, unique within the incarnation. Each gets at most
 //! one [`Effect::Reply`]; none at all when the core cannot tell the outcome yet, for which the
@@ -273,7 +274,8 @@ impl<R: Replica> Gate<R> {
 pub struct Setup {
     /// This node.
     pub id: NodeId,
-    /// Every member of the cluster, this node included, sorted and without duplicates.
+    /// The cluster's first members, sorted and without duplicates; the same for every node, also
+    /// for one that is to join later and is not among them.
     pub members: Vec<NodeId>,
     /// The seed of the core's randomness; different for each node and incarnation.
     pub seed: u64,
@@ -310,6 +312,12 @@ pub trait Replica: Sized + Debug + Send + 'static {
 
     /// How the node sees itself and the cluster.
     fn status(&self) -> Status;
+
+    /// Where a node is reached that was not there when this one was set up, if the cluster has been
+    /// told.
+    fn address(&self, _node: NodeId) -> Option<&str> {
+        None
+    }
 }
 
 /// The disk holds something that the protocol cannot have written.
@@ -324,6 +332,30 @@ pub enum Request {
     Read(kv::Key),
     /// A change.
     Write(kv::Command),
+    /// An operator's order to the cluster; done when [`kv::Output::Done`] comes back.
+    Admin(Admin),
+}
+
+/// What an operator asks of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Admin {
+    /// Let another node lead. Done when this one has stopped leading for it.
+    Transfer {
+        /// Who is to lead.
+        to: NodeId,
+    },
+    /// Make a node a member.
+    AddServer {
+        /// The node.
+        node: NodeId,
+        /// The base URL under which the others reach it, where they have to be told.
+        address: Option<Arc<str>>,
+    },
+    /// Make a node a member no longer.
+    RemoveServer {
+        /// The node.
+        node: NodeId,
+    },
 }
 
 /// What a client hears: the outcome, or why there is none.
@@ -347,6 +379,18 @@ pub enum Refusal {
     /// Too many requests are waiting; this one was not taken up.
     #[error("too many requests are waiting for an outcome")]
     Busy,
+    /// The order cannot be carried out here, and was not begun.
+    #[error("this cannot be done: {why}")]
+    Inapplicable {
+        /// Why not.
+        why: String,
+    },
+    /// The order was begun and given up; it may have had a part of its effect, or have it yet.
+    #[error("this was given up: {why}")]
+    Unfinished {
+        /// Why.
+        why: String,
+    },
 }
 
 fn leader_hint(leader: &Option<NodeId>) -> String {
@@ -357,8 +401,8 @@ impl Refusal {
     /// Whether a write that was refused like this certainly has not happened and never will.
     pub fn is_definite(&self) -> bool {
         match self {
-            Refusal::NotLeader { .. } | Refusal::Busy => true,
-            Refusal::LostLeadership { .. } => false,
+            Refusal::NotLeader { .. } | Refusal::Busy | Refusal::Inapplicable { .. } => true,
+            Refusal::LostLeadership { .. } | Refusal::Unfinished { .. } => false,
         }
     }
 }
@@ -387,6 +431,12 @@ pub struct Status {
     pub term: u64,
     /// Who leads in that term, as far as it knows.
     pub leader: Option<NodeId>,
+    /// The members that elect and commit, as far as it knows, in order.
+    #[serde(default)]
+    pub voters: Vec<NodeId>,
+    /// The members that only get the log, in order.
+    #[serde(default)]
+    pub learners: Vec<NodeId>,
     /// The last entry that its snapshot covers; 0 if it has none.
     #[serde(default)]
     pub snapshot_index: u64,

@@ -284,6 +284,71 @@ async fn a_node_that_was_away_gets_a_snapshot_and_keeps_it() {
     assert_eq!(answer, json!({ "value": all }));
 }
 
+/// Sends an operator's order to whoever leads until it is done.
+async fn order(cluster: &Cluster, path: &str, body: Value) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let request = cluster.request(cluster.leader().await, Method::POST, path).json(&body);
+        let (status, answer) = cluster.send(request).await;
+        if status == StatusCode::OK {
+            return;
+        }
+        let passing = [421, 503, 504].contains(&status.as_u16());
+        assert!(passing && Instant::now() < deadline, "{path} {body}: {status} {answer}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn leadership_is_handed_over_and_members_come_and_go() {
+    let mut cluster = Cluster::start(3).await;
+    cluster.done(Method::PUT, "/kv/x", &json!({"value": 1})).await;
+    let before = cluster.leader().await;
+    let after = NodeId(before.0 % 3 + 1);
+    order(&cluster, "/admin/transfer", json!({ "to": after })).await;
+    let deadline = Instant::now() + PATIENCE;
+    while cluster.leader().await == before {
+        assert!(Instant::now() < deadline, "{before} leads again and again");
+        order(&cluster, "/admin/transfer", json!({ "to": after })).await;
+    }
+
+    // A fourth node knows where the others are; they are told where it is.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = |address| format!("http://{address}");
+    let address = url(listener.local_addr().expect("an address"));
+    let mut config = cluster.config(N1).clone();
+    let data = tempfile::tempdir().expect("a directory");
+    config.members = Some((1..=3).map(NodeId).collect());
+    config.peers.insert(N1, url(config.listen));
+    config.listen.set_port(0);
+    (config.id, config.data_dir) = (NodeId(4), data.path().to_owned());
+    let fourth = Node::start_on(config.clone(), listener).await.expect("it starts");
+    order(&cluster, "/admin/add", json!({ "node": 4, "address": address })).await;
+    // So that nobody waits for it to follow whoever leads then.
+    cluster.stop(before).await;
+    order(&cluster, "/admin/remove", json!({ "node": before })).await;
+    let status = cluster.status(cluster.leader().await).await.status;
+    let voters: Vec<NodeId> = (1..=4).map(NodeId).filter(|id| *id != before).collect();
+    assert_eq!((status.voters, status.learners), (voters, Vec::new()));
+    cluster.done(Method::PUT, "/kv/x", &json!({"value": 2})).await;
+
+    let nonsense = [
+        ("/admin/transfer", json!({ "to": 9 }), 409),
+        ("/admin/add", json!({ "node": 0 }), 400),
+        ("/admin/add", json!({ "node": 5, "address": "nowhere" }), 400),
+        ("/admin/remove", json!({ "nodes": [1] }), 400),
+    ];
+    for (path, body, code) in nonsense {
+        let request = cluster.request(cluster.leader().await, Method::POST, path).json(&body);
+        let (status, answer) = cluster.send(request).await;
+        assert_eq!(status.as_u16(), code, "{path} {body}: {answer}");
+    }
+    // What it is now a member of is in its log.
+    fourth.stop().await.expect("it ran");
+    let fourth = Node::start(config).await.expect("it starts again");
+    fourth.stop().await.expect("it ran");
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_needs_no_orderly_end() {
     let cluster = Cluster::start(1).await;

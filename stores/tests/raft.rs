@@ -81,6 +81,17 @@ fn clusters_of_every_small_size() {
     }
 }
 
+#[test]
+fn members_come_and_go_and_leadership_is_handed_over() {
+    let plan = Plan { churn: true, ..Plan::calm() };
+    let total = run_seeds(&plan, 0..10);
+    assert!(total.orders_done > 60, "{total:?}");
+    let plan = Plan { weather: Weather::FOUL, crashes: true, partitions: true, ..plan };
+    let options = Options { reads: ReadMode::Lease, snapshot_every: 20, ..Options::default() };
+    let total = run_seeds(&Plan { options, ..plan }, 0..30);
+    assert!(total.orders_done > 60 && total.installed > 30, "{total:?}");
+}
+
 /// Clocks agree on how fast time goes here; where they do not, see the simulator of the campaigns.
 #[test]
 fn leases_answer_reads_and_local_reads_are_stale() {

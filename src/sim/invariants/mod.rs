@@ -69,7 +69,10 @@ impl Witness<Raft> for RaftWitness {
             Note::Nonsense { from, why } => {
                 return Err(Breach::new("sense", format!("{node} from {from}: {why}")));
             }
-            Note::VoteGranted { .. } | Note::Follows { .. } => {}
+            Note::VoteGranted { .. }
+            | Note::Follows { .. }
+            | Note::TimeoutNow { .. }
+            | Note::MembersChanged { .. } => {}
         }
         Ok(())
     }

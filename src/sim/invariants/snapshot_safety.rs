@@ -75,7 +75,7 @@ mod tests {
                 state.apply(command);
             }
         }
-        Snapshot { last: Place { index, term }, state }
+        Snapshot { last: Place { index, term }, members: Arc::default(), state }
     }
 
     #[test]

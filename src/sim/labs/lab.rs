@@ -461,7 +461,7 @@ impl Applied {
     fn apply(&mut self, id: NodeId, entry: &Entry) -> Result<(), String> {
         let index = entry.index;
         let command = match &entry.payload {
-            Payload::Noop => None,
+            Payload::Noop | Payload::Members(_) => None,
             Payload::Command(command) => Some(command.clone()),
         };
         match self.entries.get(index as usize - 1) {

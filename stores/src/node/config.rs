@@ -1,6 +1,6 @@
 //! What a node is told when it starts. As JSON, for a harness that starts nodes as processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,9 +21,14 @@ pub struct Config {
     #[serde(default = "loopback")]
     pub listen: SocketAddr,
     /// The base URL under which each other node is reached from this one, such as
-    /// `http://127.0.0.1:4002`. Together with this node they are the cluster.
+    /// `http://127.0.0.1:4002`. Those that are added later may be missing.
     #[serde(default)]
     pub peers: BTreeMap<NodeId, String>,
+    /// The cluster's first members, the same for every node, also for one that is added later and
+    /// is not among them; if absent, this node and all its peers. What has become of them since is
+    /// in the log.
+    #[serde(default)]
+    pub members: Option<BTreeSet<NodeId>>,
     /// Where the node keeps its data; created if it does not exist.
     pub data_dir: PathBuf,
     /// Which store to run.
@@ -124,6 +129,9 @@ pub enum ConfigError {
     /// A peer has this node's own number.
     #[error("{0} is among its own peers; name only the other nodes")]
     OwnPeer(NodeId),
+    /// There is no cluster to be a part of.
+    #[error("members must name at least one node, or be absent for this node and its peers")]
+    NoMembers,
     /// A peer's address is not one.
     #[error("the address of {peer} must be like http://127.0.0.1:4002, not {url:?}: {why}")]
     PeerUrl {
@@ -149,8 +157,11 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// The members of the cluster, this node included, in order.
+    /// The cluster's first members, in order.
     pub fn members(&self) -> Vec<NodeId> {
+        if let Some(members) = &self.members {
+            return members.iter().copied().collect();
+        }
         let mut members: Vec<NodeId> = self.peers.keys().copied().collect();
         members.push(self.id);
         members.sort_unstable();
@@ -162,8 +173,12 @@ impl Config {
     /// # Errors
     /// When the node could not possibly work like this.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if self.id == NodeId(0) || self.peers.contains_key(&NodeId(0)) {
+        let members = self.members();
+        if [&self.id].into_iter().chain(self.peers.keys()).chain(&members).any(|id| id.0 == 0) {
             return Err(ConfigError::NodeZero);
+        }
+        if members.is_empty() {
+            return Err(ConfigError::NoMembers);
         }
         if self.peers.contains_key(&self.id) {
             return Err(ConfigError::OwnPeer(self.id));
@@ -207,7 +222,7 @@ impl Config {
     }
 }
 
-fn check_url(url: &str) -> Result<(), String> {
+pub(super) fn check_url(url: &str) -> Result<(), String> {
     let parsed = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
     if parsed.scheme() != "http" {
         return Err(format!("its scheme is {:?}", parsed.scheme()));
@@ -252,6 +267,8 @@ mod tests {
         let cases = [
             (r#""id": 0"#, "start at 1"),
             (r#""id": 1, "peers": {"0": "http://127.0.0.1:1"}"#, "start at 1"),
+            (r#""id": 1, "members": [0, 1]"#, "start at 1"),
+            (r#""id": 1, "members": []"#, "at least one"),
             (r#""id": 1, "peers": {"1": "http://127.0.0.1:1"}"#, "n1 is among its own peers"),
             (r#""id": 1, "peers": {"2": "127.0.0.1:1"}"#, "the address of n2"),
             (r#""id": 1, "peers": {"2": "https://127.0.0.1:1"}"#, "scheme"),

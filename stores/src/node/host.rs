@@ -171,7 +171,15 @@ impl<R: Replica> Host<R> {
     fn carry_out_one(&mut self, effect: Effect<R>) {
         match effect {
             Effect::Persist { ticket, writes } => self.storage.write(ticket, writes),
-            Effect::Send { to, message, .. } => self.links.send(to, message),
+            Effect::Send { to, message, .. } => {
+                if !self.links.has(to)
+                    && let Some(address) = self.core.address(to)
+                    && let Err(error) = self.links.connect(to, address)
+                {
+                    tracing::error!("{}: no link to {to}: {error}", self.id);
+                }
+                self.links.send(to, message);
+            }
             Effect::Reply { to, reply, .. } => {
                 if let Some(waiting) = self.replies.remove(&to) {
                     // The client may have lost patience; then nobody listens.

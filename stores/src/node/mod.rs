@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `config` | what a node is told |
 //! | `host` | the task that owns the core and carries out its effects |
-//! | [`server`] | the HTTP API, for clients and peers |
+//! | [`server`], `admin` | the HTTP API, for clients, peers and operators |
 //! | `transport` | messages to peers |
 //! | `storage` | the disk |
 //!
@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod admin;
 mod config;
 mod error;
 mod host;
@@ -147,9 +148,8 @@ async fn start<R: Replica>(
     let links = Links::new(cluster, id, &config.peers, timeout).map_err(NodeError::Links)?;
     let traffic = links.traffic();
 
-    let members = config.members();
     let seed = mix_seed(config.seed, u64::from(id.0), incarnation);
-    let setup = Setup { id, members: members.clone(), seed };
+    let setup = Setup { id, members: config.members(), seed };
     let epoch = Instant::now();
     let mut effects = Effects::default();
     let core = R::recover(setup, options, found.records, Duration::ZERO, &mut effects)?;
@@ -161,7 +161,7 @@ async fn start<R: Replica>(
     let host = Host::new(id, (core, effects), epoch, storage, links);
     let about = About { cluster: cluster.clone(), store, bug: config.bug.clone(), incarnation };
     let request_timeout = config.timing.request_timeout();
-    let api = Arc::new(Api { calls, traffic, about, id, members, request_timeout });
+    let api = Arc::new(Api { calls, traffic, about, id, request_timeout });
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(supervise(host.run(inbox, reports), listener, api, stopped));
     Ok(Node { address, stop, task })

@@ -1,4 +1,5 @@
-//! The HTTP side of a node: `/kv/{key}` and `/status` for clients, `/peer` for the other nodes.
+//! The HTTP side of a node: `/kv/{key}` and `/status` for clients, `/admin` for operators, `/peer`
+//! for the other nodes.
 //!
 //! Everything that is not an answer is an error in JSON, also for a route that does not exist or a
 //! body that is not JSON:
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
+use super::admin;
 use super::host::Call;
 use super::transport::{self, Traffic};
 use crate::catalogue::Store;
@@ -58,7 +60,6 @@ pub(super) struct Api<R: Replica> {
     pub(super) traffic: Arc<Traffic>,
     pub(super) about: About,
     pub(super) id: NodeId,
-    pub(super) members: Vec<NodeId>,
     pub(super) request_timeout: Duration,
 }
 
@@ -109,6 +110,9 @@ pub(super) fn router<R: Replica>(api: Arc<Api<R>>) -> Router {
         .route("/kv/{key}/cas", post(cas::<R>))
         .route("/kv/{key}/append", post(append::<R>))
         .route("/status", get(status::<R>))
+        .route("/admin/transfer", post(admin::transfer::<R>))
+        .route("/admin/add", post(admin::add::<R>))
+        .route("/admin/remove", post(admin::remove::<R>))
         .layer(DefaultBodyLimit::max(CLIENT_BODY_MAX));
     let peers = Router::new()
         .route(transport::PATH, post(peer::<R>))
@@ -122,13 +126,14 @@ pub(super) fn router<R: Replica>(api: Arc<Api<R>>) -> Router {
         .with_state(api)
 }
 
-const NO_ROUTE: &str = "there is only /kv/{key}, /kv/{key}/cas, /kv/{key}/append and /status";
-const NO_METHOD: &str = "GET, PUT and DELETE go to /kv/{key}; POST to its /cas and /append; \
-                         GET to /status";
+const NO_ROUTE: &str = "there is only /kv/{key}, /kv/{key}/cas, /kv/{key}/append, /status, \
+                        /admin/transfer, /admin/add and /admin/remove";
+const NO_METHOD: &str = "GET, PUT and DELETE go to /kv/{key}; POST to its /cas and /append, and to \
+                         /admin/...; GET to /status";
 
 /// An answer that is not 2xx.
 #[derive(Debug)]
-struct Failure {
+pub(super) struct Failure {
     code: StatusCode,
     body: ErrorBody,
 }
@@ -145,7 +150,7 @@ impl Failure {
         Failure { code, body }
     }
 
-    fn bad(message: impl Into<String>) -> Self {
+    pub(super) fn bad(message: impl Into<String>) -> Self {
         Failure::new(StatusCode::BAD_REQUEST, "bad-request", message)
     }
 
@@ -169,6 +174,8 @@ impl Failure {
                 (StatusCode::SERVICE_UNAVAILABLE, "lost-leadership", *leader)
             }
             Refusal::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", None),
+            Refusal::Inapplicable { .. } => (StatusCode::CONFLICT, "inapplicable", None),
+            Refusal::Unfinished { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unfinished", None),
         };
         let mut failure = Failure::new(code, error, refusal.to_string());
         failure.body.leader = leader;
@@ -220,7 +227,7 @@ impl From<BytesRejection> for Failure {
 
 type Shared<R> = State<Arc<Api<R>>>;
 type KeyPath = Result<Path<kv::Key>, PathRejection>;
-type Body = Result<Bytes, BytesRejection>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
 
 async fn read<R: Replica>(State(api): Shared<R>, key: KeyPath) -> Result<Response, Failure> {
     let request = Request::Read(checked_key(key)?);
@@ -312,7 +319,7 @@ async fn peer<R: Replica>(State(api): Shared<R>, body: Body) -> Result<StatusCod
     let (head, messages) = transport::decode(&body?)
         .map_err(|error| Failure::bad(format!("not messages of a peer: {error}")))?;
     let for_this_node = head.cluster == api.about.cluster && head.to == api.id;
-    if !for_this_node || head.from == api.id || !api.members.contains(&head.from) {
+    if !for_this_node || head.from == api.id {
         let message = format!("this is {} of the cluster {:?}", api.id, api.about.cluster);
         return Err(Failure::new(StatusCode::MISDIRECTED_REQUEST, "wrong-node", message));
     }
@@ -327,7 +334,7 @@ impl<R: Replica> Api<R> {
     }
 
     /// Asks the core and waits for the outcome, but not for ever.
-    async fn ask(&self, request: Request) -> Result<Output, Failure> {
+    pub(super) async fn ask(&self, request: Request) -> Result<Output, Failure> {
         let (reply, outcome) = oneshot::channel();
         let asked = async {
             self.call(Call::Request(request, reply)).await?;
@@ -357,7 +364,7 @@ fn stopping() -> Failure {
     Failure::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the node is stopping")
 }
 
-fn answer(output: Output) -> Result<Response, Failure> {
+pub(super) fn answer(output: Output) -> Result<Response, Failure> {
     let body = match output {
         Output::Done => json!({}),
         Output::Value(value) => json!({ "value": value }),
@@ -368,7 +375,7 @@ fn answer(output: Output) -> Result<Response, Failure> {
     Ok(Json(body).into_response())
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| Failure::bad(format!("the body: {error}")))
 }
 

@@ -73,9 +73,12 @@ impl Traffic {
 /// The links from this node to all others; dropping them ends their tasks.
 #[derive(Debug)]
 pub(super) struct Links<Message> {
+    cluster: String,
+    from: NodeId,
+    timeout: Duration,
     queues: BTreeMap<NodeId, mpsc::Sender<(Instant, Message)>>,
     traffic: Arc<Traffic>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl<Message: Serialize + Send + 'static> Links<Message> {
@@ -86,22 +89,38 @@ impl<Message: Serialize + Send + 'static> Links<Message> {
         peers: &BTreeMap<NodeId, String>,
         timeout: Duration,
     ) -> Result<Self, reqwest::Error> {
-        let traffic = Arc::new(Traffic::default());
-        let mut queues = BTreeMap::new();
-        let mut tasks = JoinSet::new();
+        let mut links = Links {
+            cluster: cluster.to_owned(),
+            from,
+            timeout,
+            queues: BTreeMap::new(),
+            traffic: Arc::default(),
+            tasks: JoinSet::new(),
+        };
         for (to, base) in peers {
-            let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-            let link = Link {
-                client: client(timeout)?,
-                url: format!("{}{PATH}", base.trim_end_matches('/')),
-                head: Head { cluster: cluster.to_owned(), from, to: *to },
-                timeout,
-                traffic: traffic.clone(),
-            };
-            tasks.spawn(link.run(waiting));
-            queues.insert(*to, queue);
+            links.connect(*to, base)?;
         }
-        Ok(Links { queues, traffic, _tasks: tasks })
+        Ok(links)
+    }
+
+    /// Prepares a link to one more peer.
+    pub(super) fn connect(&mut self, to: NodeId, base: &str) -> Result<(), reqwest::Error> {
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        let link = Link {
+            client: client(self.timeout)?,
+            url: format!("{}{PATH}", base.trim_end_matches('/')),
+            head: Head { cluster: self.cluster.clone(), from: self.from, to },
+            timeout: self.timeout,
+            traffic: self.traffic.clone(),
+        };
+        self.tasks.spawn(link.run(waiting));
+        self.queues.insert(to, queue);
+        Ok(())
+    }
+
+    /// Whether there is a link to a peer.
+    pub(super) fn has(&self, to: NodeId) -> bool {
+        self.queues.contains_key(&to)
     }
 
     /// Queues a message, or drops it if the queue is full.

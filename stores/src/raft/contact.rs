@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::mutants::Bug;
-use super::{Leader, Options, Raft, State};
+use super::{Options, Raft, State};
 use crate::replica::{Effects, Time};
 
 /// Rounds that a leader remembers the beginning of; without check quorum there may be any number.
@@ -35,13 +35,15 @@ pub(super) struct Contact {
     at: Time,
     /// Whether that was a round, and not only the election.
     answered: bool,
+    /// Whether somebody may be elected in spite of the lease.
+    given_up: bool,
 }
 
 impl Contact {
     /// A leader's at the beginning of its term. Its voters may have heard an earlier leader only,
     /// and long ago; so there is no lease yet.
     pub(super) fn new(now: Time) -> Self {
-        Contact { round: 0, began: VecDeque::new(), at: now, answered: false }
+        Contact { round: 0, began: VecDeque::new(), at: now, answered: false, given_up: false }
     }
 
     /// Begins a round.
@@ -51,6 +53,11 @@ impl Contact {
         if self.began.len() > ROUNDS_MAX {
             self.began.pop_front();
         }
+    }
+
+    /// From now on somebody may be elected who is not refused because of this leader (§3.10).
+    pub(super) fn give_up_lease(&mut self) {
+        self.given_up = true;
     }
 
     /// A majority has answered a round, or a later one.
@@ -73,34 +80,33 @@ impl Options {
     }
 }
 
-impl Leader {
-    /// The latest round that a majority of so many nodes, the leader included, has answered.
-    pub(super) fn followed_round(&self, quorum: usize) -> u64 {
-        let mut rounds: Vec<u64> = self.followers.values().map(|p| p.round).collect();
-        rounds.push(self.contact.round);
-        rounds.sort_unstable_by(|a, b| b.cmp(a));
-        rounds[quorum - 1]
-    }
-}
-
 impl Raft {
+    /// The latest round that a majority, this leader included if it votes, has answered.
+    pub(super) fn followed_round(&self) -> u64 {
+        let State::Leader(leader) = &self.state else { return 0 };
+        self.reached(leader.contact.round, |progress| progress.round)
+    }
+
     /// Takes note of whom the leader has heard.
     pub(super) fn renew_contact(&mut self) {
-        let quorum = self.quorum();
+        let round = self.followed_round();
         if let State::Leader(leader) = &mut self.state {
-            let round = leader.followed_round(quorum);
             leader.contact.answered(round);
         }
     }
 
     /// Ends a leadership without a majority (§6.2); says whether it was one.
     pub(super) fn step_down_if_alone(&mut self, now: Time, out: &mut Effects<Self>) -> bool {
-        let State::Leader(leader) = &self.state else { return false };
+        let State::Leader(leader) = &mut self.state else { return false };
         let silence = now.saturating_sub(leader.contact.at);
         // Who does not ask a quorum for a read does not notice the lack of one either.
         let asks = self.options.check_quorum && self.options.bug != Some(Bug::StaleRead);
         let alone = asks && silence > self.options.election_max;
         if alone {
+            // It is not the other's election that ends this leadership.
+            if let Some(handover) = &mut leader.handover {
+                handover.told = false;
+            }
             self.leader = None;
             self.become_follower(now, out);
         }
@@ -110,7 +116,8 @@ impl Raft {
     /// Whether nobody else can lead at this time (§6.4.1).
     pub(super) fn has_lease(&self, now: Time) -> bool {
         let State::Leader(leader) = &self.state else { return false };
-        leader.contact.answered && now < leader.contact.at + self.options.lease()
+        let Contact { answered, given_up, .. } = leader.contact;
+        answered && !given_up && now < leader.contact.at + self.options.lease()
     }
 }
 

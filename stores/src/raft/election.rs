@@ -33,15 +33,17 @@ impl Raft {
     pub(super) fn on_election_timer(&mut self, now: Time, out: &mut Effects<Self>) {
         match self.state {
             State::Leader(_) => {}
+            // It may become a voter yet.
+            _ if !self.may_stand() => self.reset_election_timer(now, out),
             _ if self.options.pre_vote => self.start_pre_election(now, out),
-            _ => self.start_election(now, out),
+            _ => self.start_election(now, false, out),
         }
     }
 
     /// Asks who would vote for this node if it stood for election (§9.6). Nothing is promised or
     /// stored by that, on either side.
     fn start_pre_election(&mut self, now: Time, out: &mut Effects<Self>) {
-        self.state = State::PreCandidate([self.id].into());
+        self.state = State::PreCandidate([].into());
         self.leader = None;
         out.note(Note::PreElectionStarted { term: self.hard.term + 1 });
         self.reset_election_timer(now, out);
@@ -70,17 +72,18 @@ impl Raft {
         granted: bool,
         out: &mut Effects<Self>,
     ) {
-        let quorum = self.quorum();
+        let (quorum, counts) = (self.quorum(), self.members().is_voter(from));
         let State::PreCandidate(votes) = &mut self.state else { return };
-        if granted {
+        if granted && counts {
             votes.insert(from);
         }
         if votes.len() >= quorum {
-            self.start_election(now, out);
+            self.start_election(now, false, out);
         }
     }
 
-    pub(super) fn start_election(&mut self, now: Time, out: &mut Effects<Self>) {
+    /// Stands for election in the next term; `transfer` says that the leader wants it (§3.10).
+    pub(super) fn start_election(&mut self, now: Time, transfer: bool, out: &mut Effects<Self>) {
         let term = self.hard.term + 1;
         self.hard = HardState { term, vote: Some(self.id) };
         let ballot = out.persist(vec![log::write_hard(self.hard)]);
@@ -91,7 +94,7 @@ impl Raft {
         self.reset_election_timer(now, out);
         let (last_index, last_term) = (self.log.last_index(), self.log.last_term());
         for to in &self.others {
-            self.send(*to, Body::RequestVote { last_index, last_term }, out);
+            self.send(*to, Body::RequestVote { last_index, last_term, transfer }, out);
         }
     }
 
@@ -129,9 +132,9 @@ impl Raft {
         granted: bool,
         out: &mut Effects<Self>,
     ) {
-        let quorum = self.quorum();
+        let (quorum, counts) = (self.quorum(), self.members().is_voter(from));
         let State::Candidate(candidate) = &mut self.state else { return };
-        if granted {
+        if granted && counts {
             candidate.votes.insert(from);
         }
         if candidate.votes.len() >= quorum {
@@ -143,7 +146,7 @@ impl Raft {
     /// know that everything before it is (§3.6.2, §6.4).
     fn become_leader(&mut self, now: Time, out: &mut Effects<Self>) {
         let (term, last_index) = (self.hard.term, self.log.last_index());
-        self.state = State::Leader(Leader::new(&self.others, last_index, now));
+        self.state = State::Leader(Box::new(Leader::new(&self.others, last_index, now)));
         self.counters.elections_won += 1;
         self.learn_leader(self.id);
         out.note(Note::BecameLeader { term, last_index });

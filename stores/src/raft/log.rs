@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::membership::Membership;
 use super::snapshot::Snapshot;
 use crate::kv;
 use crate::replica::{NodeId, RecoverError, Slot, Write};
@@ -25,6 +26,8 @@ pub enum Payload {
     Noop,
     /// A command for the state machine.
     Command(Arc<kv::Command>),
+    /// Who belongs to the cluster from here on (§4.1).
+    Members(Arc<Membership>),
 }
 
 /// An entry of the log.
@@ -45,6 +48,7 @@ impl Entry {
         OVERHEAD
             + match &self.payload {
                 Payload::Noop => 0,
+                Payload::Members(members) => members.size(),
                 Payload::Command(command) => match &command.op {
                     kv::Op::Put { key, value } | kv::Op::Append { key, value } => {
                         key.len() + value.size()
@@ -345,7 +349,8 @@ mod tests {
     fn a_log_behind_a_snapshot_is_read_back_or_refused() {
         let hard = HardState { term: 3, vote: None };
         let last = Place { index: 2, term: 1 };
-        let snapshot = Arc::new(Snapshot { last, state: kv::Store::default() });
+        let snapshot =
+            Arc::new(Snapshot { last, members: Arc::default(), state: kv::Store::default() });
         let mut compacted = disk(&[1, 1, 3], hard);
         compacted.drain(1..3);
         compacted.insert(1, (SNAPSHOT, Record::Snapshot(snapshot.clone())));

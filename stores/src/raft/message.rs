@@ -36,6 +36,8 @@ pub enum Body {
         last_index: Index,
         /// The term of its last entry.
         last_term: Term,
+        /// Whether the leader itself wants this election (§3.10).
+        transfer: bool,
     },
     /// The answer to [`Body::RequestVote`].
     Vote {
@@ -81,15 +83,17 @@ pub enum Body {
         /// The round of the message that is answered.
         round: u64,
     },
+    /// A leader wants its follower to stand for election at once (§3.10).
+    TimeoutNow,
     /// The answer to a request or an append of a term that is over: the term of this message says
     /// which one is current, and that is all it says.
     Stale,
 }
 
 impl Body {
-    /// Whether its sender wants to lead.
+    /// Whether its sender wants to lead, and nobody else wants it to.
     pub(super) fn asks_for_a_vote(&self) -> bool {
-        matches!(self, Body::RequestPreVote { .. } | Body::RequestVote { .. })
+        matches!(self, Body::RequestPreVote { .. } | Body::RequestVote { transfer: false, .. })
     }
 
     /// Whether it is the first half of a remote procedure call: its receiver answers, and if the
@@ -104,6 +108,7 @@ impl Body {
             | Body::Vote { .. }
             | Body::Appended { .. }
             | Body::ChunkReceived { .. }
+            | Body::TimeoutNow
             | Body::Stale => false,
         }
     }

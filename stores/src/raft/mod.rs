@@ -12,6 +12,8 @@
 //! | `replication` | appending, matching, committing, applying (§3.5, §3.6.2, §10.2) |
 //! | [`read`] | linearizable reads by a quorum round or by the lease (§6.4) |
 //! | [`log`] | the log in memory, and the records on disk (§3.8) |
+//! | [`membership`] | who belongs to the cluster, and how that changes (§4) |
+//! | `transfer` | letting another node lead (§3.10) |
 //! | [`snapshot`] | compacting the log, and bringing followers what is gone from it (§5) |
 //! | [`message`] | what nodes say to each other |
 //! | [`mutants`] | planted bugs |
@@ -25,6 +27,7 @@
 mod contact;
 mod election;
 pub mod log;
+pub mod membership;
 pub mod message;
 pub mod mutants;
 mod note;
@@ -33,6 +36,7 @@ mod replication;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -48,6 +52,7 @@ use crate::replica::{
 };
 use contact::Contact;
 use log::{HardState, Index, Log, Place, Record, Recovered, Term};
+use membership::{Change, Configurations, Membership};
 use message::{Body, Message};
 use mutants::Bug;
 pub use note::Note;
@@ -55,6 +60,7 @@ pub use read::ReadMode;
 use read::Reads;
 use replication::Progress;
 use snapshot::{Incoming, Snapshot};
+use transfer::Handover;
 
 /// The settings of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +130,9 @@ pub enum Timer {
 #[derive(Debug)]
 pub struct Raft {
     id: NodeId,
+    /// The other members, voters and learners.
     others: Vec<NodeId>,
+    configurations: Configurations,
     options: Options,
     rng: ChaCha8Rng,
     hard: HardState,
@@ -155,7 +163,7 @@ enum State {
     /// Would stand for election if a majority, here those who agreed, would vote for it.
     PreCandidate(BTreeSet<NodeId>),
     Candidate(Candidate),
-    Leader(Leader),
+    Leader(Box<Leader>),
 }
 
 #[derive(Debug)]
@@ -173,6 +181,8 @@ struct Leader {
     reads: Reads,
     /// Who followed when.
     contact: Contact,
+    handover: Option<Handover>,
+    change: Option<Change>,
     /// The text of the snapshot that was sent last, and what it covers: followers share it.
     snapshot_text: Option<(Place, Arc<str>)>,
 }
@@ -207,9 +217,14 @@ impl Replica for Raft {
         let Recovered { hard, snapshot, log } = log::read_disk(disk)?;
         let store = snapshot.as_ref().map(|snapshot| snapshot.state.clone()).unwrap_or_default();
         let applied = log.base().index;
+        let members = match &snapshot {
+            Some(snapshot) => snapshot.members.clone(),
+            None => Arc::new(Membership::of(setup.members)),
+        };
         let mut raft = Raft {
             id: setup.id,
-            others: setup.members.into_iter().filter(|member| *member != setup.id).collect(),
+            others: Vec::new(),
+            configurations: Configurations::new(members),
             options,
             rng: ChaCha8Rng::seed_from_u64(setup.seed),
             hard,
@@ -228,6 +243,7 @@ impl Replica for Raft {
             now,
             counters: Counters::default(),
         };
+        raft.recall_members(out);
         raft.reset_election_timer(now, out);
         Ok(raft)
     }
@@ -242,6 +258,9 @@ impl Replica for Raft {
             Input::Request { id, request: Request::Write(command) } => {
                 self.propose(id, command, out);
             }
+            Input::Request { id, request: Request::Admin(order) } => {
+                self.administer(id, order, out);
+            }
             Input::Timer(Timer::Election) => self.on_election_timer(now, out),
             Input::Timer(Timer::Heartbeat) => self.heartbeat(now, out),
             Input::Stored(ticket) => self.on_stored(now, ticket, out),
@@ -254,6 +273,8 @@ impl Replica for Raft {
             role: self.role(),
             term: self.hard.term,
             leader: self.leader,
+            voters: self.members().voters.iter().copied().collect(),
+            learners: self.members().learners.iter().copied().collect(),
             snapshot_index: self.log.base().index,
             last_index: self.log.last_index(),
             commit_index: self.commit,
@@ -264,6 +285,10 @@ impl Replica for Raft {
             writes_proposed: self.counters.writes_proposed,
             reads_served: self.counters.reads_served,
         }
+    }
+
+    fn address(&self, node: NodeId) -> Option<&str> {
+        self.members().addresses.get(&node).map(AsRef::as_ref)
     }
 }
 
@@ -320,7 +345,7 @@ impl Raft {
                 self.on_request_pre_vote(from, (last_term, last_index), out);
             }
             Body::PreVote { granted } => self.on_pre_vote(now, from, granted, out),
-            Body::RequestVote { last_index, last_term } => {
+            Body::RequestVote { last_index, last_term, .. } => {
                 self.on_request_vote(now, from, (last_term, last_index), out);
             }
             Body::Vote { granted } => self.on_vote(now, from, granted, out),
@@ -343,6 +368,7 @@ impl Raft {
             Body::ChunkReceived { last, at, wanted, round } => {
                 self.on_chunk_received(from, (last, at, wanted), round, out);
             }
+            Body::TimeoutNow => self.on_timeout_now(from, out),
             Body::Stale => {}
         }
     }
@@ -359,13 +385,17 @@ impl Raft {
         let State::Leader(leader) = std::mem::replace(&mut self.state, State::Follower) else {
             return;
         };
-        let Leader { writes, reads, .. } = leader;
+        let Leader { writes, reads, handover, change, .. } = *leader;
         let reads = reads.into_requests();
         let term = self.hard.term;
         out.note(Note::SteppedDown { term, writes: writes.len(), reads: reads.len() });
         // The entries may still be committed by the next leader: nobody knows. It promises nothing.
-        for id in writes.into_values().chain(reads) {
+        let change = change.map(|change| change.request);
+        for id in writes.into_values().chain(reads).chain(change) {
             out.reply_at_once(id, Err(Refusal::LostLeadership { leader: self.leader }));
+        }
+        if let Some(handover) = handover {
+            handover.answer(out);
         }
         self.reset_election_timer(now, out);
     }
@@ -410,9 +440,9 @@ impl Raft {
         }
     }
 
-    /// How many nodes are a majority of the cluster.
+    /// How many voters are a majority of the cluster.
     fn quorum(&self) -> usize {
-        self.others.len().div_ceil(2) + 1
+        self.members().voters.len() / 2 + 1
     }
 
     /// Sends in the current term, once everything persisted is durable.

@@ -1,8 +1,11 @@
 //! What a Raft node tells whoever watches: for logs, traces and coverage.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use super::log::{Index, Place, Term};
+use super::membership::Membership;
 use crate::replica::NodeId;
 
 /// What a node tells whoever watches.
@@ -72,6 +75,16 @@ pub enum Note {
         /// The last entry that the snapshot covers.
         last: Place,
     },
+    /// It tells a follower to stand for election.
+    TimeoutNow {
+        /// The follower.
+        to: NodeId,
+    },
+    /// Another configuration holds for it.
+    MembersChanged {
+        /// The configuration.
+        members: Arc<Membership>,
+    },
     /// It refused a message that no correct leader sends: the protocol is broken somewhere.
     Nonsense {
         /// Who sent it.
@@ -109,6 +122,15 @@ impl fmt::Display for Note {
             }
             Note::SnapshotInstalled { last } => {
                 write!(f, "installs a snapshot of entries up to {}", last.index)
+            }
+            Note::TimeoutNow { to } => write!(f, "tells {to} to stand for election"),
+            Note::MembersChanged { members } => {
+                let list = |nodes: &BTreeSet<NodeId>| {
+                    nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                };
+                let (voters, learners) = (list(&members.voters), list(&members.learners));
+                write!(f, "knows the voters {voters}")?;
+                if learners.is_empty() { Ok(()) } else { write!(f, " and the learners {learners}") }
             }
             Note::Nonsense { from, why } => write!(f, "refuses a message of {from}: {why}"),
         }

@@ -115,7 +115,7 @@ impl Raft {
     }
 
     /// Whether an entry of the current term is committed: then everything before it is (§6.4).
-    fn knows_what_is_committed(&self) -> bool {
+    pub(super) fn knows_what_is_committed(&self) -> bool {
         self.log.term_at(self.commit) == Some(self.hard.term)
     }
 
@@ -137,9 +137,9 @@ impl Raft {
     /// Answers the reads of the round under way once a majority, this node included, has taken
     /// part in it.
     pub(super) fn serve_reads(&mut self, out: &mut Effects<Self>) {
-        let quorum = self.quorum();
+        let followed = self.followed_round();
         let State::Leader(leader) = &mut self.state else { return };
-        if leader.reads.asking.is_empty() || leader.followed_round(quorum) < leader.reads.round {
+        if leader.reads.asking.is_empty() || followed < leader.reads.round {
             return;
         }
         for (id, key) in std::mem::take(&mut leader.reads.asking) {

@@ -17,7 +17,7 @@ use crate::replica::{Effects, NodeId, Refusal, RequestId, Time};
 #[derive(Debug)]
 pub(super) struct Progress {
     /// The follower has the leader's log up to here, on its disk.
-    matched: Index,
+    pub(super) matched: Index,
     /// The next entry to send.
     next: Index,
     /// Whether `next` is a guess or known to fit, or gone from the leader's log.
@@ -40,17 +40,25 @@ pub(super) enum Mode {
     Snapshot(Transfer),
 }
 
+impl Progress {
+    /// Of a follower of whom nothing is known: a guess is that its log ends at an index.
+    pub(super) fn new(last_index: Index) -> Self {
+        let mode = Mode::Probe { sent: false };
+        Progress { matched: 0, next: last_index + 1, mode, round: 0 }
+    }
+}
+
 impl Leader {
     /// At the beginning of a term the leader guesses that all logs are like its own (§3.5).
     pub(super) fn new(others: &[NodeId], last_index: Index, now: Time) -> Self {
-        let mode = || Mode::Probe { sent: false };
-        let progress = || Progress { matched: 0, next: last_index + 1, mode: mode(), round: 0 };
         Leader {
-            followers: others.iter().map(|id| (*id, progress())).collect(),
+            followers: others.iter().map(|id| (*id, Progress::new(last_index))).collect(),
             writes: [].into(),
             reads: Reads::default(),
             contact: Contact::new(now),
             snapshot_text: None,
+            handover: None,
+            change: None,
         }
     }
 }
@@ -61,7 +69,8 @@ impl Raft {
         let State::Leader(leader) = &self.state else {
             return out.reply_at_once(id, Err(Refusal::NotLeader { leader: self.leader }));
         };
-        if leader.writes.len() >= self.options.requests_max {
+        // Who hands over leadership takes nothing up that the other would lack.
+        if leader.writes.len() >= self.options.requests_max || leader.handover.is_some() {
             return out.reply_at_once(id, Err(Refusal::Busy));
         }
         let index = self.append_own(Payload::Command(Arc::new(command)), out);
@@ -77,9 +86,16 @@ impl Raft {
         let index = self.log.last_index() + 1;
         let entry = Entry { index, term: self.hard.term, payload };
         let ticket = out.persist(vec![log::write_entry(&entry)]);
-        self.log.push(entry);
         self.unsynced.push_back((ticket, index));
+        self.push(entry, out);
         index
+    }
+
+    /// Adds an entry to the log; a configuration holds from now on.
+    fn push(&mut self, entry: Entry, out: &mut Effects<Self>) {
+        let (index, payload) = (entry.index, entry.payload.clone());
+        self.log.push(entry);
+        self.adopt(index, &payload, out);
     }
 
     /// Makes the leader heard by everybody, and by the way repeats what was not acknowledged.
@@ -91,6 +107,8 @@ impl Raft {
             out.set_timer(Timer::Heartbeat, now + self.options.heartbeat);
             leader.contact.begin_round(now);
             self.renew_contact();
+            self.hand_over(out);
+            self.catch_up(out);
             self.broadcast(out);
         }
     }
@@ -103,7 +121,7 @@ impl Raft {
     }
 
     /// Sends new entries to every follower that can take them now.
-    fn send_entries(&mut self, out: &mut Effects<Self>) {
+    pub(super) fn send_entries(&mut self, out: &mut Effects<Self>) {
         for position in 0..self.others.len() {
             self.send_entries_to(self.others[position], out);
         }
@@ -203,12 +221,12 @@ impl Raft {
                     let (from, to) = (entry.index, self.log.last_index());
                     out.note(Note::Truncated { from, to });
                     writes.push(log::write_truncation(from));
-                    self.truncate(from);
+                    self.truncate(from, out);
                 }
                 None => {}
             }
             writes.push(log::write_entry(&entry));
-            self.log.push(entry);
+            self.push(entry, out);
         }
         if !writes.is_empty() {
             let ticket = out.persist(writes);
@@ -217,8 +235,9 @@ impl Raft {
     }
 
     /// Batches on their way to the disk no longer stand for entries that are gone.
-    fn truncate(&mut self, from: Index) {
+    fn truncate(&mut self, from: Index, out: &mut Effects<Self>) {
         self.log.truncate(from);
+        self.abandon(from, out);
         self.durable = self.durable.min(from - 1);
         for (_, index) in &mut self.unsynced {
             *index = (*index).min(from - 1);
@@ -264,19 +283,21 @@ impl Raft {
         self.send_entries_to(from, out);
         self.renew_contact();
         self.serve_reads(out);
+        self.hand_over(out);
+        self.catch_up(out);
     }
 
     /// Commits what a majority has on its disks, if it is of the current term: entries of earlier
     /// terms are committed by the ones that follow them, never by counting (§3.6.2).
     pub(super) fn advance_commit(&mut self, out: &mut Effects<Self>) {
-        let State::Leader(leader) = &self.state else { return };
-        let mut matched: Vec<Index> = leader.followers.values().map(|p| p.matched).collect();
-        matched.push(self.durable);
-        matched.sort_unstable_by(|a, b| b.cmp(a));
-        let index = matched[self.quorum() - 1];
+        if !matches!(self.state, State::Leader(_)) {
+            return;
+        }
+        let index = self.reached(self.durable, |progress| progress.matched);
         if self.log.term_at(index) == Some(self.hard.term) {
             self.commit_up_to(index, out);
             self.ask_quorum(out);
+            self.conclude_change(out);
         }
     }
 

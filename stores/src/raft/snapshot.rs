@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::log::{self, Index, Place};
+use super::membership::Membership;
 use super::message::{Body, Chunk, Outcome};
 use super::replication::Mode;
 use super::{Note, Raft, State};
@@ -28,6 +29,8 @@ use crate::replica::{Effects, NodeId};
 pub struct Snapshot {
     /// The last entry that it covers.
     pub last: Place,
+    /// Who belonged to the cluster after that entry (§4.1).
+    pub members: Arc<Membership>,
     /// The state machine after that entry, client sessions included (§6.3).
     pub state: kv::Store,
 }
@@ -89,10 +92,13 @@ impl Raft {
         }
         let Some(term) = self.log.term_at(index) else { return };
         let last = Place { index, term };
-        let snapshot = Arc::new(Snapshot { last, state: self.store.clone() });
+        let members = self.configurations.at(index).clone();
+        let state = self.store.clone();
+        let snapshot = Arc::new(Snapshot { last, members: members.clone(), state });
         out.persist(log::write_snapshot(&snapshot, true));
         out.note(Note::Compacted { last });
         self.log.compact(last);
+        self.rebase_members(index, members, true, out);
         self.snapshot = Some(snapshot);
     }
 
@@ -192,6 +198,7 @@ impl Raft {
             self.unsynced.push_back((ticket, last.index));
         }
         self.log.compact(last);
+        self.rebase_members(last.index, snapshot.members.clone(), keep_rest, out);
         self.commit = last.index;
         self.applied = last.index;
         self.store = snapshot.state.clone();

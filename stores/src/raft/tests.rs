@@ -2,13 +2,15 @@
 //! cluster of them does is tested in a simulated world, in `tests/raft.rs`.
 
 mod contact;
+mod membership;
 mod snapshot;
+mod transfer;
 
 use super::log::{Entry, Payload};
 use super::message::{Body, Message, Outcome};
 use super::*;
 use crate::kv::{Command, Op, Output, Value};
-use crate::replica::{Effect, Reply, Write};
+use crate::replica::{Admin, Effect, Reply, Write};
 
 const N1: NodeId = NodeId(1);
 const N2: NodeId = NodeId(2);
@@ -32,7 +34,12 @@ impl Node {
 
     /// A node that finds this on its disk.
     fn recovered(options: Options, disk: BTreeMap<Slot, Record>) -> Node {
-        let setup = Setup { id: N1, members: vec![N1, N2, N3], seed: 7 };
+        Node::of(&[N1, N2, N3], options, disk)
+    }
+
+    /// The first node, in a cluster of these members.
+    fn of(members: &[NodeId], options: Options, disk: BTreeMap<Slot, Record>) -> Node {
+        let setup = Setup { id: N1, members: members.to_vec(), seed: 7 };
         let mut out = Effects::default();
         let found = disk.clone().into_iter().collect();
         let raft = Raft::recover(setup, options, found, Duration::ZERO, &mut out);
@@ -103,6 +110,10 @@ impl Node {
         self.step(Input::Request { id: RequestId(id), request: Request::Read("x".into()) });
     }
 
+    fn order(&mut self, id: u64, order: Admin) {
+        self.step(Input::Request { id: RequestId(id), request: Request::Admin(order) });
+    }
+
     /// A follower has everything up to an index, and took part in a round.
     fn acknowledged(&mut self, from: NodeId, index: Index, round: u64) {
         let outcome = Outcome::Match { index };
@@ -145,7 +156,7 @@ fn its_own_vote_counts_when_it_is_durable() {
 fn a_follower_that_hears_its_leader_does_not_listen_to_candidates() {
     let mut node = Node::new(Options::default());
     node.hear(N2, 1, append((0, 0), entries(1, &[1]), 0));
-    let ask = Body::RequestVote { last_index: 9, last_term: 9 };
+    let ask = Body::RequestVote { last_index: 9, last_term: 9, transfer: false };
     node.now += Options::default().election_min - Duration::from_millis(1);
     node.hear(N3, 10, ask.clone());
     assert_eq!(node.raft.hard, HardState { term: 1, vote: None });
@@ -162,7 +173,7 @@ fn a_vote_needs_an_up_to_date_log() {
         let mut node = Node::new(Options::default());
         node.hear(N2, 2, append((0, 0), entries(1, &[1, 2]), 0));
         node.now += Duration::from_secs(1);
-        node.hear(N3, 5, Body::RequestVote { last_index, last_term });
+        node.hear(N3, 5, Body::RequestVote { last_index, last_term, transfer: false });
         let vote = &Message { term: 5, body: Body::Vote { granted } };
         assert_eq!(node.last_to(N3), vote, "candidate's last entry: {last_index} of {last_term}");
     }

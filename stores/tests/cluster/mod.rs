@@ -51,6 +51,7 @@ impl Cluster {
                 id,
                 listen: addresses[&id],
                 peers: others.map(|(other, address)| (*other, url(address))).collect(),
+                members: None,
                 data_dir: data.path().join(id.to_string()),
                 store: "raft".parse().expect("a store"),
                 bug: None,

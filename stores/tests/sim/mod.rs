@@ -5,7 +5,7 @@ pub(crate) mod history;
 pub(crate) mod invariants;
 pub(crate) mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand::RngExt;
@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rashomon_stores::kv::Value;
 use rashomon_stores::raft::{Note, Options, Raft, ReadMode};
-use rashomon_stores::replica::{NodeId, Role, Time};
+use rashomon_stores::replica::{Admin, NodeId, Request, RequestId, Role, Time};
 
 use clients::Clients;
 use history::Outcome;
@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) crashes: bool,
     /// Whether links are cut.
     pub(crate) partitions: bool,
+    /// Whether members come and go, and leadership is handed over.
+    pub(crate) churn: bool,
     /// The chance in a thousand that a node crashes right after something decisive: a vote, an
     /// election, a truncation. What is not synced then hurts most.
     pub(crate) untimely_crashes: u32,
@@ -55,6 +57,7 @@ impl Plan {
             weather: Weather::FAIR,
             crashes: false,
             partitions: false,
+            churn: false,
             untimely_crashes: 0,
             pause_max: Duration::from_millis(900),
             duration: Duration::from_secs(8),
@@ -84,6 +87,10 @@ impl Plan {
         plan.options.reads = [ReadMode::ReadIndex, ReadMode::Lease][rng.random_range(0..2)];
         plan.crashes = rng.random();
         plan.partitions = rng.random();
+        plan.churn = rng.random();
+        // Without these, who was removed and does not know it stands for election for ever.
+        plan.options.pre_vote |= plan.churn;
+        plan.options.check_quorum |= plan.churn;
         plan.untimely_crashes = [0, 100, 400][rng.random_range(0..3)];
         plan.pause_max = Duration::from_millis([150, 900][rng.random_range(0..2)]);
         plan
@@ -103,6 +110,8 @@ pub(crate) struct Coverage {
     pub(crate) unknown: usize,
     /// Snapshots that followers have taken over.
     pub(crate) installed: usize,
+    /// Orders to change the members or to hand over leadership that were carried out.
+    pub(crate) orders_done: usize,
 }
 
 impl std::ops::AddAssign for Coverage {
@@ -116,6 +125,7 @@ impl std::ops::AddAssign for Coverage {
         self.appends += other.appends;
         self.unknown += other.unknown;
         self.installed += other.installed;
+        self.orders_done += other.orders_done;
     }
 }
 
@@ -126,6 +136,8 @@ pub(crate) struct Run {
     invariants: Invariants,
     plan: Plan,
     rng: ChaCha8Rng,
+    /// Requests of the operator without an answer.
+    operator: BTreeSet<RequestId>,
     orders: Vec<(Duration, u64)>,
     coverage: Coverage,
 }
@@ -137,7 +149,8 @@ impl Run {
         let clients = Clients::new(CLIENTS, rng.random(), &mut world);
         world.wake_after(Duration::from_millis(700), STRIKE);
         let (invariants, coverage) = (Invariants::default(), Coverage::default());
-        Run { world, clients, invariants, plan, rng, orders: Vec::new(), coverage }
+        let (operator, orders) = (BTreeSet::new(), Vec::new());
+        Run { world, clients, invariants, plan, rng, operator, orders, coverage }
     }
 
     /// Runs with faults, then without, and checks safety all along and liveness in the end.
@@ -163,6 +176,9 @@ impl Run {
                 Happening::Step(id) => {
                     self.order_untimely_crashes();
                     self.invariants.after_step(id, &mut self.world)?;
+                }
+                Happening::Reply(id, reply) if self.operator.remove(&id) => {
+                    self.coverage.orders_done += usize::from(reply.is_ok());
                 }
                 Happening::Reply(id, reply) => self.clients.on_reply(id, reply, &mut self.world),
                 Happening::Wake(STRIKE) => self.strike(),
@@ -197,6 +213,7 @@ impl Run {
     pub(crate) fn heal(&mut self) {
         self.plan.crashes = false;
         self.plan.partitions = false;
+        self.plan.churn = false;
         self.plan.untimely_crashes = 0;
         self.world.cut.clear();
         for id in self.world.ids() {
@@ -212,6 +229,9 @@ impl Run {
         let victim = ids[self.rng.random_range(0..ids.len())];
         let leader = self.leader().unwrap_or(victim);
         let down = ids.iter().copied().find(|id| self.world.core(*id).is_none());
+        if self.plan.churn {
+            self.order(leader, victim);
+        }
         match self.rng.random_range(0..10) {
             0..=1 => self.world.cut.clear(),
             2..=3 => drop(down.map(|id| self.world.start(id))),
@@ -224,9 +244,20 @@ impl Run {
             _ => {}
         }
         let pause = self.rng.random_range(Duration::from_millis(20)..=self.plan.pause_max);
-        if self.plan.crashes || self.plan.partitions {
+        if self.plan.crashes || self.plan.partitions || self.plan.churn {
             self.world.wake_after(pause, STRIKE);
         }
+    }
+
+    /// The operator orders something to do with a node.
+    fn order(&mut self, leader: NodeId, node: NodeId) {
+        let order = match self.rng.random_range(0..3) {
+            0 => Admin::Transfer { to: node },
+            1 => Admin::RemoveServer { node },
+            _ => Admin::AddServer { node, address: None },
+        };
+        let request = self.world.request(leader, Request::Admin(order));
+        self.operator.insert(request);
     }
 
     fn order_untimely_crashes(&mut self) {
@@ -312,7 +343,8 @@ impl Run {
     fn check_liveness(&self) -> Result<(), String> {
         let leader = self.leader().ok_or("no leader after everything has healed")?;
         let lead = self.world.core(leader).ok_or("the leader runs")?;
-        for (id, core) in self.world.cores() {
+        let members = |id: &NodeId| lead.members().is_voter(*id);
+        for (id, core) in self.world.cores().filter(|(id, _)| members(id)) {
             if core.hard_state().term != lead.hard_state().term {
                 return Err(format!("{id} is not in the term of the leader {leader}"));
             }
@@ -328,7 +360,8 @@ impl Run {
     }
 
     fn final_lists(&self) -> Result<BTreeMap<rashomon_stores::kv::Key, Vec<i64>>, String> {
-        let (_, core) = self.world.cores().next().ok_or("nobody runs")?;
+        let leader = self.leader().ok_or("nobody leads")?;
+        let core = self.world.core(leader).ok_or("the leader runs")?;
         let number = |item: &Value| match item {
             Value::Int(number) => Ok(*number),
             other => Err(format!("{other} was never appended")),

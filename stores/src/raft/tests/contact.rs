@@ -80,7 +80,7 @@ fn a_leader_without_a_majority_steps_down_after_an_election_timeout() {
 fn a_leader_that_makes_sure_of_its_majority_is_not_unseated_by_votes() {
     for (check_quorum, role) in [(true, Role::Leader), (false, Role::Follower)] {
         let mut node = settled(Options { check_quorum, ..Options::default() });
-        node.hear(N3, 9, Body::RequestVote { last_index: 9, last_term: 9 });
+        node.hear(N3, 9, Body::RequestVote { last_index: 9, last_term: 9, transfer: false });
         assert_eq!(node.raft.role(), role);
     }
 }
@@ -117,7 +117,7 @@ fn a_lease_is_nothing_before_the_term_has_committed() {
 
 #[test]
 fn who_has_heard_a_leader_keeps_its_promise_in_a_later_term_and_after_a_crash() {
-    let ask = Body::RequestVote { last_index: 9, last_term: 9 };
+    let ask = Body::RequestVote { last_index: 9, last_term: 9, transfer: false };
     let mut node = Node::new(lease());
     node.hear(N2, 1, append((0, 0), entries(1, &[1]), 0));
     // An old request of this node's own is answered from a later term.

@@ -169,7 +169,7 @@ fn a_transfer_goes_on_under_another_leader() {
 fn entries_behind_a_snapshot_stay_if_they_agree_with_it() {
     let snapshot = |term| {
         let last = Place { index: 2, term };
-        let text = Snapshot { last, state: kv::Store::default() }.text();
+        let text = Snapshot { last, members: Arc::default(), state: kv::Store::default() }.text();
         let chunk = Chunk { last, offset: 0, text, done: true };
         Body::InstallSnapshot { chunk, round: 0 }
     };
@@ -202,7 +202,11 @@ fn an_append_from_before_the_snapshot_counts_from_behind_it() {
 #[test]
 fn a_snapshot_that_cannot_be_read_is_refused() {
     let last = Place { index: 2, term: 1 };
-    let other = Snapshot { last: Place { index: 3, term: 1 }, state: kv::Store::default() };
+    let other = Snapshot {
+        last: Place { index: 3, term: 1 },
+        members: Arc::default(),
+        state: kv::Store::default(),
+    };
     for text in ["{".to_owned(), other.text()] {
         let mut node = Node::new(Options::default());
         let chunk = Chunk { last, offset: 0, text, done: true };
