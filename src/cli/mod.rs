@@ -29,6 +29,7 @@ Examples:
   rashomon test                        five Raft nodes, ten clients, partitions, a verdict
   rashomon test --bug stale-read       the same with a planted bug: exit 1 and the proof
   rashomon sim --seeds 1..1000         a thousand simulated runs with all faults, each replayed by its seed
+  rashomon shrink --bug stale-read     the least scenario that shows a violation, as a file
   rashomon check runs/latest/history.jsonl
                                        judge a recorded history
   rashomon check --certify runs        judge every history in a directory, and verify the witnesses
@@ -40,6 +41,7 @@ Exit codes: 0 valid, 1 violation, 2 usage or unreadable input, 3 unknown, 4 infr
 enum Command {
     Test(test::TestArguments),
     Sim(sim::SimArguments),
+    Shrink(sim::shrink::ShrinkArguments),
     Check(check::CheckArguments),
     Convert(convert::ConvertArguments),
     #[command(hide = true)]
@@ -59,6 +61,7 @@ pub fn run() -> Exit {
     match arguments.command {
         Command::Test(arguments) => test::run(arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Shrink(arguments) => sim::shrink::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),

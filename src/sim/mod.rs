@@ -10,6 +10,7 @@
 //! | `client`, `conductor`, `run` | clients and nemesis, and a run from beginning to end |
 //! | [`witness`], [`invariants`] | what is checked of the cores while a run goes on |
 //! | [`verdict`] | one run, from scenario to verdict |
+//! | [`shrink`] | from a run with a violation to the smallest that shows the same |
 //! | [`explore`] | many seeds, on all cores |
 //! | [`labs`] | the lab tests of MIT's course, in this world |
 //!
@@ -30,6 +31,7 @@ mod queue;
 mod run;
 pub mod scenario;
 pub mod script;
+pub mod shrink;
 mod story;
 pub mod system;
 #[cfg(test)]

@@ -32,6 +32,9 @@ pub struct Scenario {
     /// How reads are answered.
     #[serde(default, skip_serializing_if = "plan::is_default")]
     pub reads: ReadMode,
+    /// What it is known to come to: `valid`, or what a violation shows, such as `stale-read`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<String>,
     /// What the operations are a part of: it says by which model they are judged.
     pub workload: WorkloadName,
     /// Number of nodes.
@@ -111,6 +114,7 @@ impl Scenario {
             store: settings.store.clone(),
             bug: settings.bug.clone(),
             reads: settings.reads,
+            expect: None,
             workload: settings.workload,
             nodes,
             seed,

@@ -1,6 +1,8 @@
 //! Tests of whole simulated runs.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use rashomon_stores::replica::{
 
 use super::explore::{Exploration, Manner, explore};
 use super::run::Run;
+use super::shrink::{Size, Symptom, shrink};
 use super::verdict::{Seed, run_scenario, run_seed, write_history};
 use super::witness::{Breach, Witness};
 use super::{Scenario, Settings, Stores, System};
@@ -80,6 +83,50 @@ fn a_scenario_says_everything_about_its_run() {
         };
         assert!(told(&run) == told(&again), "seed {seed}");
     }
+}
+
+#[test]
+fn a_violation_shrinks_to_a_handful_of_operations_and_always_to_the_same() {
+    let settings = settings(WorkloadName::Register, "all", Some("stale-read"));
+    let found = explored(&settings, 20, 2, false).first.expect("a stale read in 20 seeds");
+    let shrunk = || {
+        let shrunk = shrink(&Stores, found.scenario.clone(), 3_000).expect("it can be run");
+        shrunk.expect("it has a violation")
+    };
+    let (once, again) = (shrunk(), shrunk());
+    assert_eq!(once.run.scenario, again.run.scenario);
+    assert_eq!(history(&once.run), history(&again.run));
+    assert!(once.is_minimal, "{} tries", once.tries);
+    let (from, to) = (once.from, Size::of(&once.run.scenario));
+    assert!(to.operations <= 6 && to.faults <= 2 && to.clients <= 3, "{to:?}");
+    assert!(from.operations > 100 && to.time_limit_ms < from.time_limit_ms, "{from:?} {to:?}");
+    let file: Scenario = toml::from_str(&once.run.scenario.to_toml()).expect("its text is read");
+    let replayed = run_scenario(&Stores, file, false).expect("it runs");
+    assert_eq!(Symptom::of(&replayed), Symptom::of(&found));
+    assert_eq!(history(&replayed), history(&once.run), "to the byte");
+}
+
+#[test]
+fn what_shows_no_violation_does_not_shrink() {
+    let sound = Scenario::generate(1, &settings(WorkloadName::Register, "none", None));
+    assert!(shrink(&Stores, sound, 10).expect("it can be run").is_none());
+}
+
+#[test]
+fn every_scenario_that_was_checked_in_comes_to_what_it_did() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut count = 0;
+    for entry in fs::read_dir(&folder).expect("there are scenarios") {
+        let path = entry.expect("it can be read").path();
+        let scenario = Scenario::read(&path).expect("it is a scenario");
+        let expected = scenario.expect.clone().expect("it says what it comes to");
+        let run = run_scenario(&Stores, scenario, false).expect("it runs");
+        let symptom = Symptom::of(&run).map(|symptom| symptom.to_string());
+        let verdict = format!("{:?}", run.judged.results.verdict).to_lowercase();
+        assert_eq!(symptom.unwrap_or(verdict), expected, "{}", path.display());
+        count += 1;
+    }
+    assert!(count >= 2, "{count} scenarios");
 }
 
 #[test]

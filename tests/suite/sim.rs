@@ -81,6 +81,28 @@ fn a_scenario_is_kept_and_run_again() {
 }
 
 #[test]
+fn a_violation_is_shrunk_to_a_file_that_replays_it() {
+    let bench = Bench::new();
+    let short = ["--time-limit", "8s", "--rate", "60", "--bug", "stale-read"];
+    let run = bench.rashomon(&[&["shrink"][..], &short, &["--out", "least.toml"]].concat());
+    assert_eq!(run.code(), Some(1), "{}", run.everything());
+    for words in ["operations", "nothing more can go", "cannot be placed", "VIOLATION"] {
+        assert!(run.stdout.contains(words), "{}", run.everything());
+    }
+    let line = run.stdout.lines().find_map(|line| line.strip_prefix("replay      rashomon "));
+    let replay: Vec<&str> = line.expect("a command to replay it").split(' ').collect();
+    let again = bench.rashomon(&[&replay[..], &["--trace"]].concat());
+    assert_eq!(again.code(), Some(1), "{}", again.everything());
+    assert!(again.stdout.contains("n1 starts"), "{}", again.everything());
+    let json =
+        bench.rashomon(&["shrink", "--scenario", "least.toml", "--json", "--out", "same.toml"]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).expect("one JSON object");
+    assert_eq!(json["from"]["operations"], json["to"]["operations"], "{json}");
+    let sound = bench.rashomon(&[&["shrink"][..], &short[..4], &["--seed", "1"]].concat());
+    assert_eq!(sound.code(), Some(0), "{}", sound.everything());
+}
+
+#[test]
 fn results_are_json_and_mistakes_are_explained() {
     let bench = Bench::new();
     let run = sim(&bench, &["--seeds", "1..4", "--json"]);

@@ -2,10 +2,11 @@
 
 mod progress;
 mod settings;
+pub(super) mod shrink;
 mod summary;
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
@@ -93,8 +94,7 @@ pub(super) fn run(arguments: &SimArguments) -> Exit {
 
 fn task(arguments: &SimArguments) -> Result<Task, Box<dyn std::error::Error>> {
     if let Some(file) = &arguments.scenario {
-        let scenario = Scenario::read(file)?;
-        check_bug(scenario.store.parse()?, scenario.bug.as_deref())?;
+        let scenario = read_scenario(file)?;
         let command = format!("rashomon sim --scenario {}", file.display());
         return Ok(Task::One(scenario, command));
     }
@@ -106,6 +106,18 @@ fn task(arguments: &SimArguments) -> Result<Task, Box<dyn std::error::Error>> {
         }
         None => Ok(Task::Many(settings)),
     }
+}
+
+/// Reads a scenario of one of the project's stores.
+fn read_scenario(file: &Path) -> Result<Scenario, Box<dyn std::error::Error>> {
+    let scenario = Scenario::read(file)?;
+    check_bug(scenario.store.parse()?, scenario.bug.as_deref())?;
+    Ok(scenario)
+}
+
+/// How many threads run seeds if nobody says how many.
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 type Outcome = Result<Exit, Box<dyn std::error::Error>>;
@@ -132,7 +144,6 @@ fn run_one(scenario: Scenario, command: String, arguments: &SimArguments) -> Out
 
 fn run_many(settings: &Settings, arguments: &SimArguments) -> Outcome {
     let began = Instant::now();
-    let processors = || thread::available_parallelism().map_or(1, usize::from);
     let (stop, done) = (AtomicBool::new(false), Arc::new(AtomicU64::new(0)));
     let manner = Manner {
         jobs: arguments.jobs.map_or_else(processors, usize::from),
