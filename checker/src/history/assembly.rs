@@ -182,7 +182,9 @@ impl<S: Sink> Assembly<S> {
             return Err((None, Problem::Empty));
         }
         let held = self.keys.finish(&self.tables).map_err(|(line, message)| {
-            (Some(Position { line, column: None }), Problem::Keys(message))
+            // The binary form has no lines.
+            let position = (line > 0).then_some(Position { line, column: None });
+            (position, Problem::Keys(message))
         })?;
         self.sink.take(&held, &self.tables);
         let cut_off = self.cut_off.map(|line| Warning::CutOff { line });

@@ -1,0 +1,5 @@
+//! All engines say what the definition says.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rashomon_fuzz::engines(bytes));
