@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::mutants::Bug;
-use super::{Options, Raft, State};
+use super::{Leader, Options, Raft, State};
 use crate::replica::{Effects, Time};
 
 /// Rounds that a leader remembers the beginning of; without check quorum there may be any number.
@@ -89,9 +89,13 @@ impl Raft {
 
     /// Takes note of whom the leader has heard.
     pub(super) fn renew_contact(&mut self) {
-        let round = self.followed_round();
-        if let State::Leader(leader) = &mut self.state {
-            leader.contact.answered(round);
+        // Most answers are to rounds that a majority has answered already.
+        let waits = |leader: &Leader| !leader.contact.began.is_empty();
+        if matches!(&self.state, State::Leader(leader) if waits(leader)) {
+            let round = self.followed_round();
+            if let State::Leader(leader) = &mut self.state {
+                leader.contact.answered(round);
+            }
         }
     }
 

@@ -137,11 +137,14 @@ impl Raft {
     /// Answers the reads of the round under way once a majority, this node included, has taken
     /// part in it.
     pub(super) fn serve_reads(&mut self, out: &mut Effects<Self>) {
-        let followed = self.followed_round();
-        let State::Leader(leader) = &mut self.state else { return };
-        if leader.reads.asking.is_empty() || followed < leader.reads.round {
+        let asked = match &self.state {
+            State::Leader(leader) if !leader.reads.asking.is_empty() => leader.reads.round,
+            _ => return,
+        };
+        if self.followed_round() < asked {
             return;
         }
+        let State::Leader(leader) = &mut self.state else { return };
         for (id, key) in std::mem::take(&mut leader.reads.asking) {
             self.answer_read(id, &key, out);
         }
