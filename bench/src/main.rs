@@ -133,9 +133,8 @@ fn renew(page: &Path, tables: &str) -> Result<(), Box<dyn Error>> {
     Ok(fs::write(page, format!("{before}{}\n\n{tables}\n{}{after}", MARKS[0], MARKS[1]))?)
 }
 
-/// The curves: all checkers on one workload, and Rashomon on all of them.
+/// The curves: all checkers on some workloads, and Rashomon on all of them.
 fn growth(compared: &[(Workload, Vec<Row>)]) -> String {
-    let beside = Workload::Unique { clients: 20 };
     let points = |rows: &[Row], tool: usize, each: bool| -> Vec<(f64, f64)> {
         let point = |row: &Row| {
             let operations = row.operations as f64;
@@ -144,29 +143,30 @@ fn growth(compared: &[(Workload, Vec<Row>)]) -> String {
         };
         rows.iter().filter_map(point).collect()
     };
-    let rows = compared.iter().find(|(workload, _)| *workload == beside);
-    let rows = rows.map_or(&[][..], |(_, rows)| rows);
-    let tools = TOOLS.iter().enumerate().map(|(tool, &peer)| Curve {
-        name: name(peer).to_owned(),
-        points: points(rows, tool, false),
+    let beside = |(workload, rows): &(Workload, Vec<Row>)| Plot {
+        title: workload.title(),
+        x: "operations",
+        y: "processor time",
+        per_second: 1.0,
+        curves: (0..TOOLS.len())
+            .map(|tool| Curve {
+                name: name(TOOLS[tool]).to_owned(),
+                points: points(rows, tool, false),
+            })
+            .collect(),
+    };
+    let ours = |(workload, rows): &(Workload, Vec<Row>)| Curve {
+        name: workload.title(),
+        points: points(rows, 0, true),
+    };
+    // Queue and stack look alike: others end at some tens of operations.
+    let mut plots: Vec<Plot> = compared.iter().take(3).map(beside).collect();
+    plots.push(Plot {
+        title: "rashomon".to_owned(),
+        x: "operations",
+        y: "processor time for each operation",
+        per_second: 1e9,
+        curves: compared.iter().map(ours).collect(),
     });
-    let ours = compared
-        .iter()
-        .map(|(workload, rows)| Curve { name: workload.title(), points: points(rows, 0, true) });
-    plot::svg(&[
-        Plot {
-            title: beside.title(),
-            x: "operations",
-            y: "processor time",
-            tick: compare::seconds,
-            curves: tools.collect(),
-        },
-        Plot {
-            title: "rashomon".to_owned(),
-            x: "operations",
-            y: "processor time for each operation",
-            tick: |nanoseconds| compare::seconds(nanoseconds * 1e-9),
-            curves: ours.collect(),
-        },
-    ])
+    plot::svg(&plots)
 }

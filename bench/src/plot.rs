@@ -2,8 +2,6 @@
 
 use std::fmt::Write;
 
-use crate::table::thousands;
-
 /// One curve: points from left to right.
 #[derive(Clone, Debug)]
 pub(crate) struct Curve {
@@ -17,15 +15,17 @@ pub(crate) struct Plot {
     pub(crate) title: String,
     pub(crate) x: &'static str,
     pub(crate) y: &'static str,
-    /// How a power of ten on the second axis is told.
-    pub(crate) tick: fn(f64) -> String,
+    /// How many of the second axis' units make a second.
+    pub(crate) per_second: f64,
     pub(crate) curves: Vec<Curve>,
 }
 
 const WIDTH: f64 = 560.0;
-const HEIGHT: f64 = 420.0;
-/// Around the axes: left, top, right, bottom.
-const MARGIN: [f64; 4] = [70.0, 46.0, 20.0, 48.0];
+const HEIGHT: f64 = 500.0;
+/// How many plots stand side by side.
+const COLUMNS: usize = 2;
+/// Around the axes: left, top, right, bottom, where the names of the curves are.
+const MARGIN: [f64; 4] = [70.0, 46.0, 20.0, 140.0];
 /// Told apart by who cannot tell red from green, and on both grounds (after Okabe & Ito, "Color
 /// Universal Design", 2008).
 const COLOURS: [&str; 5] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900"];
@@ -33,15 +33,18 @@ const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#24292f}.title{fon
     .grid{stroke:#8884;stroke-width:1}.axis{stroke:#888;stroke-width:1}\
     .curve{fill:none;stroke-width:2.2}@media(prefers-color-scheme:dark){text{fill:#d7dde4}}";
 
-/// Plots side by side, as a file.
+/// Plots in rows, as a file.
 pub(crate) fn svg(plots: &[Plot]) -> String {
-    let width = WIDTH * plots.len() as f64;
+    let width = WIDTH * COLUMNS as f64;
+    let height = HEIGHT * plots.len().div_ceil(COLUMNS) as f64;
     let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {HEIGHT}\" role=\"img\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
          aria-label=\"Time by number of operations\">\n<style>{STYLE}</style>\n"
     );
     for (number, plot) in plots.iter().enumerate() {
-        let _ = writeln!(out, "<g transform=\"translate({} 0)\">", WIDTH * number as f64);
+        let x = WIDTH * (number % COLUMNS) as f64;
+        let y = HEIGHT * (number / COLUMNS) as f64;
+        let _ = writeln!(out, "<g transform=\"translate({x} {y})\">");
         plot.draw(&mut out);
         out += "</g>\n";
     }
@@ -56,22 +59,26 @@ impl Plot {
         text(out, "title", [MARGIN[0], 20.0], "start", &self.title);
         for power in x.powers() {
             line(out, "grid", [x.at(power), y.from], [x.at(power), y.to]);
-            let label = thousands(power as usize);
-            text(out, "tick", [x.at(power), y.from + 18.0], "middle", &label);
+            text(out, "tick", [x.at(power), y.from + 18.0], "middle", &short(power));
         }
         for power in y.powers() {
             line(out, "grid", [x.from, y.at(power)], [x.to, y.at(power)]);
-            text(out, "tick", [x.from - 8.0, y.at(power) + 4.0], "end", &(self.tick)(power));
+            text(
+                out,
+                "tick",
+                [x.from - 8.0, y.at(power) + 4.0],
+                "end",
+                &duration(power / self.per_second),
+            );
         }
         line(out, "axis", [x.from, y.from], [x.to, y.from]);
         line(out, "axis", [x.from, y.from], [x.from, y.to]);
-        text(out, "tick", [x.to, HEIGHT - 10.0], "end", self.x);
+        text(out, "tick", [x.to, y.from + 38.0], "end", self.x);
         text(out, "tick", [MARGIN[0], 38.0], "start", self.y);
         for (number, curve) in self.curves.iter().enumerate() {
-            curve.draw(out, &x, &y, COLOURS[number % COLOURS.len()]);
-            // What is drawn first is told first, from the upper left corner down.
-            let at = [x.from + 14.0, y.to + 18.0 + 18.0 * number as f64];
             let colour = COLOURS[number % COLOURS.len()];
+            curve.draw(out, &x, &y, colour);
+            let at = [x.from + 6.0, y.from + 46.0 + 18.0 * number as f64];
             let _ = writeln!(
                 out,
                 "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"4.5\" fill=\"{colour}\"/>",
@@ -128,6 +135,27 @@ impl Axis {
 
     fn powers(&self) -> impl Iterator<Item = f64> {
         (self.ends[0]..=self.ends[1]).map(|power| 10f64.powi(power))
+    }
+}
+
+/// A power of ten of seconds.
+fn duration(seconds: f64) -> String {
+    let (number, unit) = match seconds {
+        0.9.. => (seconds, "s"),
+        0.9e-3.. => (seconds * 1e3, "ms"),
+        0.9e-6.. => (seconds * 1e6, "µs"),
+        _ => (seconds * 1e9, "ns"),
+    };
+    // In short, without what a power of ten loses in the arithmetic.
+    format!("{} {unit}", (number * 1e3).round() / 1e3)
+}
+
+/// A power of ten in few characters.
+fn short(number: f64) -> String {
+    match number {
+        1e6.. => format!("{} M", number / 1e6),
+        1e3.. => format!("{} k", number / 1e3),
+        _ => number.to_string(),
     }
 }
 

@@ -30,6 +30,8 @@ const MAX_SETTERS: usize = 16;
 const MAX_EFFECTIVE: usize = 6;
 /// How many operations are looked at one by one: who may have observed whom is remembered.
 const MAX_CHUNKED: usize = 4096;
+/// How many operations are looked at between two looks at the clock.
+const LOOKS: usize = 64;
 /// How many operations a person reads before wishing that the story had begun later.
 const LEGIBLE: usize = 10;
 
@@ -175,8 +177,8 @@ impl<'a, S: Specification> Shrinking<'a, S> {
             let separators = Separators::new(self.specification, staying.map(|i| &self.calls[i]));
             let stuck = (self.stuck < gone.len()).then_some(self.stuck);
             // The stuck operation first: mostly it is what cannot go.
-            for observer in stuck.into_iter().chain(self.kept()) {
-                if self.budget.is_over() {
+            for (count, observer) in stuck.into_iter().chain(self.kept()).enumerate() {
+                if count.is_multiple_of(LOOKS) && self.budget.is_over() {
                     return None;
                 }
                 if !gone[observer] && self.must_go(observer, &gone, &separators) {

@@ -10,7 +10,7 @@ use std::hash::Hash;
 
 use rustc_hash::FxHashSet;
 
-use super::{Call, ModelError, Part, Specification, bad_input, bad_output, by_key, part, unknown};
+use super::{Call, ModelError, Part, Specification, bad_input, bad_output, split, unknown};
 use crate::history::{History, NEVER, Operation, Outcome, ValueId};
 use crate::linearizability::{self, Budget, Engine, Items, Problem, decide_container};
 
@@ -68,33 +68,48 @@ pub(super) fn parts<D: Discipline>(
     history: &History,
     discipline: &D,
 ) -> Result<Vec<Part<Container<D>>>, ModelError> {
-    by_key(history)
-        .into_iter()
-        .map(|(key, ids)| {
-            let container = Container(discipline.clone());
-            part(history, key, &ids, container, |_, operation| decode::<D>(history, operation))
-        })
-        .collect()
+    let functions: Vec<Option<Function>> =
+        history.functions().map(|name| Function::of::<D>(name)).collect();
+    split(history, &Container(discipline.clone()), |operation| {
+        let function = functions[operation.function_id()]
+            .ok_or_else(|| unknown(operation, D::MODEL, D::KNOWN))?;
+        decode::<D>(history, function, operation).map(Some)
+    })
+}
+
+/// What a function of a history does.
+#[derive(Clone, Copy, Debug)]
+enum Function {
+    Put,
+    Take,
+}
+
+impl Function {
+    fn of<D: Discipline>(name: &str) -> Option<Self> {
+        let [put, take] = D::NAMES;
+        match name {
+            name if name == put => Some(Function::Put),
+            name if name == take => Some(Function::Take),
+            _ => None,
+        }
+    }
 }
 
 fn decode<D: Discipline>(
     history: &History,
+    function: Function,
     operation: Operation<'_>,
-) -> Result<Option<ContainerOperation<D::Item>>, ModelError> {
-    let [put, take] = D::NAMES;
-    if operation.f() == put {
-        let item = D::item(history, operation.input_id());
-        return item.map(|item| Some(Put(item))).ok_or_else(|| bad_input(operation, D::EXPECTED));
-    }
-    if operation.f() != take {
-        return Err(unknown(operation, D::MODEL, D::KNOWN));
-    }
-    match (operation.outcome(), operation.output_id()) {
-        (Outcome::Info | Outcome::Fail, _) => Ok(Some(TakeUnknown)),
-        (Outcome::Ok, ValueId::NIL) => Ok(Some(TakeNothing)),
-        (Outcome::Ok, value) => {
+) -> Result<ContainerOperation<D::Item>, ModelError> {
+    match (function, operation.outcome(), operation.output_id()) {
+        (Function::Put, _, _) => {
+            let item = D::item(history, operation.input_id());
+            item.map(Put).ok_or_else(|| bad_input(operation, D::EXPECTED))
+        }
+        (Function::Take, Outcome::Info | Outcome::Fail, _) => Ok(TakeUnknown),
+        (Function::Take, Outcome::Ok, ValueId::NIL) => Ok(TakeNothing),
+        (Function::Take, Outcome::Ok, value) => {
             let item = D::item(history, value);
-            item.map(|item| Some(Take(item))).ok_or_else(|| bad_output(operation, D::EXPECTED))
+            item.map(Take).ok_or_else(|| bad_output(operation, D::EXPECTED))
         }
     }
 }

@@ -255,9 +255,15 @@ fn split<S: Specification + Clone>(
 ) -> Result<Vec<Part<S>>, ModelError> {
     let mut numbers: FxHashMap<Option<ValueId>, usize> = FxHashMap::default();
     let mut parts: Vec<Part<S>> = Vec::new();
+    // Nearly always there is one key, or another one each time.
+    let mut last: Option<(Option<ValueId>, usize)> = None;
     for operation in history.operations() {
         let key = operation.key_id();
-        let number = *numbers.entry(key).or_insert(parts.len());
+        let number = match last {
+            Some((last, number)) if last == key => number,
+            _ => *numbers.entry(key).or_insert(parts.len()),
+        };
+        last = Some((key, number));
         if number == parts.len() {
             let key = key.map(|key| history.values().get(key));
             let specification = specification.clone();

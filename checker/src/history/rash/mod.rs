@@ -61,8 +61,8 @@ pub(super) const MAGIC: [u8; 8] = *b"\x89RASH\r\n\x1a";
 const VERSION: u32 = 1;
 /// The last byte of each block.
 const END: u8 = 0xA5;
-/// Enough to keep all threads busy, and little beside a large history.
-const BLOCKS_AT_ONCE: usize = 16;
+/// Enough to keep each thread busy, and little beside a large history.
+const BLOCKS_A_THREAD: usize = 2;
 
 /// Reads a whole stream, and gives out its batches in order; says if its end is missing.
 pub(super) fn read(
@@ -71,9 +71,10 @@ pub(super) fn read(
 ) -> Result<Option<Warning>, Blame> {
     let blame = |problem: Problem| (None, problem);
     let mut frames = Frames::new(stream).map_err(blame)?;
+    let at_once = BLOCKS_A_THREAD * rayon::current_num_threads();
     let next = |_| {
-        let mut some = Vec::with_capacity(BLOCKS_AT_ONCE);
-        while some.len() < BLOCKS_AT_ONCE
+        let mut some = Vec::with_capacity(at_once);
+        while some.len() < at_once
             && let Some(frame) = frames.next().map_err(blame)?
         {
             some.push(frame);
