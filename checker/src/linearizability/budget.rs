@@ -64,6 +64,11 @@ impl Budget {
         self.peak.load(Ordering::Relaxed)
     }
 
+    /// What is not enough once the deadline has passed.
+    pub(crate) fn time_limit(&self) -> Resource {
+        Resource::Time(self.time)
+    }
+
     /// Whether the deadline has passed.
     pub(crate) fn is_over(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
@@ -86,7 +91,7 @@ impl Meter<'_> {
     /// [`Resource::Time`] once the deadline has passed; the first step looks at the clock.
     pub(crate) fn tick(&mut self) -> Result<(), Resource> {
         if self.ticks.is_multiple_of(TICKS_PER_LOOK) && self.budget.is_over() {
-            return Err(Resource::Time(self.budget.time));
+            return Err(self.budget.time_limit());
         }
         self.ticks = self.ticks.wrapping_add(1);
         Ok(())

@@ -94,6 +94,10 @@ impl<'a, S: Specification> Specification for Joined<'a, S> {
         Some(state)
     }
 
+    fn places(&self, &(number, _): &On<S::Operation>) -> Option<Vec<u64>> {
+        Some(vec![u64::from(number)])
+    }
+
     fn is_read(&self, (number, operation): &On<S::Operation>) -> bool {
         self.objects[*number as usize].plain.is_read(operation)
     }
@@ -105,6 +109,11 @@ impl<'a, S: Specification> Specification for Joined<'a, S> {
         };
         let objects: Vec<_> = self.objects.iter().enumerate().map(focused).collect();
         objects.iter().any(|object| object.focused.is_some()).then_some(Joined { objects })
+    }
+
+    fn lost(&self, state: &Vec<S::State>) -> usize {
+        let each = self.objects.iter().zip(state);
+        each.map(|(object, state)| object.specification().lost(state)).sum()
     }
 
     fn unneeded(&self, calls: &[Call<On<S::Operation>>]) -> Vec<bool> {

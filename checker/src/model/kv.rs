@@ -250,6 +250,10 @@ impl Specification for Kv {
         Some(Kv { holds: self.holds, seen: Some(seen) })
     }
 
+    fn lost(&self, state: &Content) -> usize {
+        usize::from(*state == Content::Unseen)
+    }
+
     fn is_read(&self, operation: &KvOperation) -> bool {
         matches!(operation, Get(_))
     }

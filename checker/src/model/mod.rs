@@ -84,6 +84,13 @@ pub trait Specification: Debug + Send + Sync + Sized {
         true
     }
 
+    /// The places of the state that an operation touches. Operations without a common place are
+    /// independent: what the one does, and whether it is possible, does not depend on whether the
+    /// other has happened, and both orders lead to the same state. `None` stands for all places.
+    fn places(&self, _operation: &Self::Operation) -> Option<Vec<u64>> {
+        None
+    }
+
     /// Whether neither of the two must be left in a history when the other is removed, whichever
     /// came first: putting something in, and taking it out.
     fn inseparable(&self, _one: &Self::Operation, _other: &Self::Operation) -> bool {
@@ -94,6 +101,12 @@ pub trait Specification: Debug + Send + Sync + Sized {
     /// be equal that no order of some of these operations can tell apart.
     fn focus(&self, _calls: &[Call<Self::Operation>]) -> Option<Self> {
         None
+    }
+
+    /// How much of a state no operation can ever agree with, whatever is done to it short of setting
+    /// it anew. A search tries such states last.
+    fn lost(&self, _state: &Self::State) -> usize {
+        0
     }
 
     /// Marks the crashed operations that no completed operation can depend on: if any order

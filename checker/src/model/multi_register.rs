@@ -163,6 +163,13 @@ impl Specification for MultiRegister {
         Some(state)
     }
 
+    fn places(&self, operation: &Vec<MicroOperation>) -> Option<Vec<u64>> {
+        let register = |micro: &MicroOperation| match *micro {
+            Read(register, _) | Write(register, _) => u64::from(register),
+        };
+        Some(operation.iter().map(register).collect())
+    }
+
     fn is_read(&self, operation: &Vec<MicroOperation>) -> bool {
         operation.iter().all(|micro| matches!(micro, Read(..)))
     }

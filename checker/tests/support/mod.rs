@@ -80,7 +80,7 @@ impl Workload {
     fn transaction(self, rng: &mut impl Rng) -> Value {
         let steps = 1 + rng.random_range(0..3);
         let step = |rng: &mut dyn Rng| {
-            let register = Value::Int(rng.random_range(0..2));
+            let register = Value::Int(rng.random_range(0..3));
             match rng.random_bool(0.5) {
                 true => Value::list([Value::from("read"), register, Value::Nil]),
                 false => {
@@ -134,7 +134,7 @@ impl Workload {
 #[derive(Clone, Debug, Default)]
 struct Object {
     value: Value,
-    registers: [Value; 2],
+    registers: [Value; 3],
     text: String,
     list: Vec<Value>,
 }

@@ -12,6 +12,7 @@
 //! do, the better one can do with the same steps. Entries that agree are chained, and a newcomer
 //! is turned away if one of them is at least as good.
 
+use super::places::Groups;
 use crate::linearizability::budget::{Meter, Resource};
 
 const EMPTY: u32 = u32::MAX;
@@ -30,6 +31,15 @@ pub(super) struct Configuration<'a> {
     pub(super) good: &'a [u64],
 }
 
+/// What became of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inserted {
+    /// It is remembered as the entry with this number.
+    New(u32),
+    /// One at least as good is known; these are to blame for its failing.
+    Known(Groups),
+}
+
 /// Open addressing over entries of a fixed number of words in one flat array.
 #[derive(Debug)]
 pub(super) struct Memo {
@@ -46,17 +56,18 @@ impl Memo {
         Memo { words, entries: Vec::new(), slots: vec![EMPTY; FIRST_SLOTS], taken: 0 }
     }
 
-    /// An entry is place and state, the next of its chain, and the two bit sets.
+    /// An entry is place and state, the groups to blame and the next of its chain, and the two bit
+    /// sets.
     fn stride(&self) -> usize {
         2 + 2 * self.words
     }
 
-    /// Remembers the configuration; `false` if one at least as good is known already.
+    /// Remembers the configuration, unless one at least as good is known already.
     pub(super) fn insert(
         &mut self,
         configuration: &Configuration<'_>,
         meter: &mut Meter<'_>,
-    ) -> Result<bool, Resource> {
+    ) -> Result<Inserted, Resource> {
         let head = u64::from(configuration.at) << 32 | u64::from(configuration.state);
         let slot = self.find(head, configuration.exact);
         let first = self.slots[slot];
@@ -66,11 +77,11 @@ impl Memo {
             let good = base + 2 + self.words;
             let known = &mut self.entries[good..good + self.words];
             if includes(known, configuration.good) {
-                return Ok(false);
+                return Ok(Inserted::Known((self.entries[base + 1] >> 32) as Groups));
             }
             if includes(configuration.good, known) {
                 known.copy_from_slice(configuration.good);
-                return Ok(true);
+                return Ok(Inserted::New(next));
             }
             next = self.entries[base + 1] as u32;
         }
@@ -80,7 +91,13 @@ impl Memo {
         if 2 * self.taken > self.slots.len() {
             self.grow(meter)?;
         }
-        Ok(true)
+        Ok(Inserted::New(entry))
+    }
+
+    /// Notes who is to blame for an entry's failing, beside those noted before.
+    pub(super) fn blame(&mut self, entry: u32, blame: Groups) {
+        let base = entry as usize * self.stride();
+        self.entries[base + 1] |= u64::from(blame) << 32;
     }
 
     /// The states of all entries at a place, in the order in which they were first met.
@@ -178,7 +195,9 @@ mod tests {
         let mut memo = Memo::new(1);
         let mut insert = |at, state, exact: u64, good: u64| {
             let (exact, good) = (&[exact], &[good]);
-            memo.insert(&Configuration { at, state, exact, good }, &mut meter).expect("in budget")
+            let configuration = Configuration { at, state, exact, good };
+            let inserted = memo.insert(&configuration, &mut meter).expect("in budget");
+            matches!(inserted, Inserted::New(_))
         };
         assert!(insert(1, 0, 0b01, 0b100));
         assert!(!insert(1, 0, 0b01, 0b100), "the same");
@@ -200,7 +219,8 @@ mod tests {
             let exact = &[u64::from(number % 7), u64::from(number / 7)];
             let configuration =
                 Configuration { at: number % 5, state: number % 3, exact, good: &[0, 0] };
-            memo.insert(&configuration, &mut meter).expect("in budget")
+            let inserted = memo.insert(&configuration, &mut meter).expect("in budget");
+            matches!(inserted, Inserted::New(_))
         };
         assert!((0..20_000).all(&mut insert));
         assert!(!(0..20_000).any(&mut insert));

@@ -7,7 +7,7 @@
 //! looked at again ([`memo`]). Where the search fails everywhere, the furthest return it reached is
 //! the first at which no story is left.
 //!
-//! Four reductions, each of which leaves out only what something else covers:
+//! Five reductions, each of which leaves out only what something else covers:
 //!
 //! - *Read first.* A read that agrees with the state takes effect at once: moving it earlier
 //!   changes no state and can only free its client.
@@ -18,8 +18,11 @@
 //!   the next one is the same without it, it may as well not have happened.
 //! - *No sooner than needed.* If what was just linearized commutes with the returning operation, it
 //!   can be linearized after that return as well.
+//! - *Nothing unrelated*, where the model says which parts of the state its operations touch: neither
+//!   before a return, nor on the way back from a dead end ([`places`]).
 
 mod memo;
+mod places;
 mod search;
 mod steps;
 mod timeline;

@@ -1,6 +1,7 @@
 //! The depth-first search itself.
 
-use super::memo::{Configuration, Memo};
+use super::memo::{Configuration, Inserted, Memo};
+use super::places::{ALL, Groups, Places};
 use super::steps::Steps;
 use super::timeline::{Event, Facts, Timeline, Window, has, ones, set};
 use crate::history::NEVER;
@@ -16,6 +17,9 @@ pub(crate) fn decide<S: Specification>(
     budget: &Budget,
     prune: bool,
 ) -> Outcome<S::State> {
+    if budget.is_over() {
+        return Outcome::Exhausted { resource: budget.time_limit(), reached: None };
+    }
     let mut search = Search::new(problem, budget, prune);
     match search.run() {
         Ok(true) => Outcome::Linearizable(search.order),
@@ -42,6 +46,9 @@ pub(crate) fn standings<S: Specification>(
     rank: u32,
     budget: &Budget,
 ) -> Result<Vec<Standing<S::State>>, Resource> {
+    if budget.is_over() {
+        return Err(budget.time_limit());
+    }
     let calls = &problem.calls[..problem.calls.partition_point(|call| call.call < rank)];
     let mut search = Search::new(&Problem { calls, ..*problem }, budget, false);
     search.end = search.timeline.place(rank, calls);
@@ -74,6 +81,12 @@ struct Frame {
     /// Where its candidates begin on the shared stack.
     candidates: u32,
     stage: Stage,
+    /// As it is known.
+    entry: u32,
+    /// The groups that are to blame for what failed from here so far.
+    blame: Groups,
+    /// Whether something was left out because an earlier configuration at this place covers it.
+    is_cut: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +109,8 @@ struct End {
 
 struct Search<'a, S: Specification> {
     facts: Facts<'a, S>,
+    /// What operations touch, if that is known and not every way counts.
+    places: Option<Places>,
     timeline: Timeline,
     window: Window,
     steps: Steps<'a, S>,
@@ -119,6 +134,8 @@ struct Search<'a, S: Specification> {
     collect: bool,
     ends: Vec<End>,
     scratch: [Vec<u64>; 2],
+    /// Where in the order each operation stood last.
+    habits: Vec<u32>,
 }
 
 impl<'a, S: Specification> Search<'a, S> {
@@ -135,6 +152,7 @@ impl<'a, S: Specification> Search<'a, S> {
         let words = timeline.words();
         Search {
             facts: Facts { specification, calls },
+            places: if prune { Places::new(specification, calls) } else { None },
             window: Window::new(&timeline),
             steps: Steps::new(specification, start.clone(), calls),
             memo: Memo::new(words),
@@ -151,6 +169,7 @@ impl<'a, S: Specification> Search<'a, S> {
             collect: false,
             ends: Vec::new(),
             scratch: [vec![0; words], vec![0; words]],
+            habits: vec![NONE; calls.len()],
             timeline,
         }
     }
@@ -241,47 +260,88 @@ impl<'a, S: Specification> Search<'a, S> {
             good[word] = mask & reads | !mask & crashed;
         }
         let configuration = Configuration { at, state: self.state, exact, good };
-        if self.memo.insert(&configuration, &mut self.meter)? {
-            if self.furthest.is_none() || self.furthest_at < at {
-                (self.furthest, self.furthest_at) = (Some(returning), at);
+        let entry = match self.memo.insert(&configuration, &mut self.meter)? {
+            Inserted::New(entry) => entry,
+            Inserted::Known(blame) => {
+                if let Some(frame) = self.frames.last_mut() {
+                    frame.blame |= blame;
+                }
+                return Ok(());
             }
-            if self.frames.len() == self.frames.capacity() {
-                let frame = size_of::<Frame>() + self.mask.len() * size_of::<u64>();
-                self.meter.draw(self.frames.len().max(16) * frame)?;
-            }
-            self.masks.extend_from_slice(&self.mask);
-            self.frames.push(Frame {
-                at,
-                returning,
-                state: self.state,
-                order: self.order.len() as u32,
-                via,
-                before,
-                candidates: self.candidates.len() as u32,
-                stage: Stage::Returning,
-            });
+        };
+        if self.furthest.is_none() || self.furthest_at < at {
+            (self.furthest, self.furthest_at) = (Some(returning), at);
         }
+        if self.frames.len() == self.frames.capacity() {
+            let frame = size_of::<Frame>() + self.mask.len() * size_of::<u64>();
+            self.meter.draw(self.frames.len().max(16) * frame)?;
+        }
+        self.masks.extend_from_slice(&self.mask);
+        self.frames.push(Frame {
+            at,
+            returning,
+            state: self.state,
+            order: self.order.len() as u32,
+            via,
+            before,
+            candidates: self.candidates.len() as u32,
+            stage: Stage::Returning,
+            entry,
+            blame: self.group(returning),
+            is_cut: false,
+        });
         Ok(())
     }
 
+    /// The group of an operation; all if none are known.
+    fn group(&self, op: u32) -> Groups {
+        self.places.as_ref().map_or(ALL, |places| places.group(op))
+    }
+
+    /// Gives up the last frame, and those before it that have nothing to do with why it failed.
     fn pop(&mut self) {
-        self.frames.pop();
+        let Some(mut last) = self.frames.pop() else { return };
+        let blame = last.blame;
+        loop {
+            // What is left out counts only for the configuration that covers it.
+            self.memo.blame(last.entry, if last.is_cut { ALL } else { blame });
+            self.candidates.truncate(last.candidates as usize);
+            match self.frames.last_mut() {
+                Some(frame)
+                    if self
+                        .places
+                        .as_ref()
+                        .is_some_and(|places| places.group(frame.returning) & blame == 0) => {}
+                Some(frame) => {
+                    frame.blame |= blame;
+                    break;
+                }
+                None => break,
+            }
+            match self.frames.pop() {
+                Some(frame) => last = Frame { is_cut: false, ..frame },
+                None => break,
+            }
+        }
         self.masks.truncate(self.frames.len() * self.mask.len());
     }
 
     /// The operation to try next from the last frame.
     fn next_candidate(&mut self) -> Result<Option<u32>, Resource> {
         let Some(frame) = self.frames.last_mut() else { return Ok(None) };
+        let op = frame.returning;
         if frame.stage == Stage::Returning {
             frame.stage = Stage::Unlisted;
-            let op = frame.returning;
-            if self.is_worth_returning(op)? {
+            if self.stood_before(op) || self.is_lost_after(op)? {
+                self.restore();
+                self.list_candidates(true)?;
+            } else if self.is_worth_returning(op)? {
                 return Ok(Some(op));
             }
         }
         if self.frames.last().is_some_and(|frame| frame.stage == Stage::Unlisted) {
             self.restore();
-            self.list_candidates()?;
+            self.list_candidates(false)?;
         }
         let Some(frame) = self.frames.last() else { return Ok(None) };
         let listed = self.candidates.len() > frame.candidates as usize;
@@ -309,32 +369,47 @@ impl<'a, S: Specification> Search<'a, S> {
         }
         let Some(without) = self.steps.step(before, op, &mut self.meter)? else { return Ok(true) };
         let in_vain = self.facts.is_crashed(via) && without == after;
-        Ok(!in_vain && self.steps.step(without, via, &mut self.meter)? != Some(after))
+        let is_covered = in_vain || self.steps.step(without, via, &mut self.meter)? == Some(after);
+        if is_covered {
+            self.cut();
+        }
+        Ok(!is_covered)
+    }
+
+    /// Notes that something was left out from the last frame that an earlier one covers.
+    fn cut(&mut self) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.is_cut = true;
+        }
     }
 
     /// Puts the other pending operations that are possible here on the stack, the best last:
-    /// those that let the returning operation follow, and of these the first to return.
-    fn list_candidates(&mut self) -> Result<(), Resource> {
+    /// those that stood first when the search was here before, then those that lose least of the
+    /// state, that let the returning operation follow, and that return first. The returning operation is one of them
+    /// if it was not tried before.
+    fn list_candidates(&mut self, with_returning: bool) -> Result<(), Resource> {
         let Some(frame) = self.frames.last_mut() else { return Ok(()) };
         frame.stage = Stage::Listed;
         let (state, via, before) = (frame.state, frame.via, frame.before);
         let returning = frame.returning;
         let mut listed = Vec::new();
-        for word in 0..self.mask.len() {
-            let open = self.window.pending[word] & !self.window.reads[word] & !self.mask[word];
+        let related = match &self.places {
+            Some(places) => places.related(returning, &self.window, &self.mask),
+            None => self.window.pending.clone(),
+        };
+        for (word, related) in related.into_iter().enumerate() {
+            let open = related & !self.window.reads[word] & !self.mask[word];
             for slot in ones(open, word) {
                 let op = self.window.owner(slot);
                 let Some(after) = self.steps.step(state, op, &mut self.meter)? else { continue };
                 let in_vain = via != NONE
                     && self.facts.is_crashed(via)
                     && self.steps.step(before, op, &mut self.meter)? == Some(after);
-                if op != returning && !in_vain {
-                    listed.push((
-                        self.steps.class(op),
-                        self.facts.calls[op as usize].ret,
-                        op,
-                        after,
-                    ));
+                if in_vain {
+                    self.cut();
+                } else if op != returning {
+                    let ret = self.facts.calls[op as usize].ret;
+                    listed.push((self.steps.class(op), ret, op, after));
                 }
             }
         }
@@ -342,17 +417,47 @@ impl<'a, S: Specification> Search<'a, S> {
         listed.sort_unstable();
         listed.dedup_by_key(|&mut (class, ..)| class);
         let returning_class = self.steps.class(returning);
-        let mut ranked = Vec::with_capacity(listed.len());
+        let mut ranked = Vec::with_capacity(listed.len() + 1);
+        if with_returning && self.is_worth_returning(returning)? {
+            let lost = self.lost_after(state, returning)?;
+            ranked.push((self.habits[returning as usize], lost, false, 0, returning));
+        }
         for (class, ret, op, after) in listed {
             // The returning operation is the first to return of its own class.
             if class != returning_class {
                 let follows = self.steps.step(after, returning, &mut self.meter)?.is_some();
-                ranked.push((!follows, ret, op));
+                let lost = self.facts.specification.lost(self.steps.state(after));
+                ranked.push((self.habits[op as usize], lost, !follows, ret, op));
             }
         }
         ranked.sort_unstable();
         self.candidates.extend(ranked.into_iter().rev().map(|(.., op)| op));
         Ok(())
+    }
+
+    /// How much of the state is lost after an operation, if it is possible.
+    fn lost_after(&mut self, state: u32, op: u32) -> Result<usize, Resource> {
+        let after = self.steps.step(state, op, &mut self.meter)?.unwrap_or(state);
+        Ok(self.facts.specification.lost(self.steps.state(after)))
+    }
+
+    /// Whether the returning operation loses some of the state, so that another should come first.
+    fn is_lost_after(&mut self, op: u32) -> Result<bool, Resource> {
+        let lost = self.facts.specification.lost(self.steps.state(self.state));
+        Ok(self.lost_after(self.state, op)? > lost)
+    }
+
+    /// Whether a pending operation stood before this one when both were placed last. The way back
+    /// from a dead end undoes what was not to blame; it is to be done again as it was.
+    fn stood_before(&self, returning: u32) -> bool {
+        let Some(places) = &self.places else { return false };
+        let related = places.related(returning, &self.window, &self.mask);
+        let limit = self.habits[returning as usize];
+        let mut slots = related
+            .into_iter()
+            .enumerate()
+            .flat_map(|(word, slots)| ones(slots & !self.window.reads[word], word));
+        slots.any(|slot| self.habits[self.window.owner(slot) as usize] < limit)
     }
 
     /// Lets an operation take effect in the configuration of the last frame and goes on from
@@ -363,6 +468,7 @@ impl<'a, S: Specification> Search<'a, S> {
         let Some(after) = self.steps.step(before, op, &mut self.meter)? else { return Ok(false) };
         self.state = after;
         set(&mut self.mask, self.timeline.slot(op), true);
+        self.habits[op as usize] = self.order.len() as u32;
         self.order.push(op);
         let mut answered = false;
         for word in 0..self.mask.len() {
