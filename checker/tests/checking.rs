@@ -6,11 +6,11 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::{SeedableRng, seq::SliceRandom};
+use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rashomon_checker::history::{Event, EventType, HistoryError, NEVER, OpId, Process, Value};
 use rashomon_checker::linearizability::{
-    Options, Resource, Verdict, Witness, brute, certify, check,
+    Engine, Options, Resource, Verdict, Witness, brute, certify, check, examine,
 };
 use rashomon_checker::model::{Model, ModelError, Part, Specification, Visitor};
 use rashomon_checker::{Bound, History};
@@ -228,6 +228,56 @@ fn a_violation_is_reported_whatever_other_keys_did() {
     let options = Options { memory: 1 << 20, ..Options::default() };
     let Verdict::Invalid(explanation) = bounded(&events, &options) else { panic!("no violation") };
     assert_eq!(explanation.key.as_deref(), Some("easy"));
+}
+
+/// A thousand concurrent writes of 1, two hundred compare-and-sets that never return, and a client
+/// that reads 1 and another value in turn, once more than compare-and-sets could make one: no order
+/// explains it, and there are more ways to try than anybody can.
+fn hostile() -> History {
+    let mut events = Vec::new();
+    let mut push = |process, kind, f: &str, value| {
+        events.push(event(events.len() as u32 + 1, process, kind, f, value));
+    };
+    for process in 0..1000 {
+        push(process, Invoke, "write", Value::Int(1));
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for process in 1000..1200 {
+        let [expected, new] = [rng.random_range(1..=10), rng.random_range(2..=10)];
+        push(process, Invoke, "cas", Value::list([Value::Int(expected), Value::Int(new)]));
+    }
+    for number in 0..=200 {
+        for value in [1, 2 + number % 9] {
+            push(1200, Invoke, "read", Value::Nil);
+            push(1200, Done, "read", Value::Int(value));
+        }
+    }
+    for process in 0..1000 {
+        push(process, Done, "write", Value::Int(1));
+    }
+    History::from_events(&events).expect("a history")
+}
+
+#[test]
+fn a_hostile_history_ends_within_its_bounds() {
+    let history = hostile();
+    let model: Model = "cas-register".parse().expect("a model");
+    for engine in [None, Some(Engine::Lazy), Some(Engine::General)] {
+        let (time, explanation_time) = (Duration::from_secs(2), Duration::from_secs(1));
+        let memory = 16 << 20;
+        let options = Options { time, memory, explanation_time, engine, ..Options::default() };
+        let examined = examine(&history, &model, &options).expect("decodes");
+        assert!(examined.memory <= memory, "{engine:?}: {} bytes", examined.memory);
+        match examined.verdict {
+            Verdict::Valid(_) => panic!("{engine:?}: more reads than compare-and-sets"),
+            Verdict::Invalid(_) => {}
+            Verdict::Unknown(bound) => {
+                assert!(matches!(bound.resource, Resource::Time(_) | Resource::Memory(_)));
+                assert_eq!((bound.operations, bound.undecided), (history.len(), 1), "{engine:?}");
+                assert!(bound.to_string().contains("; raise the "), "{bound}");
+            }
+        }
+    }
 }
 
 #[test]
