@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM: the first asks a run to stop, heal and report; the second ends it at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use tokio::sync::watch;
 
@@ -31,6 +31,25 @@ impl Signals {
             std::process::exit(own.exit().map_or(Exit::Interrupted, |exit| exit).code().into());
         });
         (signals, stopped)
+    }
+
+    /// Listens without a runtime of the caller's; turns `stop` true at the first signal.
+    ///
+    /// # Errors
+    /// When no thread or runtime can be had.
+    pub(super) fn listen_beside(stop: Arc<AtomicBool>) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let signals = Signals(Arc::default());
+        let own = signals.clone();
+        let listen = async move {
+            own.0.store(next_signal().await, Ordering::Relaxed);
+            eprintln!("stopping: what was found so far is told; once more ends at once");
+            stop.store(true, Ordering::Relaxed);
+            next_signal().await;
+            std::process::exit(own.exit().map_or(Exit::Interrupted, |exit| exit).code().into());
+        };
+        std::thread::Builder::new().spawn(move || runtime.block_on(listen))?;
+        Ok(signals)
     }
 
     /// The name of the signal received, if any.

@@ -2,9 +2,10 @@
 //! undoes everything; [`crate::campaign::conductor`] in virtual time.
 
 use rashomon_nemesis::{Action, Cluster, Node, Resolved, Schedule, Step};
-use rashomon_stores::replica::{NodeId, RecoverError, Replica, Role};
+use rashomon_stores::replica::{NodeId, Replica, Role};
 
 use super::run::{Tape, Wake};
+use super::witness::Breach;
 use super::world::World;
 use crate::campaign::chronicle;
 use crate::campaign::conductor::{WATCH_INTERVAL, undone_by};
@@ -70,7 +71,7 @@ impl<'a> Conductor<'a> {
         number: usize,
         world: &mut World<R, Wake>,
         tape: &mut Tape,
-    ) -> Result<Vec<NodeId>, RecoverError> {
+    ) -> Result<Vec<NodeId>, Breach> {
         self.watch(world, tape);
         let Step { at, fault } = &self.schedule.steps()[number];
         let resolved = fault.resolve(&self.cluster, &mut self.schedule.rng(number));
@@ -92,7 +93,7 @@ impl<'a> Conductor<'a> {
         &mut self,
         world: &mut World<R, Wake>,
         tape: &mut Tape,
-    ) -> Result<(), RecoverError> {
+    ) -> Result<(), Breach> {
         self.undo(&Action::Heal, world, tape)?;
         let down = self.cluster.down.clone();
         self.undo(&Action::Restart(down), world, tape)
@@ -129,7 +130,7 @@ impl<'a> Conductor<'a> {
         action: &Action,
         world: &mut World<R, Wake>,
         tape: &mut Tape,
-    ) -> Result<(), RecoverError> {
+    ) -> Result<(), Breach> {
         let after = run_into(world);
         match action {
             Action::Heal => world.heal(),

@@ -24,6 +24,7 @@ mod clock;
 mod conductor;
 mod disk;
 pub mod explore;
+mod guard;
 pub mod invariants;
 pub mod labs;
 mod network;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rashomon_checker::history::{Event, EventType, Process, Value};
 use rashomon_nemesis::{Node, Step};
-use rashomon_stores::replica::{NodeId, RecoverError, Replica, RequestId};
+use rashomon_stores::replica::{NodeId, Replica, RequestId};
 
 use super::Scenario;
 use super::client::Client;
@@ -140,11 +140,32 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         }
     }
 
-    /// Lives it to its end.
+    /// Lives it to its end, which comes early if a core breaks: panics, or cannot start again.
+    pub(super) fn complete(mut self) -> Recorded {
+        let recovery = self.live().unwrap_or_else(|broken| {
+            self.report(Err(broken));
+            Recovery { took_ms: None, missing: None }
+        });
+        Recorded {
+            recovery,
+            breach: self.breach,
+            traffic: self.world.traffic(),
+            hardship: self.world.hardship,
+            sightings: self.witness.sightings(),
+            virtual_ns: self.world.now(),
+            simulated: self.world.events,
+            story: self.world.story.map(Story::into_text),
+            events: self.tape.events,
+            struck: self.conductor.done,
+            begun: self.begun,
+        }
+    }
+
+    /// Works, heals and recovers.
     ///
     /// # Errors
-    /// When a core cannot make sense of a disk that only it wrote.
-    pub(super) fn complete(mut self) -> Result<Recorded, RecoverError> {
+    /// What is broken, when a core is.
+    fn live(&mut self) -> Result<Recovery, Breach> {
         for id in self.world.ids() {
             self.world.start(id)?;
         }
@@ -162,23 +183,11 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         let recovery = self.recover()?;
         let seen = self.glance(true);
         self.report(seen);
-        Ok(Recorded {
-            recovery,
-            breach: self.breach,
-            traffic: self.world.traffic(),
-            hardship: self.world.hardship,
-            sightings: self.witness.sightings(),
-            virtual_ns: self.world.now(),
-            simulated: self.world.events,
-            story: self.world.story.map(Story::into_text),
-            events: self.tape.events,
-            struck: self.conductor.done,
-            begun: self.begun,
-        })
+        Ok(recovery)
     }
 
     /// Lets the world go on until a time or until something is so; says whether it is.
-    fn pump(&mut self, until: u64, done: impl Fn(&Self) -> bool) -> Result<bool, RecoverError> {
+    fn pump(&mut self, until: u64, done: impl Fn(&Self) -> bool) -> Result<bool, Breach> {
         loop {
             if done(self) {
                 return Ok(true);
@@ -196,6 +205,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                     }
                 }
                 Happening::Wake(wake) => self.wake(wake)?,
+                Happening::Broken(broken) => return Err(broken),
                 Happening::Nothing => {}
             }
         }
@@ -233,7 +243,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         }
     }
 
-    fn wake(&mut self, wake: Wake) -> Result<(), RecoverError> {
+    fn wake(&mut self, wake: Wake) -> Result<(), Breach> {
         let now = self.world.now();
         match wake {
             Wake::Due if self.working => self.begin_planned(),
@@ -363,7 +373,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     }
 
     /// Reads every key by way of every node until all reads succeed and the nodes agree.
-    fn recover(&mut self) -> Result<Recovery, RecoverError> {
+    fn recover(&mut self) -> Result<Recovery, Breach> {
         let healed = self.world.now();
         let limit = healed + nanoseconds(RECOVERY_LIMIT);
         let reads = self.scenario.operations.reads();
@@ -386,11 +396,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     }
 
     /// Lets the newest client read until that succeeds; says why, if it does not in time.
-    fn read_in_time(
-        &mut self,
-        request: &Request,
-        limit: u64,
-    ) -> Result<Option<String>, RecoverError> {
+    fn read_in_time(&mut self, request: &Request, limit: u64) -> Result<Option<String>, Breach> {
         loop {
             self.begin(self.clients.len() - 1, request.clone());
             self.pump(u64::MAX, |run| run.busy == 0)?;
@@ -410,7 +416,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         }
     }
 
-    fn settle_in_time(&mut self, limit: u64) -> Result<Option<String>, RecoverError> {
+    fn settle_in_time(&mut self, limit: u64) -> Result<Option<String>, Breach> {
         loop {
             match settled(&self.world) {
                 Ok(()) => return Ok(None),
@@ -420,7 +426,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         }
     }
 
-    fn rest(&mut self, long: u64) -> Result<(), RecoverError> {
+    fn rest(&mut self, long: u64) -> Result<(), Breach> {
         let until = self.world.now() + long;
         self.pump(until, |_| false)?;
         Ok(())

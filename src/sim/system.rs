@@ -2,7 +2,7 @@
 
 use rashomon_stores::catalogue::{Store, UnknownName};
 use rashomon_stores::raft::{self, Raft};
-use rashomon_stores::replica::{RecoverError, Replica};
+use rashomon_stores::replica::Replica;
 
 use super::Scenario;
 use super::invariants::RaftWitness;
@@ -15,8 +15,7 @@ pub trait System: Sync {
     /// Runs a scenario; tells its story if asked to.
     ///
     /// # Errors
-    /// When the scenario asks for a store or a bug that there is none of, or a core cannot make
-    /// sense of its own disk.
+    /// When the scenario asks for a store or a bug that there is none of.
     fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError>;
 }
 
@@ -38,7 +37,7 @@ pub trait Subject: Sync {
 
 impl<S: Subject> System for S {
     fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError> {
-        Ok(Run::new(scenario, self.options(), self.witness(), told).complete()?)
+        Ok(Run::new(scenario, self.options(), self.witness(), told).complete())
     }
 }
 
@@ -91,7 +90,4 @@ pub enum SimError {
     /// There is no such store, or it has no such bug.
     #[error(transparent)]
     Unknown(#[from] UnknownName),
-    /// A core did not understand what it had itself written.
-    #[error("a node could not start again")]
-    Recover(#[from] RecoverError),
 }

@@ -9,15 +9,15 @@ use std::time::Duration;
 use rashomon_checker::history::{Event, EventType, Process};
 use rashomon_stores::raft::ReadMode;
 use rashomon_stores::replica::{
-    Effects, Input, NodeId, RecoverError, Replica, Role, Setup, Slot, Status, Time,
+    Effects, Input, NodeId, RecoverError, Replica, Role, Setup, Slot, Status, Time, Write,
 };
 
-use super::explore::{Exploration, Manner, explore};
+use super::explore::{Exploration, Manner, explore, explore_of};
 use super::run::Run;
 use super::shrink::{Size, Symptom, shrink};
 use super::verdict::{Seed, run_scenario, run_seed, write_history};
-use super::witness::{Breach, Witness};
-use super::{Scenario, Settings, Stores, System};
+use super::witness::{Breach, NoWitness, Witness};
+use super::{Scenario, Settings, Stores, Subject, System};
 use crate::campaign::judge::judge_events;
 use crate::campaign::plan::WorkloadName;
 use crate::report::VerdictWord;
@@ -262,6 +262,80 @@ impl Replica for Idle {
     }
 }
 
+/// A core that panics at the first request, or refuses to start again, as it is told to.
+#[derive(Debug)]
+struct Clumsy {
+    idle: Idle,
+    patient: bool,
+}
+
+impl Replica for Clumsy {
+    type Message = ();
+    type Record = ();
+    type Timer = ();
+    type Note = String;
+    type Options = bool;
+
+    fn recover(
+        setup: Setup,
+        patient: bool,
+        disk: Vec<(Slot, ())>,
+        _: Time,
+        out: &mut Effects<Self>,
+    ) -> Result<Self, RecoverError> {
+        if !disk.is_empty() {
+            return Err(RecoverError("it has been here before".into()));
+        }
+        out.persist(vec![Write::Put(Slot::Numbered(0, 0), ())]);
+        Ok(Clumsy { idle: Idle(setup.id), patient })
+    }
+
+    fn step(&mut self, _: Time, input: Input<Self>, _: &mut Effects<Self>) {
+        let asked = matches!(input, Input::Request { .. });
+        assert!(self.patient || !asked, "no more requests, please");
+    }
+
+    fn status(&self) -> Status {
+        self.idle.status()
+    }
+}
+
+/// Whether its nodes are patient.
+struct ClumsySubject(bool);
+
+impl Subject for ClumsySubject {
+    type Core = Clumsy;
+    type Witness = NoWitness;
+
+    fn options(&self) -> bool {
+        self.0
+    }
+
+    fn witness(&self) -> NoWitness {
+        NoWitness
+    }
+}
+
+#[test]
+fn a_core_that_breaks_is_a_violation_of_its_seed_and_shrinks() {
+    let settings = settings(WorkloadName::Register, "kill", None);
+    for (patient, invariant, words) in
+        [(false, "no panic", "no more requests, please"), (true, "recovery", "been here before")]
+    {
+        let system = ClumsySubject(patient);
+        let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
+        let manner = Manner { jobs: 2, keep_going: true, stop: &stop, done: &done };
+        let found = explore_of(&system, &settings, 1..=4, manner).expect("nothing of ours broke");
+        let first = found.first.expect("there is a violation");
+        assert!(first.judged.results.why.contains(words), "{}", first.judged.results.why);
+        assert!(first.judged.results.reproduce.contains("--seed"));
+        assert_eq!(Symptom::of(&first), Some(Symptom::Breach(invariant)));
+        let shrunk = shrink(&system, first.scenario, 300).expect("it can be run");
+        let size = Size::of(&shrunk.expect("it has a violation").run.scenario);
+        assert!(size.nodes <= 2 && size.operations <= 1 && size.faults <= 1, "{size:?}");
+    }
+}
+
 /// Breaks at the first crash, to see what becomes of that.
 struct Strict(bool);
 
@@ -290,7 +364,7 @@ impl Witness<Idle> for Strict {
 #[test]
 fn a_store_that_never_answers_is_not_alive_and_any_core_can_be_put_in() {
     let scenario = Scenario::generate(1, &settings(WorkloadName::Register, "kill", None));
-    let run = Run::new(&scenario, (), Strict(false), false).complete().expect("it runs");
+    let run = Run::new(&scenario, (), Strict(false), false).complete();
     let missing = run.recovery.missing.as_deref().expect("it never served");
     assert!(missing.contains("timeout"), "{missing}");
     assert_eq!(run.breach.map(|breach| breach.invariant), Some("no crashes"));

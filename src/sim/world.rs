@@ -10,17 +10,19 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::Grudge;
 use rashomon_stores::replica::{
-    Effect, Effects, Gate, Input, NodeId, RecoverError, Replica, Reply, Request, RequestId, Setup,
-    Slot, Ticket, Time,
+    Effect, Effects, Gate, Input, NodeId, Replica, Reply, Request, RequestId, Setup, Slot, Ticket,
+    Time,
 };
 use serde::Serialize;
 
 use super::climate::Climate;
 use super::clock::Clock;
 use super::disk::Disk;
+use super::guard::guarded;
 use super::network::{Courier, Fate, Network, Traffic};
 use super::queue::Queue;
 use super::story::Story;
+use super::witness::Breach;
 
 /// What a client hears of a request.
 #[derive(Clone, Debug)]
@@ -42,6 +44,8 @@ pub(super) enum Happening<W> {
     Heard(RequestId, Heard),
     /// A wake-up call that the driver ordered.
     Wake(W),
+    /// A core panicked: the run cannot go on.
+    Broken(Breach),
     /// Something that concerns nobody else.
     Nothing,
 }
@@ -236,15 +240,21 @@ impl<R: Replica, W> World<R, W> {
     /// Starts a node that does not run from what its disk holds.
     ///
     /// # Errors
-    /// When the core cannot make sense of its own disk.
-    pub(super) fn start(&mut self, id: NodeId) -> Result<(), RecoverError> {
+    /// When the core cannot make sense of its own disk, or panics over it.
+    pub(super) fn start(&mut self, id: NodeId) -> Result<(), Breach> {
         let setup = Setup { id, members: self.ids().collect(), seed: self.seeds.random() };
         let node = &mut self.nodes[index(id)];
         debug_assert!(node.running.is_none(), "{id} runs already");
         node.incarnations += 1;
         let mut effects = Effects::default();
         let now = node.clock.shows(self.now);
-        let core = R::recover(setup, self.options.clone(), node.disk.read(), now, &mut effects)?;
+        let (options, disk) = (self.options.clone(), node.disk.read());
+        let recovered = guarded(|| R::recover(setup, options, disk, now, &mut effects));
+        let core = match recovered {
+            Ok(Ok(core)) => core,
+            Ok(Err(error)) => return Err(Breach::new("recovery", format!("{id}: {error}"))),
+            Err(said) => return Err(panicked(id, &said)),
+        };
         let (gate, timers, requests) = (Gate::default(), Vec::new(), Vec::new());
         node.running = Some(Running { core, effects, gate, timers, requests });
         self.tell(|| format!("{id} starts"));
@@ -453,7 +463,13 @@ impl<R: Replica, W> World<R, W> {
     fn step(&mut self, id: NodeId, input: Input<R>) -> Happening<W> {
         let node = &mut self.nodes[index(id)];
         let Some(running) = &mut node.running else { return Happening::Nothing };
-        running.core.step(node.clock.shows(self.now), input, &mut running.effects);
+        let (core, effects) = (&mut running.core, &mut running.effects);
+        let now = node.clock.shows(self.now);
+        if let Err(said) = guarded(|| core.step(now, input, effects)) {
+            node.running = None;
+            self.tell(|| format!("{id} panics: {said}"));
+            return Happening::Broken(panicked(id, &said));
+        }
         self.carry_out(id);
         Happening::Step(id)
     }
@@ -506,6 +522,10 @@ impl<R: Replica, W> World<R, W> {
             }
         }
     }
+}
+
+fn panicked(id: NodeId, said: &str) -> Breach {
+    Breach::new("no panic", format!("{id}: {said}"))
 }
 
 fn index(id: NodeId) -> usize {

@@ -1,6 +1,8 @@
 //! `rashomon sim` as its users meet it.
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use crate::support::Bench;
 
@@ -100,6 +102,35 @@ fn a_violation_is_shrunk_to_a_file_that_replays_it() {
     assert_eq!(json["from"]["operations"], json["to"]["operations"], "{json}");
     let sound = bench.rashomon(&[&["shrink"][..], &short[..4], &["--seed", "1"]].concat());
     assert_eq!(sound.code(), Some(0), "{}", sound.everything());
+}
+
+#[test]
+fn an_interrupt_ends_with_what_was_found_so_far() {
+    let run = Bench::new().start(&["sim", "--seeds", "1..1000000"]);
+    while !catches_interrupts(run.id()) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    run.signal("INT");
+    let run = run.finish();
+    assert_eq!(run.code(), Some(130), "{}", run.everything());
+    assert!(
+        run.stdout.contains("seeds ") && run.stderr.contains("stopping"),
+        "{}",
+        run.everything()
+    );
+}
+
+/// Whether a process has a handler for SIGINT by now; where that cannot be seen, time must do.
+fn catches_interrupts(process: u32) -> bool {
+    const INTERRUPT: u64 = 1 << (2 - 1);
+    let Ok(status) = fs::read_to_string(format!("/proc/{process}/status")) else {
+        thread::sleep(Duration::from_secs(2));
+        return true;
+    };
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    mask.is_some_and(|mask| {
+        u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & INTERRUPT != 0)
+    })
 }
 
 #[test]

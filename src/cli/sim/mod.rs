@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::signals::Signals;
 use super::test::check_bug;
 use super::{complain, print_json, print_text};
 use crate::exit::Exit;
@@ -144,7 +145,8 @@ fn run_one(scenario: Scenario, command: String, arguments: &SimArguments) -> Out
 
 fn run_many(settings: &Settings, arguments: &SimArguments) -> Outcome {
     let began = Instant::now();
-    let (stop, done) = (AtomicBool::new(false), Arc::new(AtomicU64::new(0)));
+    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let signals = Signals::listen_beside(stop.clone())?;
     let manner = Manner {
         jobs: arguments.jobs.map_or_else(processors, usize::from),
         keep_going: arguments.keep_going,
@@ -167,7 +169,8 @@ fn run_many(settings: &Settings, arguments: &SimArguments) -> Outcome {
     }
     let coverage = &exploration.coverage;
     say_speed(coverage.virtual_ns, coverage.events, took);
-    Ok(exit(summary.verdict))
+    let verdict = exit(summary.verdict);
+    Ok(signals.exit().map_or(verdict, |signal| signal.worst(verdict)))
 }
 
 fn save(run: &mut Seed, arguments: &SimArguments) -> Outcome {

@@ -342,6 +342,7 @@ impl Bench {
         match self.world.advance(limit) {
             None => return Err(self.failure("the test takes too long".into())),
             Some(Happening::Step(id)) => self.look_at(id)?,
+            Some(Happening::Broken(broken)) => return Err(self.failure(broken.to_string())),
             Some(Happening::Wake(task)) => self.ready.wake(task),
             Some(Happening::Heard(request, heard)) => {
                 // Nobody waits for what becomes of a command that is looked for in the logs.
