@@ -13,18 +13,17 @@ use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::{Grudge, Node, Ways};
-use rashomon_stores::kv::{Command, Op, Store, Value};
-use rashomon_stores::raft::log::{Entry, HardState, Index, Payload, Record, Term};
-use rashomon_stores::raft::snapshot::Snapshot;
+use rashomon_stores::kv::{Command, Op, Value};
+use rashomon_stores::raft::log::{HardState, Payload, Record, Term};
 use rashomon_stores::raft::{Options, Raft};
-use rashomon_stores::replica::{NodeId, Replica, Reply, Request, RequestId, Role};
+use rashomon_stores::replica::{NodeId, Reply, Request, RequestId, Role};
 
+use super::applied::Applied;
 use super::network::{LabCourier, Rules};
 use super::tasks::{Ready, TaskId};
 use super::{Bound, Failure, Outcome};
@@ -71,19 +70,6 @@ pub(super) struct Bench {
     requests: u64,
 }
 
-/// What servers have applied, by position in the log.
-#[derive(Debug, Default)]
-struct Applied {
-    /// The command of each entry that any server has applied; empty entries have none.
-    entries: Vec<Option<Arc<Command>>>,
-    /// Where the commands are.
-    commands: Vec<Index>,
-    /// How far each server is.
-    servers: Vec<Index>,
-    /// The state after so many entries, for comparison; snapshots mostly get later.
-    replayed: (usize, Store),
-}
-
 /// Where a leader has put a command, if nothing happens to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Started {
@@ -111,7 +97,7 @@ impl Lab {
             sides: vec![false; servers],
             bounds: Vec::new(),
             witness: RaftWitness::default(),
-            applied: Applied { servers: vec![0; servers], ..Applied::default() },
+            applied: Applied::new(servers),
             requests: 0,
             clerks: 0,
             waiting: BTreeMap::new(),
@@ -311,7 +297,7 @@ impl Lab {
             virtual_time: Duration::from_nanos(bench.now()),
             calls: rules.calls.iter().sum(),
             bytes: rules.bytes,
-            commands: bench.applied.commands.len() as u64,
+            commands: bench.applied.commands(),
             bounds: bench.bounds.clone(),
         })
     }
@@ -380,7 +366,7 @@ impl Bench {
     fn crash(&mut self, server: usize) {
         if self.world.crash(id(server)) {
             self.witness.crashed(id(server));
-            self.applied.servers[server] = 0;
+            self.applied.forget(server);
         }
     }
 
@@ -431,106 +417,6 @@ impl Bench {
             .count() as u64;
         let index = self.applied.commands_up_to(core.commit_index()) + open;
         Some(Started { index, term: core.hard_state().term })
-    }
-}
-
-impl Applied {
-    /// Takes in what a server applied in its latest step.
-    fn advance(&mut self, id: NodeId, core: &Raft) -> Result<(), String> {
-        let server = usize::from(id.0) - 1;
-        let known = self.servers[server];
-        let now = core.status().applied_index;
-        if now < known {
-            return Err(format!("{id} had applied entry {known}, and now only {now}"));
-        }
-        if core.log().base().index > known
-            && let Some(snapshot) = core.snapshot()
-        {
-            self.check_snapshot(id, snapshot)?;
-        }
-        for index in known + 1..=now {
-            // What a snapshot covers was compared when others applied it.
-            if let Some(entry) = core.log().get(index) {
-                self.apply(id, entry)?;
-            }
-        }
-        self.servers[server] = now;
-        Ok(())
-    }
-
-    /// A server applies an entry: the same as all others.
-    fn apply(&mut self, id: NodeId, entry: &Entry) -> Result<(), String> {
-        let index = entry.index;
-        let command = match &entry.payload {
-            Payload::Noop | Payload::Members(_) => None,
-            Payload::Command(command) => Some(command.clone()),
-        };
-        match self.entries.get(index as usize - 1) {
-            Some(agreed) if *agreed == command => Ok(()),
-            Some(agreed) => {
-                Err(format!("{id} applies {command:?} as entry {index}, another server {agreed:?}"))
-            }
-            None if (self.entries.len() as Index) < index - 1 => {
-                Err(format!("{id} applies entry {index} and nobody the one before"))
-            }
-            None => {
-                if command.is_some() {
-                    self.commands.push(index);
-                }
-                self.entries.push(command);
-                Ok(())
-            }
-        }
-    }
-
-    /// A server that goes on from a snapshot is where those were that applied every command.
-    fn check_snapshot(&mut self, id: NodeId, snapshot: &Snapshot) -> Result<(), String> {
-        let index = snapshot.last.index as usize;
-        if index > self.entries.len() {
-            return Err(format!("{id} has a snapshot up to {index}, which nobody has applied"));
-        }
-        let (reached, state) = &mut self.replayed;
-        if *reached > index {
-            (*reached, *state) = (0, Store::default());
-        }
-        for command in self.entries[*reached..index].iter().flatten() {
-            state.apply(command);
-        }
-        *reached = index;
-        if *state == snapshot.state {
-            return Ok(());
-        }
-        Err(format!("{id} goes on from a snapshot up to {index} that is not the state there"))
-    }
-
-    fn at(&self, index: u64) -> (usize, Option<Value>) {
-        let place = index.checked_sub(1).and_then(|before| self.commands.get(before as usize));
-        let Some(place) = place else { return (0, None) };
-        let servers = self.servers.iter().filter(|applied| *applied >= place).count();
-        let command = self.entries[*place as usize - 1].as_deref();
-        let value = command.and_then(|command| match &command.op {
-            Op::Put { value, .. } => Some(value.clone()),
-            Op::Cas { .. } | Op::Append { .. } | Op::Delete { .. } => None,
-        });
-        (servers, value)
-    }
-
-    /// How many commands there are up to an entry.
-    fn commands_up_to(&self, entry: Index) -> u64 {
-        self.commands.partition_point(|at| *at <= entry) as u64
-    }
-
-    /// Servers that have applied equally much are in the same state.
-    fn same_states(cores: &[(NodeId, &Raft)]) -> Result<(), String> {
-        let mut states = BTreeMap::new();
-        for (id, core) in cores {
-            let (other, store) =
-                *states.entry(core.status().applied_index).or_insert((id, core.store()));
-            if store != core.store() {
-                return Err(format!("{other} and {id} applied the same, to different states"));
-            }
-        }
-        Ok(())
     }
 }
 

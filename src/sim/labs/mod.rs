@@ -11,13 +11,15 @@
 //! |---|---|
 //! | `tasks` | scripts as futures over virtual time |
 //! | `network` | the tests' network: what is lost and late, and what is counted |
-//! | `lab`, `steps` | the bench: servers, connections, oracles; what scripts are made of |
+//! | `lab`, `steps` | the bench: servers and connections; what scripts are made of |
+//! | `applied` | the oracle of what servers have applied |
 //! | `clerk`, `kv` | clients of the key-value store, and what its tests have in common |
 //! | `a2`, `b2`, ... | the tests, one file a lab |
 //! | `survey` | a test under many seeds |
 
 mod a2;
 mod a3;
+mod applied;
 mod b2;
 mod b3;
 mod c2;
