@@ -102,6 +102,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 }
 
 fn report(arguments: &Arguments, limit: Duration) -> Result<Report, Box<dyn Error>> {
+    Workload::ALL.into_iter().try_for_each(measure::try_all)?;
     let folder = tempfile::tempdir()?;
     let folder = folder.path();
     let runs = match &arguments.cli {

@@ -3,16 +3,18 @@
 //! The clock is that of the process, with all its threads: what others do on the machine at the
 //! same time hardly shows.
 
+use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use cpu_time::ProcessTime;
-use rashomon_checker::Model;
 use rashomon_checker::history::{ReadOptions, load_file};
 use rashomon_checker::linearizability::{Options, Verdict, check};
+use rashomon_checker::{History, Model};
 use serde::{Deserialize, Serialize};
 
+use crate::compare::{TOOLS, name};
 use crate::peers::Peer;
 use crate::workload::Workload;
 
@@ -40,7 +42,7 @@ pub(crate) fn measure(
     workload: Workload,
     file: &Path,
     limit: Duration,
-) -> Result<Cost, Box<dyn std::error::Error>> {
+) -> Result<Cost, Box<dyn Error>> {
     let before = resident("VmRSS:");
     let started = ProcessTime::now();
     let history = load_file(file, ReadOptions::default())?.history;
@@ -48,12 +50,7 @@ pub(crate) fn measure(
     let (checking, is_valid) = match peer {
         None => {
             let model: Model = workload.model().parse()?;
-            let options = Options { time: limit, ..Options::default() };
-            time(|| match check(&history, &model, &options) {
-                Ok(Verdict::Valid(_)) => Some(true),
-                Ok(Verdict::Invalid(_)) => Some(false),
-                Ok(Verdict::Unknown(_)) | Err(_) => None,
-            })
+            time(|| judge(&history, &model, limit))
         }
         Some(peer) => {
             let check = workload.for_peer(peer, &history);
@@ -66,6 +63,31 @@ pub(crate) fn measure(
     };
     let memory = resident("VmHWM:").zip(before).map(|(most, before)| most.saturating_sub(before));
     Ok(Cost { loading, checking, memory, is_valid })
+}
+
+/// What Rashomon says of a history.
+fn judge(history: &History, model: &Model, limit: Duration) -> Option<bool> {
+    match check(history, model, &Options { time: limit, ..Options::default() }) {
+        Ok(Verdict::Valid(_)) => Some(true),
+        Ok(Verdict::Invalid(_)) => Some(false),
+        Ok(Verdict::Unknown(_)) | Err(_) => None,
+    }
+}
+
+/// Fails unless every checker refuses a history that is wrong: the others could not be compared if
+/// they were asked the wrong question.
+pub(crate) fn try_all(workload: Workload) -> Result<(), Box<dyn Error>> {
+    let history = workload.wrong()?;
+    for tool in TOOLS {
+        let is_refused = match tool {
+            None => judge(&history, &workload.model().parse()?, Duration::MAX) == Some(false),
+            Some(peer) => !workload.for_peer(peer, &history)(),
+        };
+        if !is_refused {
+            return Err(format!("{} accepts a wrong history: {workload:?}", name(tool)).into());
+        }
+    }
+    Ok(())
 }
 
 /// The shortest time of several, fewer if they take long.

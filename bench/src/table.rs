@@ -36,13 +36,14 @@ impl Report {
                 seconds(run.seconds),
             );
         }
-        if let Some(Recorded { files, operations, verdicts, explained }) = self.recorded {
-            let operations = thousands(operations);
-            let what =
-                format!("all {files} recorded etcd logs ({operations} operations), one core");
-            let _ = writeln!(text, "| {what}: verdicts | {} |", seconds(verdicts));
-            let _ =
-                writeln!(text, "| {what}: verdicts and explanations | {} |", seconds(explained));
+        if let Some(recorded) = self.recorded {
+            let _ = writeln!(
+                text,
+                "| all {} recorded etcd logs ({} operations) checked and explained, one core | {} |",
+                recorded.files,
+                thousands(recorded.operations),
+                seconds(recorded.seconds),
+            );
         }
         text
     }

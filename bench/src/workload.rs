@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 use rashomon_checker::History;
-use rashomon_checker::history::{Event, Format};
+use rashomon_checker::history::{Event, EventType, Format, HistoryError, Value};
 
 use crate::peers::{Check, Peer, Queue, Register, Stack};
 use crate::simulation::{simulate, write};
@@ -92,6 +92,18 @@ impl Workload {
         let out = io::BufWriter::new(File::create(path)?);
         write(out, self.events(operations), format)?.into_inner()?;
         Ok(())
+    }
+
+    /// A few operations, one of which found what nobody had put there.
+    pub(crate) fn wrong(self) -> Result<History, HistoryError> {
+        let mut events: Vec<Event> = self.events(8).collect();
+        let finds = |event: &&mut Event| {
+            event.kind == EventType::Ok && ["read", "dequeue", "pop"].contains(&&*event.f)
+        };
+        if let Some(event) = events.iter_mut().rev().find(finds) {
+            event.value = Value::Int(-1);
+        }
+        History::from_events(&events)
     }
 
     /// How a peer checks a history of this workload.
