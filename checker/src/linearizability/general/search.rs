@@ -385,14 +385,39 @@ impl<'a, S: Specification> Search<'a, S> {
 
     /// Puts the other pending operations that are possible here on the stack, the best last:
     /// those that stood first when the search was here before, then those that lose least of the
-    /// state, that let the returning operation follow, and that return first. The returning operation is one of them
-    /// if it was not tried before.
+    /// state, that let the returning operation follow, and that return first. The returning
+    /// operation is one of them if it was not tried before.
     fn list_candidates(&mut self, with_returning: bool) -> Result<(), Resource> {
         let Some(frame) = self.frames.last_mut() else { return Ok(()) };
         frame.stage = Stage::Listed;
-        let (state, via, before) = (frame.state, frame.via, frame.before);
-        let returning = frame.returning;
-        let mut listed = Vec::new();
+        let (state, returning) = (frame.state, frame.returning);
+        let mut ranked = Vec::new();
+        if with_returning && self.is_worth_returning(returning)? {
+            let lost = self.lost_after(state, returning)?;
+            ranked.push((self.habits[returning as usize], lost, false, 0, returning));
+        }
+        let returning_class = self.steps.class(returning);
+        for (class, ret, op, after) in self.possible()? {
+            // The returning operation is the first to return of its own class.
+            if class != returning_class {
+                let follows = self.steps.step(after, returning, &mut self.meter)?.is_some();
+                let lost = self.facts.specification.lost(self.steps.state(after));
+                ranked.push((self.habits[op as usize], lost, !follows, ret, op));
+            }
+        }
+        ranked.sort_unstable();
+        self.candidates.extend(ranked.into_iter().rev().map(|(.., op)| op));
+        Ok(())
+    }
+
+    /// The other pending operations that are possible in the last frame and have to do with the
+    /// returning one, each with its class, its return, and the state after it; of equal operations,
+    /// the one that must return first, and of crashed ones the first invoked.
+    fn possible(&mut self) -> Result<Vec<(u32, u32, u32, u32)>, Resource> {
+        let Some(frame) = self.frames.last() else { return Ok(Vec::new()) };
+        let (state, returning) = (frame.state, frame.returning);
+        let (via, before) = (frame.via, frame.before);
+        let mut possible = Vec::new();
         let related = match &self.places {
             Some(places) => places.related(returning, &self.window, &self.mask),
             None => self.window.pending.clone(),
@@ -409,30 +434,13 @@ impl<'a, S: Specification> Search<'a, S> {
                     self.cut();
                 } else if op != returning {
                     let ret = self.facts.calls[op as usize].ret;
-                    listed.push((self.steps.class(op), ret, op, after));
+                    possible.push((self.steps.class(op), ret, op, after));
                 }
             }
         }
-        // Of equal operations, the one that must return first; of crashed ones, the first invoked.
-        listed.sort_unstable();
-        listed.dedup_by_key(|&mut (class, ..)| class);
-        let returning_class = self.steps.class(returning);
-        let mut ranked = Vec::with_capacity(listed.len() + 1);
-        if with_returning && self.is_worth_returning(returning)? {
-            let lost = self.lost_after(state, returning)?;
-            ranked.push((self.habits[returning as usize], lost, false, 0, returning));
-        }
-        for (class, ret, op, after) in listed {
-            // The returning operation is the first to return of its own class.
-            if class != returning_class {
-                let follows = self.steps.step(after, returning, &mut self.meter)?.is_some();
-                let lost = self.facts.specification.lost(self.steps.state(after));
-                ranked.push((self.habits[op as usize], lost, !follows, ret, op));
-            }
-        }
-        ranked.sort_unstable();
-        self.candidates.extend(ranked.into_iter().rev().map(|(.., op)| op));
-        Ok(())
+        possible.sort_unstable();
+        possible.dedup_by_key(|&mut (class, ..)| class);
+        Ok(possible)
     }
 
     /// How much of the state is lost after an operation, if it is possible.
@@ -468,7 +476,9 @@ impl<'a, S: Specification> Search<'a, S> {
         let Some(after) = self.steps.step(before, op, &mut self.meter)? else { return Ok(false) };
         self.state = after;
         set(&mut self.mask, self.timeline.slot(op), true);
-        self.habits[op as usize] = self.order.len() as u32;
+        if self.places.is_some() {
+            self.habits[op as usize] = self.order.len() as u32;
+        }
         self.order.push(op);
         let mut answered = false;
         for word in 0..self.mask.len() {
