@@ -121,7 +121,7 @@ fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
 
 /// Whether the store has this bug, if any.
 pub(super) fn check_bug(store: Store, bug: Option<&str>) -> Result<(), String> {
-    let known: Vec<&str> = store.mutants().iter().map(|known| known.name).collect();
+    let known: Vec<&str> = store.mutants().map(|known| known.name).collect();
     match bug {
         Some(bug) if !known.contains(&bug) => {
             let known = known.join(", ");

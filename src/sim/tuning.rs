@@ -1,6 +1,8 @@
 //! How the nodes of a simulated run are tuned: drawn from the seed, so that what a live node does
 //! seldom happens all the time in some runs and never in others.
 
+use std::time::Duration;
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rashomon_stores::raft::mutants::Bug;
@@ -8,7 +10,14 @@ use rashomon_stores::raft::{Options, ReadMode};
 
 /// The settings of Raft's nodes.
 pub(super) fn raft(bug: Option<Bug>, reads: ReadMode, rng: &mut ChaCha8Rng) -> Options {
+    // A short span between the least and the most time lets several nodes stand at a time.
+    let election_min = Duration::from_millis([150, 300, 300][rng.random_range(0..3)]);
+    let election_span = Duration::from_millis([20, 100, 300, 300][rng.random_range(0..4)]);
     Options {
+        election_min,
+        election_max: election_min + election_span,
+        append_bytes_max: [0, 300, 256 << 10, 256 << 10][rng.random_range(0..4)],
+        append_window: [1, 8, 64, 1024, 1024][rng.random_range(0..5)],
         snapshot_every: [10, 50, 250, 10_000][rng.random_range(0..4)],
         snapshot_chunk_bytes: [50, 500, 5_000][rng.random_range(0..3)],
         pre_vote: rng.random_bool(0.75),

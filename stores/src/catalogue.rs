@@ -29,10 +29,10 @@ impl Store {
         }
     }
 
-    /// The bugs that can be planted in this store.
-    pub fn mutants(self) -> &'static [Mutant] {
+    /// The bugs that can be planted in this store, and the controls.
+    pub fn mutants(self) -> impl Iterator<Item = &'static Mutant> {
         match self {
-            Store::Raft => raft::mutants::TABLE,
+            Store::Raft => raft::mutants::table(),
         }
     }
 }
@@ -55,19 +55,96 @@ impl FromStr for Store {
     }
 }
 
-/// A planted bug as the catalogue describes it.
+/// A planted bug as the catalogue describes it; or a control, which only looks like one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Mutant {
     /// The name by which it is switched on.
     pub name: &'static str,
-    /// What the store does wrong.
+    /// The part of the protocol it is in.
+    pub area: Area,
+    /// What the store does otherwise than it should, or than one would expect.
     pub broken: &'static str,
-    /// Where this was seen in the wild.
+    /// Where this was seen in the wild, or which rule it breaks.
     pub wild: &'static str,
-    /// What clients see of it.
-    pub anomaly: &'static str,
-    /// The fault that brings it out.
+    /// What it comes to.
+    pub shows: Shows,
+    /// The fault that brings it out; for a control, the one that should.
     pub fault: &'static str,
+    /// Where to look for it.
+    pub hunt: Hunt,
+}
+
+impl Mutant {
+    /// Whether nothing is wrong, so that whoever reports it is wrong.
+    pub fn is_control(&self) -> bool {
+        matches!(self.shows, Shows::Nothing(_))
+    }
+}
+
+/// The part of a protocol that a mutant is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Area {
+    /// Who leads, and in which term.
+    Elections,
+    /// Appending, matching, committing.
+    Replication,
+    /// What survives a crash.
+    Durability,
+    /// Commands that take effect once, and what their clients are told.
+    Sessions,
+    /// Reads by a quorum, or by nobody's leave.
+    Reads,
+    /// What takes the place of the log.
+    Snapshots,
+    /// Reads by the clock.
+    Leases,
+}
+
+impl Area {
+    /// The name in lists.
+    pub fn name(self) -> &'static str {
+        match self {
+            Area::Elections => "elections",
+            Area::Replication => "replication",
+            Area::Durability => "durability",
+            Area::Sessions => "sessions",
+            Area::Reads => "reads",
+            Area::Snapshots => "snapshots",
+            Area::Leases => "leases",
+        }
+    }
+}
+
+/// What a mutant comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shows {
+    /// Clients see this anomaly, so a verdict on what they saw must find it.
+    Anomaly(&'static str),
+    /// A promise is broken of which clients see nothing: this one.
+    Invariant(&'static str),
+    /// Nothing is wrong: a control, right for this reason.
+    Nothing(&'static str),
+}
+
+/// The setting in which a mutant is looked for: what whoever tests the store is best asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Hunt {
+    /// What clients do: `register` or `append`.
+    pub workload: &'static str,
+    /// Kinds of fault, with commas.
+    pub nemesis: &'static str,
+    /// Number of nodes.
+    pub nodes: u16,
+    /// How reads are answered: `read-index` or `lease`.
+    pub reads: &'static str,
+}
+
+impl Hunt {
+    /// Everything that can go wrong, and registers: for what is found anywhere.
+    pub const ANYWHERE: Hunt =
+        Hunt { workload: "register", nemesis: "all", nodes: 5, reads: "read-index" };
 }
 
 /// A name that is not in the catalogue.

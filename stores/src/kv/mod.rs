@@ -138,6 +138,11 @@ impl Store {
         }
     }
 
+    /// Forgets which commands were executed.
+    pub(crate) fn forget_sessions(&mut self) {
+        self.sessions = Sessions::default();
+    }
+
     fn execute(&mut self, op: &Op) -> Output {
         match op {
             Op::Put { key, value } => self.set(key, value.clone()),

@@ -76,7 +76,12 @@ impl Options {
     /// How long after a contact a leader may answer reads by itself.
     fn lease(&self) -> Duration {
         let (million, drift) = (1_000_000, self.clock_drift_ppm.min(1_000_000));
-        self.election_min * (million - drift) / (million + drift)
+        match self.bug {
+            Some(Bug::LeaseWithoutMargin) => self.election_min,
+            Some(Bug::LeaseTooLong) => self.election_max * 2,
+            Some(Bug::ShortLease) => self.election_min / 4,
+            _ => self.election_min * (million - drift) / (million + drift),
+        }
     }
 }
 
@@ -92,9 +97,12 @@ impl Raft {
         // Most answers are to rounds that a majority has answered already.
         let waits = |leader: &Leader| !leader.contact.began.is_empty();
         if matches!(&self.state, State::Leader(leader) if waits(leader)) {
-            let round = self.followed_round();
+            let (round, late) = (self.followed_round(), self.bug(Bug::LeaseFromAnswer));
             if let State::Leader(leader) = &mut self.state {
                 leader.contact.answered(round);
+                if late && leader.contact.answered {
+                    leader.contact.at = self.now;
+                }
             }
         }
     }
@@ -121,7 +129,8 @@ impl Raft {
     pub(super) fn has_lease(&self, now: Time) -> bool {
         let State::Leader(leader) = &self.state else { return false };
         let Contact { answered, given_up, .. } = leader.contact;
-        answered && !given_up && now < leader.contact.at + self.options.lease()
+        let holds = now < leader.contact.at + self.options.lease();
+        answered && !given_up && (holds || self.bug(Bug::LeaseByRole))
     }
 }
 

@@ -7,6 +7,7 @@ use rand::RngExt;
 
 use super::log::{HardState, Index, Payload, Term};
 use super::message::Body;
+use super::mutants::Bug;
 use super::{Candidate, Leader, Note, Raft, State, Timer, log};
 use crate::replica::{Effects, NodeId, Time};
 
@@ -24,6 +25,9 @@ impl Raft {
     /// leader's lease counts on (§6.4.1), so it holds whatever has become of the term since. A
     /// leader hears itself, as long as it makes sure of its majority.
     pub(super) fn hears_a_leader(&self, now: Time) -> bool {
+        if self.bug(Bug::Disruptable) || self.bug(Bug::LeaseUnprotected) {
+            return false;
+        }
         match self.state {
             State::Leader(_) => self.options.check_quorum,
             _ => self.heard.is_some_and(|at| now.saturating_sub(at) < self.options.election_min),
@@ -84,7 +88,7 @@ impl Raft {
 
     /// Stands for election in the next term; `transfer` says that the leader wants it (§3.10).
     pub(super) fn start_election(&mut self, now: Time, transfer: bool, out: &mut Effects<Self>) {
-        let term = self.hard.term + 1;
+        let term = self.hard.term + if self.bug(Bug::TermsInTens) { 10 } else { 1 };
         self.hard = HardState { term, vote: Some(self.id) };
         let ballot = out.persist(vec![log::write_hard(self.hard)]);
         self.state = State::Candidate(Candidate { votes: [].into(), ballot });
@@ -101,7 +105,12 @@ impl Raft {
     /// Whether a log that ends like this is at least as up to date as this node's: the last terms
     /// decide, then the lengths (§3.6.1).
     fn is_up_to_date(&self, last: (Term, Index)) -> bool {
-        last >= (self.log.last_term(), self.log.last_index())
+        let (last_term, last_index) = (self.log.last_term(), self.log.last_index());
+        match self.options.bug {
+            Some(Bug::VoteUnchecked) => true,
+            Some(Bug::LengthFirst) => (last.1, last.0) >= (last_index, last_term),
+            _ => last >= (last_term, last_index),
+        }
     }
 
     /// Grants at most one vote per term (§3.4), and only to a candidate whose log is up to date.
@@ -113,7 +122,7 @@ impl Raft {
         out: &mut Effects<Self>,
     ) {
         let free = self.hard.vote.is_none_or(|vote| vote == candidate);
-        let granted = free && self.is_up_to_date(last);
+        let granted = (free || self.bug(Bug::SecondVote)) && self.is_up_to_date(last);
         if granted && self.hard.vote.is_none() {
             self.hard.vote = Some(candidate);
             out.persist(vec![log::write_hard(self.hard)]);
@@ -121,6 +130,9 @@ impl Raft {
         }
         if granted {
             self.reset_election_timer(now, out);
+        }
+        if self.bug(Bug::VoteBeforeFsync) {
+            return self.send_at_once(candidate, Body::Vote { granted }, out);
         }
         self.send(candidate, Body::Vote { granted }, out);
     }
@@ -133,9 +145,12 @@ impl Raft {
         out: &mut Effects<Self>,
     ) {
         let (quorum, counts) = (self.quorum(), self.members().is_voter(from));
+        let again = self.bug(Bug::VoteCountedTwice);
         let State::Candidate(candidate) = &mut self.state else { return };
         if granted && counts {
-            candidate.votes.insert(from);
+            // Under this name nobody has voted yet.
+            let stranger = NodeId(u16::MAX - candidate.votes.len() as u16);
+            candidate.votes.insert(if again { stranger } else { from });
         }
         if candidate.votes.len() >= quorum {
             self.become_leader(now, out);

@@ -232,6 +232,11 @@ pub(super) fn write_snapshot(snapshot: &Arc<Snapshot>, keep_rest: bool) -> Vec<W
     ]
 }
 
+/// The write that leaves nothing but term and vote.
+pub(super) fn write_nothing() -> Vec<Write<Record>> {
+    vec![Write::Erase(SNAPSHOT, SNAPSHOT), write_truncation(0)]
+}
+
 /// What a disk holds.
 #[derive(Debug, Default)]
 pub(super) struct Recovered {

@@ -213,10 +213,13 @@ impl Replica for Raft {
     ) -> Result<Self, RecoverError> {
         // A lease may count on what this node has heard before; see `contact`.
         let began_before = !disk.is_empty();
-        let heard = (began_before && options.reads == ReadMode::Lease).then_some(now);
-        let Recovered { hard, snapshot, log } = log::read_disk(disk)?;
+        let promised = began_before && options.bug != Some(Bug::LeaseForgotten);
+        let heard = (promised && options.reads == ReadMode::Lease).then_some(now);
+        let found = mutants::recalled(options.bug, log::read_disk(disk)?, out);
+        let Recovered { hard, snapshot, log } = found;
         let store = snapshot.as_ref().map(|snapshot| snapshot.state.clone()).unwrap_or_default();
-        let applied = log.base().index;
+        let skipped = options.bug == Some(Bug::EntrySkipped) && log.last_index() > log.base().index;
+        let applied = log.base().index + Index::from(skipped);
         let members = match &snapshot {
             Some(snapshot) => snapshot.members.clone(),
             None => Arc::new(Membership::of(setup.members)),
@@ -330,7 +333,7 @@ impl Raft {
         if body.asks_for_a_vote() && self.hears_a_leader(now) {
             return;
         }
-        if term < self.hard.term {
+        if term < self.hard.term && !self.takes_old(&body) {
             // Its sender must learn of the new term; the sender of an old answer will anyway.
             if body.wants_an_answer() {
                 self.send(from, Body::Stale, out);
@@ -357,7 +360,14 @@ impl Raft {
                     return;
                 }
                 let outcome = self.append_from_leader(prev_index, prev_term, entries, commit, out);
-                self.send(from, Body::Appended { round, outcome }, out);
+                let answer = Body::Appended { round, outcome };
+                if self.bug(Bug::AckBeforeFsync) {
+                    return self.send_at_once(from, answer, out);
+                }
+                if self.bug(Bug::AnsweredTwice) {
+                    self.send(from, answer.clone(), out);
+                }
+                self.send(from, answer, out);
             }
             Body::Appended { round, outcome } => self.on_appended(from, round, outcome, out),
             Body::InstallSnapshot { chunk, round } => {
@@ -377,6 +387,9 @@ impl Raft {
     fn enter_term(&mut self, now: Time, term: Term, out: &mut Effects<Self>) {
         self.hard = HardState { term, vote: None };
         out.persist(vec![log::write_hard(self.hard)]);
+        if self.bug(Bug::TermAdopted) && matches!(self.state, State::Leader(_)) {
+            return;
+        }
         self.leader = None;
         self.become_follower(now, out);
     }
@@ -391,8 +404,13 @@ impl Raft {
         out.note(Note::SteppedDown { term, writes: writes.len(), reads: reads.len() });
         // The entries may still be committed by the next leader: nobody knows. It promises nothing.
         let change = change.map(|change| change.request);
+        let leader = self.leader;
+        let refusal = match self.options.bug {
+            Some(Bug::CertainFailure) => Refusal::NotLeader { leader },
+            _ => Refusal::LostLeadership { leader },
+        };
         for id in writes.into_values().chain(reads).chain(change) {
-            out.reply_at_once(id, Err(Refusal::LostLeadership { leader: self.leader }));
+            out.reply_at_once(id, Err(refusal.clone()));
         }
         if let Some(handover) = handover {
             handover.answer(out);
@@ -442,7 +460,11 @@ impl Raft {
 
     /// How many voters are a majority of the cluster.
     fn quorum(&self) -> usize {
-        self.members().voters.len() / 2 + 1
+        let voters = self.members().voters.len();
+        match self.options.bug {
+            Some(Bug::HalfIsEnough) => voters.div_ceil(2),
+            _ => voters / 2 + 1,
+        }
     }
 
     /// Sends in the current term, once everything persisted is durable.

@@ -93,15 +93,16 @@ impl Reads {
 
 impl Raft {
     pub(super) fn read(&mut self, id: RequestId, key: kv::Key, out: &mut Effects<Self>) {
-        if self.options.reads == ReadMode::Local {
+        if self.options.reads == ReadMode::Local || self.bug(Bug::FollowerRead) {
             return self.answer_read(id, &key, out);
         }
         let lease = self.options.reads == ReadMode::Lease && self.has_lease(self.now);
         let committed_is_known = self.knows_what_is_committed();
+        let unasked = self.bug(Bug::StaleRead) || self.bug(Bug::DirtyRead);
         let State::Leader(leader) = &mut self.state else {
             return out.reply_at_once(id, Err(Refusal::NotLeader { leader: self.leader }));
         };
-        if self.options.bug == Some(Bug::StaleRead) {
+        if unasked {
             return self.answer_read(id, &key, out);
         }
         if lease && committed_is_known {
@@ -116,18 +117,22 @@ impl Raft {
 
     /// Whether an entry of the current term is committed: then everything before it is (§6.4).
     pub(super) fn knows_what_is_committed(&self) -> bool {
-        self.log.term_at(self.commit) == Some(self.hard.term)
+        self.log.term_at(self.commit) == Some(self.hard.term) || self.bug(Bug::ReadBeforeNoop)
     }
 
     /// Starts a round if reads wait for one and none is under way.
     pub(super) fn ask_quorum(&mut self, out: &mut Effects<Self>) {
         let committed_is_known = self.knows_what_is_committed();
+        let twice = self.bug(Bug::ReadsAskTwice);
         let State::Leader(leader) = &mut self.state else { return };
         let reads = &mut leader.reads;
         if !committed_is_known || !reads.asking.is_empty() || reads.waiting.is_empty() {
             return;
         }
         reads.asking = std::mem::take(&mut reads.waiting);
+        if twice {
+            leader.contact.begin_round(self.now);
+        }
         leader.contact.begin_round(self.now);
         reads.round = leader.contact.round;
         self.broadcast(out);
@@ -154,6 +159,10 @@ impl Raft {
     /// The value was committed by a majority's disks, so this waits for none.
     fn answer_read(&mut self, id: RequestId, key: &str, out: &mut Effects<Self>) {
         self.counters.reads_served += 1;
-        out.reply_at_once(id, Ok(kv::Output::Value(self.store.get(key))));
+        let value = match self.options.bug {
+            Some(Bug::DirtyRead) => self.uncommitted_value(key),
+            _ => self.store.get(key),
+        };
+        out.reply_at_once(id, Ok(kv::Output::Value(value)));
     }
 }

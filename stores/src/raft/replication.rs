@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::contact::Contact;
 use super::log::{Entry, Index, Payload, Term};
 use super::message::{Body, Outcome};
+use super::mutants::Bug;
 use super::read::Reads;
 use super::snapshot::Transfer;
 use super::{Leader, Note, Raft, State, Timer, log};
@@ -73,8 +74,23 @@ impl Raft {
         if leader.writes.len() >= self.options.requests_max || leader.handover.is_some() {
             return out.reply_at_once(id, Err(Refusal::Busy));
         }
-        let index = self.append_own(Payload::Command(Arc::new(command)), out);
+        let command = match self.options.bug {
+            Some(Bug::CasAtLeader) => match self.decided_early(command) {
+                Ok(command) => command,
+                Err(output) => return out.reply_at_once(id, Ok(output)),
+            },
+            _ => command,
+        };
+        let command = Arc::new(command);
+        let index = self.append_own(Payload::Command(command.clone()), out);
+        if self.bug(Bug::ProposedTwice) {
+            self.append_own(Payload::Command(command), out);
+        }
         self.counters.writes_proposed += 1;
+        if self.bug(Bug::AckBeforeCommit) {
+            out.reply(id, Ok(kv::Output::Done));
+            return self.send_entries(out);
+        }
         if let State::Leader(leader) = &mut self.state {
             leader.writes.insert(index, id);
         }
@@ -103,8 +119,12 @@ impl Raft {
         if self.step_down_if_alone(now, out) {
             return;
         }
+        let often = match self.options.bug {
+            Some(Bug::SlowHeartbeats) => self.options.election_min * 4 / 5,
+            _ => self.options.heartbeat,
+        };
         if let State::Leader(leader) = &mut self.state {
-            out.set_timer(Timer::Heartbeat, now + self.options.heartbeat);
+            out.set_timer(Timer::Heartbeat, now + often);
             leader.contact.begin_round(now);
             self.renew_contact();
             self.hand_over(out);
@@ -144,6 +164,7 @@ impl Raft {
     }
 
     fn send_append(&mut self, to: NodeId, out: &mut Effects<Self>) {
+        let (one, waits) = (self.bug(Bug::OneByOne), self.bug(Bug::LeaderWaitsForDisk));
         let State::Leader(leader) = &mut self.state else { return };
         let Some(progress) = leader.followers.get_mut(&to) else { return };
         let prev_index = progress.next - 1;
@@ -160,7 +181,7 @@ impl Raft {
                 (progress.matched + self.options.append_window).saturating_sub(prev_index)
             }
         };
-        let bytes_max = self.options.append_bytes_max;
+        let bytes_max = if one { 0 } else { self.options.append_bytes_max };
         let entries = self.log.batch_from(progress.next, count_max, bytes_max);
         if progress.mode == Mode::Stream {
             progress.next += entries.len() as Index;
@@ -172,6 +193,9 @@ impl Raft {
             commit: self.commit,
             round: leader.contact.round,
         };
+        if waits {
+            return self.send(to, body, out);
+        }
         // An append promises nothing about the leader's own disk; see the top of `raft`.
         self.send_at_once(to, body, out);
     }
@@ -194,9 +218,13 @@ impl Raft {
             (prev_index, prev_term) = (base.index, base.term);
         }
         let term = self.log.term_at(prev_index);
-        if term != Some(prev_term) {
+        let unchecked = self.bug(Bug::PrevTermUnchecked) && term.is_some();
+        if term != Some(prev_term) && !unchecked {
             // §3.5 at its end: say where the run of entries of the conflicting term begins, so
             // that the leader skips a term and not an entry per round trip.
+            if self.bug(Bug::SlowBackup) {
+                return Outcome::Conflict { prev_index, term: None, index: prev_index };
+            }
             let index = match term {
                 Some(term) => self.log.first_of_term(term),
                 None => self.log.last_index() + 1,
@@ -204,19 +232,28 @@ impl Raft {
             return Outcome::Conflict { prev_index, term, index };
         }
         let last_sent = prev_index + entries.len() as Index;
-        self.store_entries(entries, out);
+        self.store_entries(prev_index, entries, out);
         // Not simply the leader's commit: what follows the entries sent may contradict its log.
-        self.commit_up_to(commit.min(last_sent), out);
-        Outcome::Match { index: last_sent }
+        let known = if self.bug(Bug::CommitBeyondSent) { commit } else { commit.min(last_sent) };
+        if self.bug(Bug::CommitGoesBack) {
+            self.commit = self.commit.min(known.max(base.index));
+        }
+        self.commit_up_to(known, out);
+        let own_length = self.bug(Bug::OwnLengthMatched);
+        Outcome::Match { index: if own_length { self.log.last_index() } else { last_sent } }
     }
 
     /// Stores what is new. What contradicts the leader goes, with all after it; what agrees stays,
     /// also beyond the entries sent, because an old message may arrive late.
-    fn store_entries(&mut self, entries: Vec<Entry>, out: &mut Effects<Self>) {
+    fn store_entries(&mut self, after: Index, entries: Vec<Entry>, out: &mut Effects<Self>) {
         let mut writes = Vec::new();
+        if self.bug(Bug::TruncateAlways) && self.log.last_index() > after {
+            writes.push(log::write_truncation(after + 1));
+            self.truncate(after + 1, out);
+        }
         for entry in entries {
             match self.log.term_at(entry.index) {
-                Some(term) if term == entry.term => continue,
+                Some(term) if term == entry.term || self.bug(Bug::ConflictKept) => continue,
                 Some(_) => {
                     let (from, to) = (entry.index, self.log.last_index());
                     out.note(Note::Truncated { from, to });
@@ -251,11 +288,13 @@ impl Raft {
         outcome: Outcome,
         out: &mut Effects<Self>,
     ) {
+        let (optimistic, any_round) = (self.bug(Bug::OptimisticMatch), self.bug(Bug::OldRoundRead));
         let State::Leader(leader) = &mut self.state else { return };
         let Some(progress) = leader.followers.get_mut(&from) else { return };
-        progress.round = progress.round.max(round);
+        progress.round = progress.round.max(if any_round { leader.contact.round } else { round });
         match outcome {
             Outcome::Match { index } => {
+                let index = if optimistic { progress.next - 1 } else { index };
                 progress.matched = progress.matched.max(index);
                 progress.next = progress.next.max(progress.matched + 1);
                 // An answer to what was sent before does not end a snapshot's transfer.
@@ -293,8 +332,13 @@ impl Raft {
         if !matches!(self.state, State::Leader(_)) {
             return;
         }
-        let index = self.reached(self.durable, |progress| progress.matched);
-        if self.log.term_at(index) == Some(self.hard.term) {
+        let own = match self.options.bug {
+            Some(Bug::LeaderCountsUnsynced) => self.log.last_index(),
+            _ => self.durable,
+        };
+        let index = self.reached(own, |progress| progress.matched);
+        let own_term = self.log.term_at(index) == Some(self.hard.term);
+        if own_term || self.bug(Bug::OldTermCommitted) {
             self.commit_up_to(index, out);
             self.ask_quorum(out);
             self.conclude_change(out);
@@ -309,7 +353,7 @@ impl Raft {
         {
             self.applied = entry.index;
             let Payload::Command(command) = &entry.payload else { continue };
-            let output = self.store.apply(command);
+            let output = self.store.apply(&self.applied_command(command));
             if let State::Leader(leader) = &mut self.state
                 && let Some(id) = leader.writes.remove(&self.applied)
             {

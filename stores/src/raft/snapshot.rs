@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::log::{self, Index, Place};
 use super::membership::Membership;
 use super::message::{Body, Chunk, Outcome};
+use super::mutants::Bug;
 use super::replication::Mode;
 use super::{Note, Raft, State};
 use crate::kv;
@@ -87,14 +88,23 @@ impl Raft {
     /// Puts a snapshot in the place of what is applied, if that is enough (§5.1).
     pub(super) fn compact_if_long(&mut self, out: &mut Effects<Self>) {
         let index = self.applied;
-        if index - self.log.base().index < self.options.snapshot_every.max(1) {
+        let every = if self.bug(Bug::EagerSnapshots) { 1 } else { self.options.snapshot_every };
+        if index - self.log.base().index < every.max(1) {
             return;
         }
         let Some(term) = self.log.term_at(index) else { return };
         let last = Place { index, term };
         let members = self.configurations.at(index).clone();
         let state = self.store.clone();
-        let snapshot = Arc::new(Snapshot { last, members: members.clone(), state });
+        let mut snapshot = Snapshot { last, members: members.clone(), state };
+        if self.bug(Bug::SessionsNotInSnapshot) {
+            snapshot.state.forget_sessions();
+        }
+        if self.bug(Bug::SnapshotInTwoSteps) {
+            let empty = Snapshot { state: kv::Store::default(), ..snapshot.clone() };
+            out.persist(log::write_snapshot(&Arc::new(empty), true));
+        }
+        let snapshot = Arc::new(snapshot);
         out.persist(log::write_snapshot(&snapshot, true));
         out.note(Note::Compacted { last });
         self.log.compact(last);
@@ -158,7 +168,7 @@ impl Raft {
     ) {
         let Chunk { last, offset, text, done } = chunk;
         let outcome = Outcome::Match { index: last.index };
-        if last.index <= self.commit {
+        if last.index <= self.commit && !self.bug(Bug::StaleSnapshot) {
             // It is old: what it covers is here, and will be on the disk when the answer leaves.
             self.incoming = None;
             return self.send(from, Body::Appended { round, outcome }, out);
@@ -188,7 +198,8 @@ impl Raft {
     /// entry is not in it (§5.3).
     fn install(&mut self, snapshot: Arc<Snapshot>, out: &mut Effects<Self>) {
         let last = snapshot.last;
-        let keep_rest = self.log.term_at(last.index) == Some(last.term);
+        let keep_rest =
+            self.log.term_at(last.index) == Some(last.term) && !self.bug(Bug::SnapshotDropsLog);
         let ticket = out.persist(log::write_snapshot(&snapshot, keep_rest));
         out.note(Note::SnapshotInstalled { last });
         if !keep_rest {
@@ -201,7 +212,9 @@ impl Raft {
         self.rebase_members(last.index, snapshot.members.clone(), keep_rest, out);
         self.commit = last.index;
         self.applied = last.index;
-        self.store = snapshot.state.clone();
+        if !self.bug(Bug::SnapshotWithoutState) {
+            self.store = snapshot.state.clone();
+        }
         self.snapshot = Some(snapshot);
     }
 
