@@ -7,6 +7,7 @@
 //! | [`workload`] | what clients are asked to do |
 //! | [`client`] | how they do it, and what they may conclude |
 //! | [`sim`] | simulated runs: virtual time, one seed, thousands of runs |
+//! | [`zoo`] | every planted bug, hunted in the simulator |
 //! | [`target`] | systems under test |
 //! | [`report`] | results for terminals, programs and browsers |
 //! | [`cli`] | the command line |
@@ -19,3 +20,4 @@ pub mod report;
 pub mod sim;
 pub mod target;
 pub mod workload;
+pub mod zoo;

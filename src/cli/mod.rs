@@ -3,11 +3,13 @@
 mod check;
 mod convert;
 mod duration;
+mod list;
 mod node;
 mod progress;
 mod signals;
 mod sim;
 mod test;
+mod zoo;
 
 use std::io::{self, Write};
 
@@ -30,6 +32,7 @@ Examples:
   rashomon test --bug stale-read       the same with a planted bug: exit 1 and the proof
   rashomon sim --seeds 1..1000         a thousand simulated runs with all faults, each replayed by its seed
   rashomon shrink --bug stale-read     the least scenario that shows a violation, as a file
+  rashomon zoo --jobs 2                hunt every planted bug; see `rashomon list bugs`
   rashomon check runs/latest/history.jsonl
                                        judge a recorded history
   rashomon check --certify runs        judge every history in a directory, and verify the witnesses
@@ -44,6 +47,8 @@ enum Command {
     Shrink(sim::shrink::ShrinkArguments),
     Check(check::CheckArguments),
     Convert(convert::ConvertArguments),
+    Zoo(zoo::ZooArguments),
+    List(list::ListArguments),
     #[command(hide = true)]
     Node(node::NodeArguments),
 }
@@ -64,6 +69,8 @@ pub fn run() -> Exit {
         Command::Shrink(arguments) => sim::shrink::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
+        Command::Zoo(arguments) => zoo::run(&arguments),
+        Command::List(arguments) => list::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),
     }
 }

@@ -364,9 +364,10 @@ pub fn schedule(packages: &Packages, run: Duration, nodes: u16, rng: &mut ChaCha
     let strikes_max = run.as_secs() / 2;
     for package in &packages.0 {
         let strikes = rng.random_range(0..=strikes_max);
+        let (first, last) = storm(latest, rng);
         for _ in 0..strikes {
             // In hundredths of a second, to be read more easily.
-            let from = rng.random_range(20.min(latest)..=latest);
+            let from = rng.random_range(first..=last);
             let to = from + rng.random_range(2..120);
             let at = |hundredths: u64| Duration::from_millis(hundredths * 10);
             let (strike, mend) = short_strike(*package, rng);
@@ -375,6 +376,17 @@ pub fn schedule(packages: &Packages, run: Duration, nodes: u16, rng: &mut ChaCha
         }
     }
     Schedule::new(base.seed(), steps)
+}
+
+/// When short strikes may begin, in hundredths of a second: all along, or in a third of the runs all
+/// within an eighth of it, where one falls into the recovery from another.
+fn storm(latest: u64, rng: &mut ChaCha8Rng) -> (u64, u64) {
+    let first = 20.min(latest);
+    if rng.random_range(0..3) > 0 {
+        return (first, latest);
+    }
+    let from = rng.random_range(first..=latest);
+    (from, (from + latest / 8).min(latest))
 }
 
 fn short_strike(package: Package, rng: &mut ChaCha8Rng) -> (Fault, Fault) {

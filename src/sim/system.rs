@@ -7,7 +7,7 @@ use rashomon_stores::replica::Replica;
 use super::Scenario;
 use super::invariants::RaftWitness;
 use super::run::{Recorded, Run};
-use super::witness::Witness;
+use super::witness::{NoWitness, Witness};
 use super::{tuning, world};
 
 /// Whatever scenarios are run against.
@@ -49,6 +49,21 @@ impl System for Stores {
     fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError> {
         match scenario.store.parse()? {
             Store::Raft => RaftSubject::of(scenario)?.simulate(scenario, told),
+        }
+    }
+}
+
+/// The same stores with nobody who watches from inside: for the verdict on what clients saw alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unwatched;
+
+impl System for Unwatched {
+    fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError> {
+        match scenario.store.parse()? {
+            Store::Raft => {
+                let RaftSubject(options) = RaftSubject::of(scenario)?;
+                Ok(Run::<Raft, _>::new(scenario, options, NoWitness, told).complete())
+            }
         }
     }
 }

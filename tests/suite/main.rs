@@ -8,3 +8,4 @@ mod report;
 mod runs;
 mod sim;
 mod support;
+mod zoo;

@@ -13,12 +13,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             wild: "etcd#14143; dragonboat#201",
             shows: Shows::Anomaly("acknowledged writes are lost"),
             fault: "slow disks, and crash a majority",
-            hunt: Hunt {
-                workload: "register",
-                nemesis: "kill,disk",
-                nodes: 5,
-                reads: "read-index",
-            },
+            hunt: Hunt { workload: "append", nemesis: "kill,disk", nodes: 3, reads: "read-index" },
         },
     ),
     (
@@ -30,12 +25,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             wild: "Ongaro §10.2.1: the leader may write in parallel, but not count early",
             shows: Shows::Anomaly("acknowledged writes are lost"),
             fault: "slow disks, and crash the leader with another node",
-            hunt: Hunt {
-                workload: "register",
-                nemesis: "kill,disk",
-                nodes: 3,
-                reads: "read-index",
-            },
+            hunt: Hunt { workload: "append", nemesis: "kill,disk", nodes: 3, reads: "read-index" },
         },
     ),
     (
@@ -48,7 +38,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             shows: Shows::Anomaly("two leaders in a term: acknowledged writes are lost"),
             fault: "slow disks, and crashes during elections",
             hunt: Hunt {
-                workload: "register",
+                workload: "append",
                 nemesis: "kill,disk,network",
                 nodes: 3,
                 reads: "read-index",
@@ -65,7 +55,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             shows: Shows::Anomaly("two leaders in a term: acknowledged writes are lost"),
             fault: "crash and restart nodes during elections",
             hunt: Hunt {
-                workload: "register",
+                workload: "append",
                 nemesis: "kill,network,partition",
                 nodes: 3,
                 reads: "read-index",
@@ -82,8 +72,8 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             shows: Shows::Anomaly("a term is used twice: acknowledged writes are lost"),
             fault: "crash everybody, and cut the network",
             hunt: Hunt {
-                workload: "register",
-                nemesis: "kill,partition",
+                workload: "append",
+                nemesis: "kill,partition,network",
                 nodes: 3,
                 reads: "read-index",
             },
@@ -98,7 +88,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             wild: "Alagappan et al., Protocol-Aware Recovery (FAST 2018): truncating at a mismatch loses committed entries",
             shows: Shows::Anomaly("acknowledged writes are lost"),
             fault: "crash everybody",
-            hunt: Hunt { workload: "register", nemesis: "kill", nodes: 5, reads: "read-index" },
+            hunt: Hunt { workload: "append", nemesis: "kill", nodes: 5, reads: "read-index" },
         },
     ),
     (
@@ -110,7 +100,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             wild: "RethinkDB 2.2.3 (Jepsen, 2016); Protocol-Aware Recovery (FAST 2018)",
             shows: Shows::Anomaly("acknowledged writes are lost"),
             fault: "crash a majority",
-            hunt: Hunt { workload: "register", nemesis: "kill", nodes: 5, reads: "read-index" },
+            hunt: Hunt { workload: "append", nemesis: "kill", nodes: 5, reads: "read-index" },
         },
     ),
 ];

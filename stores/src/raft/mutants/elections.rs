@@ -14,9 +14,9 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             shows: Shows::Anomaly("two leaders in a term: acknowledged writes are lost"),
             fault: "two candidates at a time: crashed leaders, late messages",
             hunt: Hunt {
-                workload: "register",
+                workload: "append",
                 nemesis: "kill,network,partition",
-                nodes: 5,
+                nodes: 3,
                 reads: "read-index",
             },
         },
@@ -32,7 +32,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
                 "a leader without committed entries: acknowledged writes are lost",
             ),
             fault: "a minority that missed writes, then isolate the leader",
-            hunt: Hunt::ANYWHERE,
+            hunt: Hunt { workload: "append", nemesis: "all", nodes: 5, reads: "read-index" },
         },
     ),
     (
@@ -45,9 +45,9 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             shows: Shows::Anomaly("a long stale log wins: acknowledged writes are lost"),
             fault: "isolate a leader with writes pending, heal, and crash the next one",
             hunt: Hunt {
-                workload: "register",
+                workload: "append",
                 nemesis: "partition,kill",
-                nodes: 5,
+                nodes: 3,
                 reads: "read-index",
             },
         },
@@ -61,12 +61,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             wild: "Ongaro §3.4 asks for a majority; n/2 is right only where n is odd",
             shows: Shows::Anomaly("split brain: two halves accept writes"),
             fault: "cut four nodes into two and two",
-            hunt: Hunt {
-                workload: "register",
-                nemesis: "partition",
-                nodes: 4,
-                reads: "read-index",
-            },
+            hunt: Hunt { workload: "append", nemesis: "partition", nodes: 4, reads: "read-index" },
         },
     ),
     (
@@ -79,7 +74,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             shows: Shows::Anomaly("two leaders in a term: acknowledged writes are lost"),
             fault: "messages that arrive twice, while several stand for election",
             hunt: Hunt {
-                workload: "register",
+                workload: "append",
                 nemesis: "network,partition,kill",
                 nodes: 5,
                 reads: "read-index",
@@ -96,9 +91,9 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             shows: Shows::Anomaly("two leaders in a term: acknowledged writes are lost"),
             fault: "votes held back until the candidate stands again",
             hunt: Hunt {
-                workload: "register",
+                workload: "append",
                 nemesis: "network,partition",
-                nodes: 5,
+                nodes: 3,
                 reads: "read-index",
             },
         },
@@ -114,12 +109,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
                 "two leaders in a term: equal terms, different entries, lost writes",
             ),
             fault: "isolate the leader and heal",
-            hunt: Hunt {
-                workload: "register",
-                nemesis: "partition",
-                nodes: 5,
-                reads: "read-index",
-            },
+            hunt: Hunt { workload: "append", nemesis: "partition", nodes: 5, reads: "read-index" },
         },
     ),
     (
@@ -134,7 +124,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             ),
             fault: "hold the old leader's messages back, or let it stand still",
             hunt: Hunt {
-                workload: "register",
+                workload: "append",
                 nemesis: "partition,pause,network",
                 nodes: 5,
                 reads: "read-index",

@@ -85,8 +85,8 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             fault: "hold messages back until a new leader works",
             hunt: Hunt {
                 workload: "register",
-                nemesis: "partition,pause,network",
-                nodes: 5,
+                nemesis: "partition,network",
+                nodes: 3,
                 reads: "read-index",
             },
         },

@@ -30,12 +30,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             wild: "redisraft#14",
             shows: Shows::Anomaly("a restarted node has an empty state: stale and lost values"),
             fault: "crash nodes while they compact; slow disks",
-            hunt: Hunt {
-                workload: "register",
-                nemesis: "kill,disk",
-                nodes: 3,
-                reads: "read-index",
-            },
+            hunt: Hunt { workload: "append", nemesis: "kill,disk", nodes: 3, reads: "read-index" },
         },
     ),
     (
@@ -48,7 +43,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             shows: Shows::Anomaly("acknowledged entries are dropped: writes are lost"),
             fault: "chunks that arrive twice or late, then elections",
             hunt: Hunt {
-                workload: "register",
+                workload: "append",
                 nemesis: "network,partition,kill",
                 nodes: 3,
                 reads: "read-index",
@@ -65,7 +60,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             shows: Shows::Anomaly("acknowledged entries are dropped: writes are lost"),
             fault: "followers that lag, and crash the leader",
             hunt: Hunt {
-                workload: "register",
+                workload: "append",
                 nemesis: "network,partition,kill",
                 nodes: 3,
                 reads: "read-index",
@@ -82,9 +77,9 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             shows: Shows::Anomaly("writes are lost on that node, and seen missing when it leads"),
             fault: "keep a follower away for long",
             hunt: Hunt {
-                workload: "register",
+                workload: "append",
                 nemesis: "partition,kill",
-                nodes: 5,
+                nodes: 3,
                 reads: "read-index",
             },
         },
@@ -98,7 +93,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             wild: "etcd#13766: the applied index and the state were not stored together",
             shows: Shows::Anomaly("a write is missing on one node, and seen missing when it leads"),
             fault: "crash nodes",
-            hunt: Hunt { workload: "register", nemesis: "kill", nodes: 5, reads: "read-index" },
+            hunt: Hunt { workload: "append", nemesis: "kill", nodes: 3, reads: "read-index" },
         },
     ),
 ];

@@ -1,0 +1,59 @@
+//! A short visit to the zoo: what is found within a few seeds, and a few seeds of every control.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+const SHORT: Effort = Effort {
+    jobs: 2,
+    time_limit: Duration::from_secs(600),
+    control_seeds: 2,
+    run: Duration::from_secs(6),
+};
+
+fn entry(name: &str) -> &'static Mutant {
+    Store::Raft.mutants().find(|mutant| mutant.name == name).expect("it is in the catalogue")
+}
+
+#[test]
+fn every_entry_says_where_it_can_be_hunted() {
+    for store in Store::ALL {
+        for mutant in store.mutants() {
+            let settings = settings(*store, mutant, SHORT.run);
+            assert!(settings.nodes >= 3 && !settings.nemesis.0.is_empty(), "{}", mutant.name);
+        }
+    }
+}
+
+#[test]
+fn mutants_are_caught_by_what_clients_saw_alone() {
+    for name in ["stale-read", "ack-before-commit", "amnesia", "no-sessions", "lease-by-role"] {
+        let report = hunt(Store::Raft, entry(name), SHORT).expect("its seeds can be run");
+        assert_eq!(report.fate, Fate::Caught, "{report:?}");
+        assert!(report.operations.is_some_and(|count| count > 0), "{report:?}");
+        assert!(report.replay.is_some_and(|replay| replay.contains(name)));
+    }
+}
+
+#[test]
+fn a_promise_that_clients_do_not_see_broken_is_caught_by_its_invariant() {
+    let report = hunt(Store::Raft, entry("commit-goes-back"), SHORT).expect("it can be run");
+    assert_eq!((report.fate, report.shown.as_deref()), (Fate::Caught, Some("commit monotonic")));
+}
+
+#[test]
+fn controls_are_left_alone() {
+    for control in Store::Raft.mutants().filter(|entry| entry.is_control()) {
+        let report = hunt(Store::Raft, control, SHORT).expect("its seeds can be run");
+        assert_eq!((report.fate, report.seeds), (Fate::Clean, 2), "{report:?}");
+    }
+}
+
+#[test]
+fn the_catalogue_in_the_documents_is_the_one_in_the_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/zoo.md");
+    let text = fs::read_to_string(path).expect("docs/zoo.md is there");
+    let table = table::markdown(Store::Raft.mutants());
+    assert!(text.contains(&table), "`rashomon list bugs --markdown` prints what belongs there");
+}
