@@ -4,6 +4,7 @@ mod browser;
 mod check;
 mod convert;
 mod labs;
+mod primary_backup;
 mod report;
 mod runs;
 mod sim;
