@@ -32,7 +32,8 @@ pub(crate) fn simulate(duration: Duration) -> Result<u64, Box<dyn Error>> {
             node.spawn(follow(number, delivered));
         }
     }
-    runtime.block_on(time::sleep(duration));
+    // A timer needs the runtime around it already when it is made.
+    runtime.block_on(async move { time::sleep(duration).await });
     Ok(delivered.load(Ordering::Relaxed))
 }
 
