@@ -24,7 +24,7 @@ pub trait System: Sync {
 pub trait Subject: Sync {
     /// The core.
     type Core: Replica;
-    /// Who watches; [`NoWitness`](super::witness::NoWitness) if the verdict on what clients saw
+    /// Who watches; [`NoWitness`] if the verdict on what clients saw
     /// is enough.
     type Witness: Witness<Self::Core>;
 

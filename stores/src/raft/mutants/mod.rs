@@ -1,7 +1,7 @@
 //! Planted bugs: what a tester must be able to catch, and controls: what it must not report.
 //!
 //! Each is switched on by name and sits at one guarded place in the core, which asks
-//! [`Raft::bug`]: a comparison when a bug is on, the same comparison when none is. The tables, one
+//! `Raft::bug`: a comparison when a bug is on, the same comparison when none is. The tables, one
 //! file an area, describe them for people, and say where to look for them.
 
 mod controls;
