@@ -34,6 +34,7 @@ pub mod scenario;
 pub mod script;
 pub mod shrink;
 mod story;
+mod strikes;
 pub mod system;
 #[cfg(test)]
 mod tests;

@@ -14,9 +14,9 @@ use rashomon_nemesis::{Moment, Package, Packages, Schedule, UnknownNode};
 use rashomon_stores::raft::ReadMode;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::climate::{self, Climate};
+use super::climate::Climate;
 use super::script::{CLIENTS_MAX, Planned, Script};
-use super::{Recorded, Settings, world};
+use super::{Recorded, Settings, strikes, world};
 use crate::campaign::plan::{self, Plan, WorkloadName};
 use crate::workload::Outcome;
 
@@ -109,7 +109,7 @@ impl Scenario {
         let kinds = settings.nemesis.draw(&mut rng);
         let climate = Climate::draw(&kinds, &mut rng);
         let (time_limit, nodes) = (settings.time_limit, settings.nodes);
-        let schedule = climate::schedule(&kinds.packages(), time_limit, nodes, &mut rng);
+        let schedule = strikes::schedule(&kinds.packages(), time_limit, nodes, &mut rng);
         Scenario {
             store: settings.store.clone(),
             bug: settings.bug.clone(),

@@ -1,0 +1,144 @@
+//! Climate: how unkind a simulated world is all along, beside the faults that strike at a time.
+//!
+//! A run is *swarm-tested* (Groce et al., "Swarm Testing", ISSTA 2012): its seed turns some kinds of
+//! trouble off and weights the others, because a run with a little of everything hides what only
+//! much of one thing, in the absence of another, brings out.
+
+mod kinds;
+mod measure;
+
+use std::fmt;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+pub use kinds::{Kind, Kinds, UnknownKind};
+pub use measure::{Chance, ClimateError, Latency};
+
+/// How unkind the world is all along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Climate {
+    /// How long a message is on its way.
+    pub latency: Latency,
+    /// How long an fsync takes.
+    pub fsync: Latency,
+    /// The chance that a message is lost.
+    pub loss: Chance,
+    /// The chance that it arrives twice.
+    pub duplication: Chance,
+    /// The chance that it is held for up to [`Climate::HELD_MAX`].
+    pub holding: Chance,
+    /// How much faster or slower than the world's a node's clock runs at most, in parts per million.
+    pub drift_ppm: u32,
+    /// Mean time between two pauses of a node, in nanoseconds; none if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause_every: Option<u64>,
+}
+
+impl fmt::Display for Climate {
+    /// In a line: what is as in a fair climate is left out, but how fast messages and disks are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "messages take {}, fsyncs {}", self.latency, self.fsync)?;
+        let chances = [(self.loss, "lost"), (self.duplication, "repeated"), (self.holding, "held")];
+        for (chance, what) in chances {
+            if chance != Chance::NEVER {
+                write!(f, "; {chance} of messages {what}")?;
+            }
+        }
+        if self.drift_ppm > 0 {
+            write!(f, "; clocks up to {} ppm fast or slow", self.drift_ppm)?;
+        }
+        match self.pause_every {
+            Some(every) => write!(f, "; a pause every {} ms", every / MILLISECOND),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for Climate {
+    fn default() -> Self {
+        Climate::FAIR
+    }
+}
+
+const MICROSECOND: u64 = 1_000;
+const MILLISECOND: u64 = 1_000_000;
+
+impl Climate {
+    /// As in a quiet data centre; also what a run is healed to.
+    pub const FAIR: Climate = Climate {
+        latency: Latency { least: 150 * MICROSECOND, spread: 300 * MICROSECOND },
+        fsync: Latency { least: 300 * MICROSECOND, spread: MILLISECOND },
+        loss: Chance::NEVER,
+        duplication: Chance::NEVER,
+        holding: Chance::NEVER,
+        drift_ppm: 0,
+        pause_every: None,
+    };
+
+    /// The longest time for which a message is held, in nanoseconds.
+    pub const HELD_MAX: u64 = 2_000 * MILLISECOND;
+    /// The longest pause of a node, in nanoseconds: longer than an election takes.
+    pub const PAUSE_MAX: u64 = 1_200 * MILLISECOND;
+
+    /// Draws a climate with these kinds of trouble, each with a weight of its own.
+    pub fn draw(kinds: &Kinds, rng: &mut ChaCha8Rng) -> Self {
+        let mut climate = Climate::FAIR;
+        climate.latency.spread = rng.random_range(100..4_000) * MICROSECOND;
+        climate.fsync.spread = rng.random_range(200..4_000) * MICROSECOND;
+        if kinds.0.contains(&Kind::Network) {
+            // Nothing of it in a third of the runs, else up to a message in so many.
+            let mut chance = |one_in: u16| match rng.random_range(0..3) {
+                0 => Chance::NEVER,
+                _ => Chance::in_10_000(rng.random_range(0..10_000 / one_in)),
+            };
+            climate.loss = chance(10);
+            climate.duplication = chance(10);
+            climate.holding = chance(40);
+        }
+        if kinds.0.contains(&Kind::Disk) {
+            climate.fsync.spread = rng.random_range(4_000..20_000) * MICROSECOND;
+        }
+        if kinds.0.contains(&Kind::Clock) {
+            climate.drift_ppm = rng.random_range(1_000..50_000);
+        }
+        if kinds.0.contains(&Kind::Pause) {
+            climate.pause_every = Some(rng.random_range(1_500..15_000) * MILLISECOND);
+        }
+        climate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn climates_are_written_and_read() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for _ in 0..200 {
+            let climate = Climate::draw(&Kinds(Kind::ALL.into()), &mut rng);
+            let text = toml::to_string(&climate).expect("it is a table");
+            assert_eq!(toml::from_str::<Climate>(&text), Ok(climate), "{text}");
+        }
+        let text = "latency = '1ms..2ms'\nloss = '2.5%'";
+        let climate: Climate = toml::from_str(text).expect("what is not said is fair");
+        assert_eq!(climate.latency.to_string(), "1000us..2000us");
+        assert_eq!((climate.loss, climate.fsync), (Chance::in_10_000(250), Climate::FAIR.fsync));
+        for text in [
+            "loss = '2.555%'",
+            "loss = '101%'",
+            "loss = '2'",
+            "latency = '2ms..1ms'",
+            "latency = '1ms'",
+            "latency = '1ms..9999m'",
+            "rain = '2%'",
+        ] {
+            assert!(toml::from_str::<Climate>(text).is_err(), "{text}");
+        }
+    }
+}
