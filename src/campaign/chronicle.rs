@@ -5,6 +5,7 @@
 //! back, so that a history alone says which faults bit and how many elections followed.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use rashomon_checker::history::{Event, EventType, Process, Value};
@@ -18,7 +19,7 @@ use super::recorder::Entry;
 pub struct FaultSpan {
     /// Number within the run, from 1.
     pub id: u64,
-    /// The kind: `cut`, `kill`.
+    /// The kind: `cut`, `kill`, or a mishap such as `pause`.
     pub kind: String,
     /// What the schedule asked for, such as `cut leader | rest`.
     pub asked: String,
@@ -56,6 +57,18 @@ pub fn struck(id: u64, resolved: &Resolved) -> Entry {
         ("sentence", Value::text(resolved.sentence())),
     ]);
     named("nemesis", resolved.asked.name(), value)
+}
+
+/// Entry for a mishap of this kind that befalls a node by itself.
+pub fn befell(id: u64, kind: &'static str, node: impl Display, sentence: &str) -> Entry {
+    let what = Value::text(format!("{kind} {node}"));
+    let value = map([
+        ("fault", number(id)),
+        ("asked", what.clone()),
+        ("done", what),
+        ("sentence", Value::text(sentence)),
+    ]);
+    named("nemesis", kind, value)
 }
 
 /// Entry for a fault that was undone, with what it was seen to do.
@@ -189,13 +202,17 @@ mod tests {
             event(2, leads("n3", 2)),
             event(3, healed(1, true, "stopped 12 messages")),
             event(4, struck(2, &resolved("kill random 1", "kill n1"))),
+            event(5, befell(3, "pause", "n2", "n2 stands still for 300 ms")),
+            event(6, healed(3, false, "0 inputs waited")),
         ];
         let faults = faults(&events);
-        assert_eq!(faults.len(), 2);
+        assert_eq!(faults.len(), 3);
         assert_eq!((faults[0].from_ns, faults[0].to_ns, faults[0].bit), (1_000, Some(3_000), true));
         assert_eq!((&*faults[0].kind, &*faults[0].done), ("cut", "cut n2 | n1, n3"));
         assert_eq!(faults[0].observed, "stopped 12 messages");
         assert_eq!((faults[1].to_ns, faults[1].bit), (None, false));
+        assert_eq!((&*faults[2].kind, &*faults[2].done), ("pause", "pause n2"));
+        assert_eq!((faults[2].from_ns, faults[2].to_ns, faults[2].bit), (5_000, Some(6_000), false));
         let leaders = leader_changes(&events);
         assert_eq!(leaders.iter().map(|change| change.term).collect::<Vec<_>>(), [1, 2]);
     }

@@ -4,9 +4,10 @@
 use rashomon_nemesis::{Action, Cluster, Node, Resolved, Schedule, Step};
 use rashomon_stores::replica::{NodeId, Replica, Role};
 
+use super::mishap::Mishap;
 use super::run::{Tape, Wake};
 use super::witness::Breach;
-use super::world::World;
+use super::world::{Incident, Turn, World};
 use crate::campaign::chronicle;
 use crate::campaign::conductor::{WATCH_INTERVAL, undone_by};
 use crate::target::Leader;
@@ -22,6 +23,8 @@ pub(super) struct Conductor<'a> {
     /// The latest leader that was recorded.
     recorded: Option<Leader>,
     open: Vec<OpenFault>,
+    /// The mishaps that are under way, with their numbers in the history.
+    under_way: Vec<(NodeId, Mishap, u64)>,
     struck: u64,
     /// The steps that came to something, as what they came to.
     pub(super) done: Vec<Step>,
@@ -43,6 +46,7 @@ impl<'a> Conductor<'a> {
             cluster: Cluster::new(nodes),
             recorded: None,
             open: Vec::new(),
+            under_way: Vec::new(),
             struck: 0,
             done: Vec::new(),
         }
@@ -86,6 +90,25 @@ impl<'a> Conductor<'a> {
             return Ok(Vec::new());
         }
         Ok(self.apply(&resolved, world, tape))
+    }
+
+    /// Writes down that a mishap began or ended.
+    pub(super) fn chronicle(&mut self, incident: Incident, now: u64, tape: &mut Tape) {
+        let Incident { node, mishap, turn } = incident;
+        match turn {
+            Turn::Begins(sentence) => {
+                self.struck += 1;
+                self.under_way.push((node, mishap, self.struck));
+                let name = mishap.name();
+                tape.record(now, chronicle::befell(self.struck, name, node, &sentence));
+            }
+            Turn::Ends(bit, observed) => {
+                let is_it = |(one, what, _): &(NodeId, Mishap, u64)| (*one, *what) == (node, mishap);
+                let Some(place) = self.under_way.iter().position(is_it) else { return };
+                let (_, _, id) = self.under_way.swap_remove(place);
+                tape.record(now, chronicle::healed(id, bit, &observed));
+            }
+        }
     }
 
     /// Heals every link and restarts every node that is down.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`scenario`] | a run as data: what a seed stands for, and what people can read and edit |
 //! | [`climate`] | swarm testing: which trouble a seed has, and how much |
+//! | [`mishap`] | what befalls single nodes, and how often |
 //! | [`system`] | what can be simulated: the project's stores, or any core |
 //! | `world` | the host of the cores: events, network, disks, clocks |
 //! | `client`, `conductor`, `run` | clients and nemesis, and a run from beginning to end |
@@ -27,6 +28,7 @@ pub mod explore;
 mod guard;
 pub mod invariants;
 pub mod labs;
+pub mod mishap;
 mod network;
 mod queue;
 mod run;

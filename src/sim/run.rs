@@ -13,7 +13,6 @@ use rashomon_stores::replica::{NodeId, Replica, RequestId};
 
 use super::Scenario;
 use super::client::Client;
-use super::climate::Climate;
 use super::conductor::Conductor;
 use super::network::Traffic;
 use super::story::Story;
@@ -38,7 +37,7 @@ pub struct Recorded {
     pub traffic: Traffic,
     /// What the nodes went through.
     pub hardship: Hardship,
-    /// What the witness saw how often; also what it looks for and did not see.
+    /// What the witness and the world saw how often; also what they look for and did not see.
     pub sightings: Vec<(&'static str, u64)>,
     /// How long the run took in the world's time, in nanoseconds.
     pub virtual_ns: u64,
@@ -146,12 +145,14 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             self.report(Err(broken));
             Recovery { took_ms: None, missing: None }
         });
+        let mut sightings = self.witness.sightings();
+        sightings.extend(self.world.hardship.sightings());
         Recorded {
             recovery,
             breach: self.breach,
             traffic: self.world.traffic(),
             hardship: self.world.hardship,
-            sightings: self.witness.sightings(),
+            sightings,
             virtual_ns: self.world.now(),
             simulated: self.world.events,
             story: self.world.story.map(Story::into_text),
@@ -178,7 +179,8 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         self.pump(end, |_| false)?;
         self.working = false;
         self.conductor.undo_everything(&mut self.world, &mut self.tape)?;
-        self.world.climate = Climate::FAIR;
+        self.world.become_fair();
+        self.chronicle();
         self.pump(u64::MAX, |run| run.busy == 0)?;
         let recovery = self.recover()?;
         let seen = self.glance(true);
@@ -193,6 +195,9 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                 return Ok(true);
             }
             let Some(happening) = self.world.advance(until) else { return Ok(false) };
+            if !self.world.incidents.is_empty() {
+                self.chronicle();
+            }
             match happening {
                 Happening::Step(id) => self.look_at(id),
                 Happening::Heard(id, heard) => {
@@ -208,6 +213,14 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                 Happening::Broken(broken) => return Err(broken),
                 Happening::Nothing => {}
             }
+        }
+    }
+
+    /// Writes down which mishaps began and ended.
+    fn chronicle(&mut self) {
+        let now = self.world.now();
+        for incident in self.world.incidents.drain(..) {
+            self.conductor.chronicle(incident, now, &mut self.tape);
         }
     }
 

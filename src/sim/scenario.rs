@@ -83,6 +83,9 @@ pub enum Nonsense {
     /// An operation takes no time, or too much.
     #[error("`operation_timeout` must be from a millisecond to a minute")]
     Timeout,
+    /// Clocks are too fast or too slow.
+    #[error("`drift_ppm` must be at most {max}", max = Climate::DRIFT_PPM_MAX)]
+    Drift,
     /// A fault names a node that there is none of.
     #[error(transparent)]
     Node(#[from] UnknownNode),
@@ -107,7 +110,8 @@ impl Scenario {
     pub fn generate(seed: u64, settings: &Settings) -> Self {
         let mut rng = world::stream(seed, TROUBLE);
         let kinds = settings.nemesis.draw(&mut rng);
-        let climate = Climate::draw(&kinds, &mut rng);
+        let leases = settings.reads == ReadMode::Lease;
+        let climate = Climate::draw(&kinds, leases, &mut rng);
         let (time_limit, nodes) = (settings.time_limit, settings.nodes);
         let schedule = strikes::schedule(&kinds.packages(), time_limit, nodes, &mut rng);
         Scenario {
@@ -153,6 +157,9 @@ impl Scenario {
         let timeout = self.operation_timeout;
         if !(Duration::from_millis(1)..=Duration::from_secs(60)).contains(&timeout) {
             return Err(Nonsense::Timeout);
+        }
+        if self.climate.drift_ppm > Climate::DRIFT_PPM_MAX {
+            return Err(Nonsense::Drift);
         }
         self.schedule.check(self.nodes)?;
         let step = self.schedule.steps().iter().find(|step| step.at > self.time_limit);

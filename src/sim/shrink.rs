@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::Scenario;
 use super::climate::{Chance, Climate};
+use super::mishap::Mishap;
 use super::script::{Planned, Script};
 use super::system::System;
 use super::verdict::{Seed, SeedError, run_scenario};
@@ -219,19 +220,23 @@ impl Shrinker<'_> {
     /// Takes away what makes the world unkind all along: all of it or each.
     fn calm(&mut self) {
         const FAIR: Climate = Climate::FAIR;
-        let changes: [fn(&mut Climate); 8] = [
+        let changes: [fn(&mut Climate); 7] = [
             |climate| *climate = FAIR,
             |climate| climate.loss = Chance::NEVER,
             |climate| climate.duplication = Chance::NEVER,
             |climate| climate.holding = Chance::NEVER,
             |climate| climate.drift_ppm = 0,
-            |climate| climate.pause_every = None,
             |climate| climate.fsync = FAIR.fsync,
             |climate| climate.latency = FAIR.latency,
         ];
         for change in changes {
             let mut candidate = self.best.scenario.clone();
             change(&mut candidate.climate);
+            self.attempt(candidate);
+        }
+        for mishap in Mishap::ALL {
+            let mut candidate = self.best.scenario.clone();
+            candidate.climate.every.set(mishap, None);
             self.attempt(candidate);
         }
     }

@@ -6,6 +6,10 @@
 //! draws never shift another's. The design is that of FoundationDB's simulation (Zhou et al.,
 //! SIGMOD 2021) and of discrete-event simulation at large.
 
+mod mishaps;
+
+use std::collections::VecDeque;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::Grudge;
@@ -19,10 +23,12 @@ use super::climate::Climate;
 use super::clock::Clock;
 use super::disk::Disk;
 use super::guard::guarded;
+use super::mishap::Mishap;
 use super::network::{Courier, Fate, Network, Traffic};
 use super::queue::Queue;
 use super::story::Story;
 use super::witness::Breach;
+pub(super) use mishaps::{Incident, Turn};
 
 /// What a client hears of a request.
 #[derive(Clone, Debug)]
@@ -57,7 +63,11 @@ enum Event<R: Replica, W> {
     Synced { node: NodeId, incarnation: u64, last: Ticket },
     Request { node: NodeId, id: RequestId, request: Request },
     Heard { id: RequestId, heard: Heard },
-    Pause { node: NodeId },
+    /// The node takes the next of its inputs that waited.
+    Resume { node: NodeId },
+    Befall { node: NodeId, mishap: Mishap },
+    Pass { node: NodeId, mishap: Mishap },
+    Strobe { node: NodeId },
     Wake(W),
 }
 
@@ -69,7 +79,12 @@ impl<R: Replica, W> Event<R, W> {
             | Event::Timer { node, .. }
             | Event::Synced { node, .. }
             | Event::Request { node, .. } => Some(*node),
-            Event::Heard { .. } | Event::Pause { .. } | Event::Wake(_) => None,
+            Event::Heard { .. }
+            | Event::Resume { .. }
+            | Event::Befall { .. }
+            | Event::Pass { .. }
+            | Event::Strobe { .. }
+            | Event::Wake(_) => None,
         }
     }
 }
@@ -85,6 +100,14 @@ pub struct Hardship {
     pub lost_batches: u64,
     /// Pauses.
     pub pauses: u64,
+    /// Clocks that leapt ahead.
+    pub clock_jumps: u64,
+    /// Deadlines that they leapt over.
+    pub deadlines_jumped: u64,
+    /// Times that a clock changed its rate.
+    pub rate_changes: u64,
+    /// Mishaps that befell a leader.
+    pub of_leaders: u64,
     /// Fsyncs.
     pub syncs: u64,
 }
@@ -96,18 +119,47 @@ impl Hardship {
         self.crashes_with_loss += other.crashes_with_loss;
         self.lost_batches += other.lost_batches;
         self.pauses += other.pauses;
+        self.clock_jumps += other.clock_jumps;
+        self.deadlines_jumped += other.deadlines_jumped;
+        self.rate_changes += other.rate_changes;
+        self.of_leaders += other.of_leaders;
         self.syncs += other.syncs;
+    }
+
+    /// What a run should reach sometimes, whatever the core.
+    pub(super) fn sightings(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("crashes with unsynced data", self.crashes_with_loss),
+            ("pauses", self.pauses),
+            ("clocks leapt ahead", self.clock_jumps),
+            ("deadlines leapt over", self.deadlines_jumped),
+            ("clocks changed their rate", self.rate_changes),
+            ("mishaps of leaders", self.of_leaders),
+        ]
     }
 }
 
 #[derive(Debug)]
-struct Node<R: Replica> {
+struct Node<R: Replica, W> {
     disk: Disk<R::Record>,
     clock: Clock,
     incarnations: u64,
-    /// Until when the node stands still.
-    paused_until: u64,
+    /// Until when the node takes no input.
+    busy_until: u64,
+    /// Inputs that wait until then, and for those before them, in the order of their arrival.
+    backlog: VecDeque<Event<R, W>>,
+    /// How many ever had to.
+    waited: u64,
+    /// Which mishaps are under way, each with what it is measured against in the end.
+    under_way: [Option<u64>; Mishap::ALL.len()],
     running: Option<Running<R>>,
+}
+
+impl<R: Replica, W> Node<R, W> {
+    /// Whether an input has to wait: the node stands still, or others wait before it.
+    fn is_busy(&self, now: u64) -> bool {
+        self.busy_until > now || !self.backlog.is_empty()
+    }
 }
 
 #[derive(Debug)]
@@ -134,7 +186,7 @@ struct Alarm {
 const WORLD: u64 = 1;
 const NETWORK: u64 = 2;
 const DISKS: u64 = 3;
-const PAUSES: u64 = 4;
+const MISHAPS: u64 = 4;
 
 /// A stream of a run's seed.
 pub(super) fn stream(seed: u64, number: u64) -> ChaCha8Rng {
@@ -153,6 +205,8 @@ pub(super) struct World<R: Replica, W> {
     pub(super) climate: Climate,
     /// What cores said since the driver last took it.
     pub(super) notes: Vec<(NodeId, R::Note)>,
+    /// Mishaps that began or ended since the driver last took them.
+    pub(super) incidents: Vec<Incident>,
     pub(super) hardship: Hardship,
     /// Events so far.
     pub(super) events: u64,
@@ -161,11 +215,11 @@ pub(super) struct World<R: Replica, W> {
     now: u64,
     queue: Queue<Event<R, W>>,
     network: Network<R::Message>,
-    nodes: Vec<Node<R>>,
+    nodes: Vec<Node<R, W>>,
     options: R::Options,
     seeds: ChaCha8Rng,
     disks: ChaCha8Rng,
-    pauses: ChaCha8Rng,
+    mishaps: ChaCha8Rng,
     scratch: Vec<Effect<R>>,
 }
 
@@ -181,13 +235,17 @@ impl<R: Replica, W> World<R, W> {
                 seeds.random_range(-drift..=drift),
             ),
             incarnations: 0,
-            paused_until: 0,
+            busy_until: 0,
+            backlog: VecDeque::new(),
+            waited: 0,
+            under_way: [None; Mishap::ALL.len()],
             running: None,
         };
         let nodes = (0..size).map(|_| node()).collect();
         let mut world = World {
             climate,
             notes: Vec::new(),
+            incidents: Vec::new(),
             hardship: Hardship::default(),
             events: 0,
             story: None,
@@ -198,11 +256,11 @@ impl<R: Replica, W> World<R, W> {
             options,
             seeds,
             disks: stream(seed, DISKS),
-            pauses: stream(seed, PAUSES),
+            mishaps: stream(seed, MISHAPS),
             scratch: Vec::new(),
         };
         for id in world.ids() {
-            world.plan_pause(id);
+            world.plan_mishaps(id);
         }
         world
     }
@@ -266,13 +324,19 @@ impl<R: Replica, W> World<R, W> {
     pub(super) fn crash(&mut self, id: NodeId) -> bool {
         let node = &mut self.nodes[index(id)];
         let Some(running) = node.running.take() else { return false };
-        node.paused_until = 0;
+        node.busy_until = 0;
+        let waiting = std::mem::take(&mut node.backlog);
         let lost = node.disk.crash(&mut self.disks) as u64;
         self.hardship.crashes += 1;
         self.hardship.crashes_with_loss += u64::from(lost > 0);
         self.hardship.lost_batches += lost;
         self.tell(|| format!("{id} crashes and loses {lost} batches that were not synced"));
-        for request in running.requests {
+        self.pass(id, Mishap::Pause);
+        let waiting = waiting.into_iter().filter_map(|event| match event {
+            Event::Request { id, .. } => Some(id),
+            _ => None,
+        });
+        for request in running.requests.into_iter().chain(waiting) {
             self.answer(request, Heard::ConnectionLost);
         }
         true
@@ -327,22 +391,59 @@ impl<R: Replica, W> World<R, W> {
         };
         self.now = at;
         if let Some(id) = event.node()
-            && self.nodes[index(id)].paused_until > at
+            && self.nodes[index(id)].is_busy(at)
         {
-            // In the order in which they would have happened.
-            self.queue.push(self.nodes[index(id)].paused_until, event);
+            self.put_off(id, event);
             return Some(Happening::Nothing);
         }
+        Some(self.happen(event))
+    }
+
+    /// Keeps an input until its node is awake, in the order in which inputs come.
+    fn put_off(&mut self, id: NodeId, event: Event<R, W>) {
+        let node = &mut self.nodes[index(id)];
+        if node.backlog.is_empty() {
+            self.queue.push(node.busy_until, Event::Resume { node: id });
+        }
+        node.waited += 1;
+        node.backlog.push_back(event);
+    }
+
+    /// Lets a node take the first of its inputs that waited, if it is awake.
+    fn resume(&mut self, id: NodeId) -> Happening<W> {
+        let node = &mut self.nodes[index(id)];
+        let first = (node.busy_until <= self.now).then(|| node.backlog.pop_front()).flatten();
+        let happening = first.map_or(Happening::Nothing, |event| self.happen(event));
+        let node = &self.nodes[index(id)];
+        if !node.backlog.is_empty() {
+            self.queue.push(node.busy_until.max(self.now), Event::Resume { node: id });
+        }
+        happening
+    }
+
+    fn happen(&mut self, event: Event<R, W>) -> Happening<W> {
         self.events += 1;
-        Some(match event {
+        match event {
             Event::Deliver { from, to, message } => self.deliver(from, to, message),
             Event::Timer { node, incarnation, timer } => self.fire(node, incarnation, timer),
             Event::Synced { node, incarnation, last } => self.synced(node, incarnation, last),
             Event::Request { node, id, request } => self.take(node, id, request),
             Event::Heard { id, heard } => Happening::Heard(id, heard),
-            Event::Pause { node } => self.pause(node),
             Event::Wake(wake) => Happening::Wake(wake),
-        })
+            Event::Resume { node } => self.resume(node),
+            Event::Befall { node, mishap } => {
+                self.befall(node, mishap);
+                Happening::Nothing
+            }
+            Event::Pass { node, mishap } => {
+                self.pass(node, mishap);
+                Happening::Nothing
+            }
+            Event::Strobe { node } => {
+                self.strobe(node);
+                Happening::Nothing
+            }
+        }
     }
 
     fn deliver(&mut self, from: NodeId, to: NodeId, message: R::Message) -> Happening<W> {
@@ -371,25 +472,6 @@ impl<R: Replica, W> World<R, W> {
     fn answer(&mut self, id: RequestId, heard: Heard) {
         if let Some(delay) = self.network.send_to_client(&self.climate) {
             self.queue.push(self.now + delay, Event::Heard { id, heard });
-        }
-    }
-
-    fn pause(&mut self, id: NodeId) -> Happening<W> {
-        // The climate may have become fair since.
-        if self.climate.pause_every.is_some() {
-            let long = self.pauses.random_range(Climate::PAUSE_MAX / 100..Climate::PAUSE_MAX);
-            self.nodes[index(id)].paused_until = self.now + long;
-            self.hardship.pauses += 1;
-            self.tell(|| format!("{id} stands still for {} ms", long / 1_000_000));
-            self.plan_pause(id);
-        }
-        Happening::Nothing
-    }
-
-    fn plan_pause(&mut self, id: NodeId) {
-        if let Some(every) = self.climate.pause_every {
-            let after = self.pauses.random_range(0..2 * every);
-            self.queue.push(self.now + after, Event::Pause { node: id });
         }
     }
 

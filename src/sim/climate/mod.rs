@@ -13,6 +13,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::mishap::Mishaps;
+
 pub use kinds::{Kind, Kinds, UnknownKind};
 pub use measure::{Chance, ClimateError, Latency};
 
@@ -32,9 +34,9 @@ pub struct Climate {
     pub holding: Chance,
     /// How much faster or slower than the world's a node's clock runs at most, in parts per million.
     pub drift_ppm: u32,
-    /// Mean time between two pauses of a node, in nanoseconds; none if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pause_every: Option<u64>,
+    /// How often which mishap befalls a node.
+    #[serde(skip_serializing_if = "Mishaps::is_empty")]
+    pub every: Mishaps,
 }
 
 impl fmt::Display for Climate {
@@ -50,10 +52,7 @@ impl fmt::Display for Climate {
         if self.drift_ppm > 0 {
             write!(f, "; clocks up to {} ppm fast or slow", self.drift_ppm)?;
         }
-        match self.pause_every {
-            Some(every) => write!(f, "; a pause every {} ms", every / MILLISECOND),
-            None => Ok(()),
-        }
+        self.every.fmt(f)
     }
 }
 
@@ -75,16 +74,19 @@ impl Climate {
         duplication: Chance::NEVER,
         holding: Chance::NEVER,
         drift_ppm: 0,
-        pause_every: None,
+        every: Mishaps::NONE,
     };
 
     /// The longest time for which a message is held, in nanoseconds.
     pub const HELD_MAX: u64 = 2_000 * MILLISECOND;
     /// The longest pause of a node, in nanoseconds: longer than an election takes.
     pub const PAUSE_MAX: u64 = 1_200 * MILLISECOND;
+    /// The most that a clock may be fast or slow, in parts per million.
+    pub const DRIFT_PPM_MAX: u32 = 500_000;
 
-    /// Draws a climate with these kinds of trouble, each with a weight of its own.
-    pub fn draw(kinds: &Kinds, rng: &mut ChaCha8Rng) -> Self {
+    /// Draws a climate with these kinds of trouble, each with a weight of its own. Where a store reads
+    /// by leases it keeps what these assume of clocks.
+    pub fn draw(kinds: &Kinds, leases: bool, rng: &mut ChaCha8Rng) -> Self {
         let mut climate = Climate::FAIR;
         climate.latency.spread = rng.random_range(100..4_000) * MICROSECOND;
         climate.fsync.spread = rng.random_range(200..4_000) * MICROSECOND;
@@ -102,11 +104,12 @@ impl Climate {
             climate.fsync.spread = rng.random_range(4_000..20_000) * MICROSECOND;
         }
         if kinds.0.contains(&Kind::Clock) {
-            climate.drift_ppm = rng.random_range(1_000..50_000);
+            climate.drift_ppm = match rng.random_range(0..3) {
+                0 if !leases => rng.random_range(50_000..=Self::DRIFT_PPM_MAX),
+                _ => rng.random_range(1_000..50_000),
+            };
         }
-        if kinds.0.contains(&Kind::Pause) {
-            climate.pause_every = Some(rng.random_range(1_500..15_000) * MILLISECOND);
-        }
+        climate.every = Mishaps::draw(kinds, leases, rng);
         climate
     }
 }
@@ -121,7 +124,7 @@ mod tests {
     fn climates_are_written_and_read() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for _ in 0..200 {
-            let climate = Climate::draw(&Kinds(Kind::ALL.into()), &mut rng);
+            let climate = Climate::draw(&Kinds(Kind::ALL.into()), false, &mut rng);
             let text = toml::to_string(&climate).expect("it is a table");
             assert_eq!(toml::from_str::<Climate>(&text), Ok(climate), "{text}");
         }

@@ -1,0 +1,200 @@
+//! Mishaps: what befalls one node by itself, now and then, at times that nobody plans.
+//!
+//! The faults of a schedule are done *to* a cluster; these happen *within* a node: a virtual machine
+//! is suspended, a clock is corrected, a disk is full. The kinds are those of Jepsen's nemeses
+//! (pause, clock bump and strobe, full disk) and of FoundationDB's simulation. A [`Climate`] says how
+//! often each befalls a node; the world draws when, and for how long, from the run's seed.
+//!
+//! [`Climate`]: super::climate::Climate
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rashomon_nemesis::Moment;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::climate::{Kind, Kinds};
+
+/// Something that befalls a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mishap {
+    /// The node stands still for a while: a long collection of garbage, a stopped process.
+    Pause,
+    /// Its clock leaps forward, as after a virtual machine was suspended. Never back: the clock that
+    /// a core sees is monotonic.
+    ClockJump,
+    /// For a while its clock changes its rate again and again.
+    ClockStrobe,
+}
+
+impl Mishap {
+    /// Every one, in the order of their numbers.
+    pub const ALL: [Mishap; 3] = [Mishap::Pause, Mishap::ClockJump, Mishap::ClockStrobe];
+
+    /// Its name in scenarios and histories.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mishap::Pause => "pause",
+            Mishap::ClockJump => "clock-jump",
+            Mishap::ClockStrobe => "clock-strobe",
+        }
+    }
+
+    /// The kind of trouble that it is a part of.
+    pub fn kind(self) -> Kind {
+        match self {
+            Mishap::Pause => Kind::Pause,
+            Mishap::ClockJump | Mishap::ClockStrobe => Kind::Clock,
+        }
+    }
+
+    /// Whether it breaks what leases assume (Ongaro §6.4.1: a bound on how much clocks drift), so that
+    /// a store that reads by them need not be linearizable.
+    pub fn breaks_leases(self) -> bool {
+        self == Mishap::ClockJump
+    }
+}
+
+const MILLISECOND: u64 = 1_000_000;
+
+/// How often each mishap befalls a node: the mean time between two of them; never if there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mishaps([Option<u64>; Mishap::ALL.len()]);
+
+/// A text that says nothing about mishaps.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MishapError {
+    /// There is no such mishap.
+    #[error("there is no mishap {0:?}; known: {known}", known = known())]
+    Unknown(String),
+    /// It is no time between two.
+    #[error("{0:?} is no time between two mishaps; write it as `2.5s`, from 1ms to an hour")]
+    Time(String),
+}
+
+fn known() -> String {
+    Mishap::ALL.map(Mishap::name).join(", ")
+}
+
+impl Mishaps {
+    /// None at all.
+    pub const NONE: Mishaps = Mishaps([None; Mishap::ALL.len()]);
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::NONE
+    }
+
+    /// The mean time between two of these at a node, in nanoseconds.
+    pub fn every(&self, mishap: Mishap) -> Option<u64> {
+        self.0[mishap as usize]
+    }
+
+    /// Sets the mean time between two of these, in nanoseconds.
+    pub fn set(&mut self, mishap: Mishap, every: Option<u64>) {
+        self.0[mishap as usize] = every;
+    }
+
+    /// Draws how often which mishap of these kinds befalls a node. Of a kind with several some are left
+    /// out; where a store reads by leases so is what breaks them.
+    pub fn draw(kinds: &Kinds, leases: bool, rng: &mut ChaCha8Rng) -> Self {
+        let mut mishaps = Mishaps::NONE;
+        for mishap in Mishap::ALL {
+            let suits = kinds.0.contains(&mishap.kind()) && !(leases && mishap.breaks_leases());
+            if suits && (mishap == Mishap::Pause || rng.random_bool(0.6)) {
+                mishaps.set(mishap, Some(rng.random_range(1_500..15_000) * MILLISECOND));
+            }
+        }
+        mishaps
+    }
+
+    fn present(&self) -> impl Iterator<Item = (Mishap, u64)> {
+        Mishap::ALL.into_iter().filter_map(|mishap| Some((mishap, self.every(mishap)?)))
+    }
+}
+
+impl fmt::Display for Mishaps {
+    /// As the end of a sentence on the climate: `; a pause every 2300 ms`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.present().try_for_each(|(mishap, every)| {
+            write!(f, "; a {} every {} ms", mishap.name(), every / MILLISECOND)
+        })
+    }
+}
+
+impl Serialize for Mishaps {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let time = |every| Moment(Duration::from_nanos(every));
+        serializer.collect_map(self.present().map(|(mishap, every)| (mishap.name(), time(every))))
+    }
+}
+
+impl<'de> Deserialize<'de> for Mishaps {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut mishaps = Mishaps::NONE;
+        for (name, time) in BTreeMap::<String, String>::deserialize(deserializer)? {
+            let mishap = name.parse::<Mishap>().map_err(serde::de::Error::custom)?;
+            mishaps.set(mishap, Some(period(&time).map_err(serde::de::Error::custom)?));
+        }
+        Ok(mishaps)
+    }
+}
+
+impl FromStr for Mishap {
+    type Err = MishapError;
+
+    fn from_str(text: &str) -> Result<Self, MishapError> {
+        let found = Mishap::ALL.into_iter().find(|mishap| mishap.name() == text);
+        found.ok_or_else(|| MishapError::Unknown(text.to_owned()))
+    }
+}
+
+fn period(text: &str) -> Result<u64, MishapError> {
+    const LONGEST: u64 = 3_600_000 * MILLISECOND;
+    let time = text.parse::<Moment>().ok().and_then(|time| u64::try_from(time.0.as_nanos()).ok());
+    time.filter(|time| (MILLISECOND..=LONGEST).contains(time))
+        .ok_or_else(|| MishapError::Time(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn clocks_do_not_leap_where_reads_rely_on_leases() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let all = Kinds(Kind::ALL.into());
+        let mut leaps = |leases| {
+            let mut drawn = || Mishaps::draw(&all, leases, &mut rng).every(Mishap::ClockJump);
+            (0..50).filter(|_| drawn().is_some()).count()
+        };
+        assert_eq!(leaps(true), 0);
+        assert!((20..45).contains(&leaps(false)));
+    }
+
+    #[test]
+    fn mishaps_are_written_and_read() {
+        let mut mishaps = Mishaps::NONE;
+        for (number, mishap) in (1..).zip(Mishap::ALL) {
+            assert_eq!(mishap.name().parse(), Ok(mishap));
+            mishaps.set(mishap, Some(number * 1_100 * MILLISECOND));
+            let text = toml::to_string(&mishaps).expect("it is a table");
+            assert_eq!(toml::from_str::<Mishaps>(&text), Ok(mishaps), "{text}");
+        }
+        for (text, word) in [
+            ("flood = '1s'", "clock-jump"),
+            ("pause = '0s'", "from 1ms"),
+            ("pause = '2h'", "from 1ms"),
+            ("pause = 5", "string"),
+        ] {
+            let error = toml::from_str::<Mishaps>(text).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

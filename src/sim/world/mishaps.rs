@@ -1,0 +1,191 @@
+//! How mishaps befall the nodes of a world, and pass; see [`Mishap`].
+
+use rand::RngExt;
+use rashomon_stores::replica::{NodeId, Replica, Role};
+
+use super::{Event, World, index};
+use crate::sim::climate::Climate;
+use crate::sim::mishap::Mishap;
+
+const MILLISECOND: u64 = 1_000_000;
+/// The longest time for which a clock strobes, in nanoseconds.
+const STROBE_MAX: u64 = 3_000 * MILLISECOND;
+/// The longest time between two changes of the rate of a clock that strobes, in nanoseconds.
+const STROBE_STEP_MAX: u64 = 200 * MILLISECOND;
+
+/// A mishap that begins or ends, for whoever writes the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::sim) struct Incident {
+    pub(in crate::sim) node: NodeId,
+    pub(in crate::sim) mishap: Mishap,
+    pub(in crate::sim) turn: Turn,
+}
+
+/// Where an incident stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::sim) enum Turn {
+    /// It begins; what it is, in a sentence.
+    Begins(String),
+    /// It is over: whether it made a difference, and what was seen of that.
+    Ends(bool, String),
+}
+
+impl<R: Replica, W> World<R, W> {
+    /// Draws when each kind of mishap befalls a node first.
+    pub(super) fn plan_mishaps(&mut self, id: NodeId) {
+        for mishap in Mishap::ALL {
+            self.plan_mishap(id, mishap);
+        }
+    }
+
+    fn plan_mishap(&mut self, node: NodeId, mishap: Mishap) {
+        // The climate may have become fair since.
+        if let Some(every) = self.climate.every.every(mishap) {
+            let after = self.mishaps.random_range(0..2 * every);
+            self.queue.push(self.now + after, Event::Befall { node, mishap });
+        }
+    }
+
+    /// Lets a mishap befall a node, unless it is under way there or the climate has become fair.
+    pub(super) fn befall(&mut self, id: NodeId, mishap: Mishap) {
+        if self.climate.every.every(mishap).is_none() {
+            return;
+        }
+        self.plan_mishap(id, mishap);
+        let node = &self.nodes[index(id)];
+        let Some(running) = &node.running else { return };
+        if node.under_way[mishap as usize].is_some() {
+            return;
+        }
+        self.hardship.of_leaders += u64::from(running.core.status().role == Role::Leader);
+        match mishap {
+            Mishap::Pause => self.pause(id),
+            Mishap::ClockJump => self.jump_clock(id),
+            Mishap::ClockStrobe => self.begin_strobe(id),
+        }
+    }
+
+    fn pause(&mut self, id: NodeId) {
+        let long = self.mishaps.random_range(Climate::PAUSE_MAX / 100..Climate::PAUSE_MAX);
+        let node = &mut self.nodes[index(id)];
+        node.busy_until = node.busy_until.max(self.now + long);
+        let waited = node.waited;
+        self.hardship.pauses += 1;
+        let sentence = format!("{id} stands still for {} ms", long / MILLISECOND);
+        self.begin(id, Mishap::Pause, waited, Some(long), sentence);
+    }
+
+    fn jump_clock(&mut self, id: NodeId) {
+        let most = [100, 1_000, 5_000][self.mishaps.random_range(0..3)] * MILLISECOND;
+        let by = self.mishaps.random_range(most / 20..most);
+        let node = &mut self.nodes[index(id)];
+        let before = node.clock.shows(self.now);
+        node.clock.jump(self.now, by);
+        let after = node.clock.shows(self.now);
+        let deadlines = node.running.iter().flat_map(|running| &running.timers);
+        let passed = deadlines.filter_map(|(_, alarm)| alarm.deadline);
+        let passed = passed.filter(|deadline| (before..=after).contains(deadline)).count();
+        self.retime(id);
+        self.hardship.clock_jumps += 1;
+        self.hardship.deadlines_jumped += passed as u64;
+        let sentence = format!("the clock of {id} leaps {} ms ahead", by / MILLISECOND);
+        self.begin(id, Mishap::ClockJump, 0, None, sentence);
+        self.end(id, Mishap::ClockJump, passed > 0, format!("it leapt over {passed} deadlines"));
+    }
+
+    fn begin_strobe(&mut self, id: NodeId) {
+        let long = self.mishaps.random_range(STROBE_MAX / 10..STROBE_MAX);
+        let shown = self.nodes[index(id)].clock.shows(self.now).as_nanos() as u64;
+        let before = shown.wrapping_sub(self.now);
+        let sentence = format!("the clock of {id} changes its rate again and again");
+        self.begin(id, Mishap::ClockStrobe, before, Some(long), sentence);
+        self.strobe(id);
+    }
+
+    /// Changes the rate of a clock, as long as it strobes.
+    pub(super) fn strobe(&mut self, id: NodeId) {
+        if self.nodes[index(id)].under_way[Mishap::ClockStrobe as usize].is_none() {
+            return;
+        }
+        self.change_rate(id);
+        let step = self.mishaps.random_range(STROBE_STEP_MAX / 20..STROBE_STEP_MAX);
+        self.queue.push(self.now + step, Event::Strobe { node: id });
+    }
+
+    fn change_rate(&mut self, id: NodeId) {
+        let drift = i64::from(self.climate.drift_ppm);
+        let ppm = self.mishaps.random_range(-drift..=drift);
+        self.nodes[index(id)].clock.change_rate(self.now, ppm);
+        self.hardship.rate_changes += 1;
+        self.retime(id);
+    }
+
+    /// A mishap begins, and ends after so many nanoseconds if it does by itself. `before` is what it
+    /// is measured against in the end.
+    fn begin(
+        &mut self,
+        id: NodeId,
+        mishap: Mishap,
+        before: u64,
+        long: Option<u64>,
+        sentence: String,
+    ) {
+        self.tell(|| sentence.clone());
+        self.nodes[index(id)].under_way[mishap as usize] = Some(before);
+        self.incidents.push(Incident { node: id, mishap, turn: Turn::Begins(sentence) });
+        if let Some(long) = long {
+            self.queue.push(self.now + long, Event::Pass { node: id, mishap });
+        }
+    }
+
+    fn end(&mut self, id: NodeId, mishap: Mishap, bit: bool, observed: String) {
+        self.nodes[index(id)].under_way[mishap as usize] = None;
+        self.incidents.push(Incident { node: id, mishap, turn: Turn::Ends(bit, observed) });
+    }
+
+    /// Ends a mishap that is under way at a node.
+    pub(super) fn pass(&mut self, id: NodeId, mishap: Mishap) {
+        let node = &mut self.nodes[index(id)];
+        let Some(before) = node.under_way[mishap as usize] else { return };
+        let (bit, observed) = match mishap {
+            Mishap::Pause => {
+                node.busy_until = self.now;
+                let waited = node.waited - before;
+                (waited > 0, format!("{waited} inputs waited"))
+            }
+            Mishap::ClockJump => (false, String::new()),
+            Mishap::ClockStrobe => {
+                let shown = node.clock.shows(self.now).as_nanos() as u64;
+                let gained = shown.wrapping_sub(self.now).wrapping_sub(before) as i64;
+                let gained_ms = gained / MILLISECOND as i64;
+                (gained_ms != 0, format!("the clock gained {gained_ms} ms"))
+            }
+        };
+        self.end(id, mishap, bit, observed);
+    }
+
+    /// Ends what is under way at every node; nothing befalls any in a fair climate.
+    pub(in crate::sim) fn become_fair(&mut self) {
+        for id in self.ids() {
+            for mishap in Mishap::ALL {
+                self.pass(id, mishap);
+            }
+        }
+        self.climate = Climate::FAIR;
+    }
+
+    /// Lets timers fire when the clock, which has changed, will show their deadlines.
+    fn retime(&mut self, id: NodeId) {
+        let node = &mut self.nodes[index(id)];
+        let (clock, incarnation) = (node.clock, node.incarnations);
+        let Some(running) = &mut node.running else { return };
+        for (timer, alarm) in &mut running.timers {
+            let Some(deadline) = alarm.deadline else { continue };
+            let at = clock.when(deadline).max(self.now);
+            if alarm.queued.is_none_or(|queued| queued > at) {
+                alarm.queued = Some(at);
+                self.queue.push(at, Event::Timer { node: id, incarnation, timer: *timer });
+            }
+        }
+    }
+}
