@@ -212,7 +212,10 @@ mod tests {
         assert_eq!(faults[0].observed, "stopped 12 messages");
         assert_eq!((faults[1].to_ns, faults[1].bit), (None, false));
         assert_eq!((&*faults[2].kind, &*faults[2].done), ("pause", "pause n2"));
-        assert_eq!((faults[2].from_ns, faults[2].to_ns, faults[2].bit), (5_000, Some(6_000), false));
+        assert_eq!(
+            (faults[2].from_ns, faults[2].to_ns, faults[2].bit),
+            (5_000, Some(6_000), false)
+        );
         let leaders = leader_changes(&events);
         assert_eq!(leaders.iter().map(|change| change.term).collect::<Vec<_>>(), [1, 2]);
     }

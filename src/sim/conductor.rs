@@ -103,7 +103,8 @@ impl<'a> Conductor<'a> {
                 tape.record(now, chronicle::befell(self.struck, name, node, &sentence));
             }
             Turn::Ends(bit, observed) => {
-                let is_it = |(one, what, _): &(NodeId, Mishap, u64)| (*one, *what) == (node, mishap);
+                let is_it =
+                    |(one, what, _): &(NodeId, Mishap, u64)| (*one, *what) == (node, mishap);
                 let Some(place) = self.under_way.iter().position(is_it) else { return };
                 let (_, _, id) = self.under_way.swap_remove(place);
                 tape.record(now, chronicle::healed(id, bit, &observed));

@@ -58,16 +58,45 @@ pub(super) enum Happening<W> {
 
 #[derive(Debug)]
 enum Event<R: Replica, W> {
-    Deliver { from: NodeId, to: NodeId, message: R::Message },
-    Timer { node: NodeId, incarnation: u64, timer: R::Timer },
-    Synced { node: NodeId, incarnation: u64, last: Ticket },
-    Request { node: NodeId, id: RequestId, request: Request },
-    Heard { id: RequestId, heard: Heard },
+    Deliver {
+        from: NodeId,
+        to: NodeId,
+        message: R::Message,
+    },
+    Timer {
+        node: NodeId,
+        incarnation: u64,
+        timer: R::Timer,
+    },
+    Synced {
+        node: NodeId,
+        incarnation: u64,
+        last: Ticket,
+    },
+    Request {
+        node: NodeId,
+        id: RequestId,
+        request: Request,
+    },
+    Heard {
+        id: RequestId,
+        heard: Heard,
+    },
     /// The node takes the next of its inputs that waited.
-    Resume { node: NodeId },
-    Befall { node: NodeId, mishap: Mishap },
-    Pass { node: NodeId, mishap: Mishap },
-    Strobe { node: NodeId },
+    Resume {
+        node: NodeId,
+    },
+    Befall {
+        node: NodeId,
+        mishap: Mishap,
+    },
+    Pass {
+        node: NodeId,
+        mishap: Mishap,
+    },
+    Strobe {
+        node: NodeId,
+    },
     Wake(W),
 }
 
@@ -129,7 +158,7 @@ impl Hardship {
     /// What a run should reach sometimes, whatever the core.
     pub(super) fn sightings(&self) -> Vec<(&'static str, u64)> {
         vec![
-            ("crashes with unsynced data", self.crashes_with_loss),
+            ("crashes that lost unsynced data", self.crashes_with_loss),
             ("pauses", self.pauses),
             ("clocks leapt ahead", self.clock_jumps),
             ("deadlines leapt over", self.deadlines_jumped),
