@@ -53,8 +53,11 @@ pub(crate) fn runs(cli: &Path, folder: &Path) -> Result<Vec<Run>, Box<dyn Error>
 pub(crate) struct Recorded {
     pub(crate) files: usize,
     pub(crate) operations: usize,
-    /// Seconds of processor time for all checks together, explanations included, at best.
-    pub(crate) seconds: f64,
+    /// Seconds of processor time for all verdicts together, at best; violations are explained no
+    /// further than by the completion at which no story is left, and a cause that is seen at once.
+    pub(crate) decided: f64,
+    /// The same, everything explained.
+    pub(crate) explained: f64,
 }
 
 /// Checks those of a folder with an `index.tsv` that etcd's tests left (file, format and model come
@@ -69,16 +72,24 @@ pub(crate) fn recorded(folder: &Path) -> Result<Recorded, Box<dyn Error>> {
             histories.push((load_file(&folder.join(file), ReadOptions::default())?.history, model));
         }
     }
+    let explained = Options::default();
+    let decided = Options { explanation_time: Duration::ZERO, ..explained };
+    let operations = histories.iter().map(|(history, _)| history.len()).sum();
+    let (decided, explained) = (best(&histories, &decided)?, best(&histories, &explained)?);
+    Ok(Recorded { files: histories.len(), operations, decided, explained })
+}
+
+/// Seconds of processor time that it takes to check them all, at best.
+fn best(histories: &[(History, Model)], options: &Options) -> Result<f64, Box<dyn Error>> {
     let mut best = f64::INFINITY;
     for _ in 0..10 * ROUNDS {
         let started = ProcessTime::now();
-        for (history, model) in &histories {
-            if let Verdict::Unknown(bound) = check(history, model, &Options::default())? {
+        for (history, model) in histories {
+            if let Verdict::Unknown(bound) = check(history, model, options)? {
                 return Err(bound.to_string().into());
             }
         }
         best = best.min(started.elapsed().as_secs_f64());
     }
-    let operations = histories.iter().map(|(history, _)| history.len()).sum();
-    Ok(Recorded { files: histories.len(), operations, seconds: best })
+    Ok(best)
 }

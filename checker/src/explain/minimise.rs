@@ -19,7 +19,7 @@
 use std::cell::OnceCell;
 
 use crate::history::{NEVER, OpId};
-use crate::linearizability::{Budget, Outcome, Problem, Standing, decide, standings};
+use crate::linearizability::{Budget, Outcome, Problem, Standing, brute, decide, standings};
 use crate::model::{Call, Specification};
 
 /// How many of the latest instants are tried as beginnings.
@@ -158,12 +158,19 @@ impl<'a, S: Specification> Shrinking<'a, S> {
 
     fn accept(&mut self, gone: Vec<bool>) -> bool {
         let calls = &self.kept_calls(&gone);
-        let problem = Problem { specification: self.specification, start: &self.start, calls };
-        let is_violation = matches!(decide(&problem, self.budget), Outcome::Violation { .. });
+        // What is small is judged by the definition itself: that is the soonest done.
+        let story = brute::linearizable_from(self.specification, &self.start, calls);
+        let is_violation = story.map_or_else(|| self.is_refuted(calls), |exists| !exists);
         if is_violation {
             self.gone = gone;
         }
         is_violation
+    }
+
+    /// Whether the engine says that there is no story of these operations.
+    fn is_refuted(&self, calls: &[Call<S::Operation>]) -> bool {
+        let problem = Problem { specification: self.specification, start: &self.start, calls };
+        matches!(decide(&problem, self.budget), Outcome::Violation { .. })
     }
 
     /// Everything that is gone if these operations go too; `None` if that includes the stuck one,
