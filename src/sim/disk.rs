@@ -1,9 +1,14 @@
 //! A disk that forgets what was not synced; see the storage contract of
 //! [`rashomon_stores::replica`].
+//!
+//! A batch is atomic by that contract, because live nodes keep theirs in a transactional store: a
+//! batch that a crash tore is one that is gone. So what a crash leaves is a prefix of the batches,
+//! however long, from what is synced on; the same goes for an fsync that failed.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use rand::RngExt;
+use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
 use rashomon_stores::replica::{Slot, Ticket, Write};
 
@@ -63,6 +68,11 @@ impl<Record: Clone> Disk<Record> {
     /// What a new incarnation finds, in the order of slots.
     pub(super) fn read(&self) -> Vec<(Slot, Record)> {
         self.synced.iter().map(|(slot, record)| (slot.clone(), record.clone())).collect()
+    }
+
+    /// The slot of one of the records that survive a crash, drawn evenly; none if there is none.
+    pub(super) fn some_slot(&self, rng: &mut ChaCha8Rng) -> Option<&Slot> {
+        self.synced.keys().choose(rng)
     }
 
     fn keep_one(&mut self) {

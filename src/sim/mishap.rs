@@ -2,13 +2,15 @@
 //!
 //! The faults of a schedule are done *to* a cluster; these happen *within* a node: a virtual machine
 //! is suspended, a clock is corrected, a disk is full. The kinds are those of Jepsen's nemeses
-//! (pause, clock bump and strobe, full disk) and of FoundationDB's simulation. A [`Climate`] says how
+//! (pause, clock bump and strobe, full disk) and of FoundationDB's simulation, and what Ganesan et al. did to disks ("Redundancy Does Not Imply Fault
+//! Tolerance", FAST 2017). A [`Climate`] says how
 //! often each befalls a node; the world draws when, and for how long, from the run's seed.
 //!
 //! [`Climate`]: super::climate::Climate
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -29,11 +31,32 @@ pub enum Mishap {
     ClockJump,
     /// For a while its clock changes its rate again and again.
     ClockStrobe,
+    /// For a while every step takes it long, so that its inputs queue up: a machine shared with
+    /// others, a processor that is too hot.
+    SlowCpu,
+    /// An fsync fails. Nobody knows then what is on the disk, so its host stops the node, as the seam
+    /// demands; a supervisor starts it again (Rebello et al., "Can Applications Recover from fsync
+    /// Failures?", ATC 2020).
+    FsyncFailure,
+    /// For a while its disk is full: every write fails in the same way, also after a new start.
+    FullDisk,
+    /// A record on its disk is damaged. The host's checksums show that at the next start, and the node
+    /// stays down for good: one that forgets must not come back under its old name (Alagappan et al.,
+    /// "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018).
+    BitRot,
 }
 
 impl Mishap {
     /// Every one, in the order of their numbers.
-    pub const ALL: [Mishap; 3] = [Mishap::Pause, Mishap::ClockJump, Mishap::ClockStrobe];
+    pub const ALL: [Mishap; 7] = [
+        Mishap::Pause,
+        Mishap::ClockJump,
+        Mishap::ClockStrobe,
+        Mishap::SlowCpu,
+        Mishap::FsyncFailure,
+        Mishap::FullDisk,
+        Mishap::BitRot,
+    ];
 
     /// Its name in scenarios and histories.
     pub fn name(self) -> &'static str {
@@ -41,6 +64,10 @@ impl Mishap {
             Mishap::Pause => "pause",
             Mishap::ClockJump => "clock-jump",
             Mishap::ClockStrobe => "clock-strobe",
+            Mishap::SlowCpu => "slow-cpu",
+            Mishap::FsyncFailure => "fsync-failure",
+            Mishap::FullDisk => "full-disk",
+            Mishap::BitRot => "bit-rot",
         }
     }
 
@@ -49,6 +76,20 @@ impl Mishap {
         match self {
             Mishap::Pause => Kind::Pause,
             Mishap::ClockJump | Mishap::ClockStrobe => Kind::Clock,
+            Mishap::SlowCpu => Kind::Cpu,
+            Mishap::FsyncFailure | Mishap::FullDisk | Mishap::BitRot => Kind::Disk,
+        }
+    }
+
+    /// The mean times between two at a node that seeds draw from, in milliseconds.
+    fn periods(self) -> Range<u64> {
+        match self {
+            Mishap::Pause | Mishap::ClockJump | Mishap::ClockStrobe | Mishap::SlowCpu => {
+                1_500..15_000
+            }
+            Mishap::FsyncFailure | Mishap::FullDisk => 5_000..40_000,
+            // A node that is lost is lost for the rest of the run.
+            Mishap::BitRot => 10_000..60_000,
         }
     }
 
@@ -105,8 +146,9 @@ impl Mishaps {
         let mut mishaps = Mishaps::NONE;
         for mishap in Mishap::ALL {
             let suits = kinds.0.contains(&mishap.kind()) && !(leases && mishap.breaks_leases());
-            if suits && (mishap == Mishap::Pause || rng.random_bool(0.6)) {
-                mishaps.set(mishap, Some(rng.random_range(1_500..15_000) * MILLISECOND));
+            let is_whole_kind = matches!(mishap, Mishap::Pause | Mishap::SlowCpu);
+            if suits && (is_whole_kind || rng.random_bool(0.6)) {
+                mishaps.set(mishap, Some(rng.random_range(mishap.periods()) * MILLISECOND));
             }
         }
         mishaps

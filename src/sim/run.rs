@@ -179,10 +179,13 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         self.pump(end, |_| false)?;
         self.working = false;
         self.conductor.undo_everything(&mut self.world, &mut self.tape)?;
-        self.world.become_fair();
+        let started = self.world.become_fair();
         self.chronicle();
+        started?;
         self.pump(u64::MAX, |run| run.busy == 0)?;
         let recovery = self.recover()?;
+        self.world.conclude();
+        self.chronicle();
         let seen = self.glance(true);
         self.report(seen);
         Ok(recovery)
@@ -210,6 +213,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                     }
                 }
                 Happening::Wake(wake) => self.wake(wake)?,
+                Happening::Stopped(id) => self.witness.crashed(id),
                 Happening::Broken(broken) => return Err(broken),
                 Happening::Nothing => {}
             }
@@ -392,7 +396,9 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         let reads = self.scenario.operations.reads();
         let nodes = usize::from(self.scenario.nodes);
         let mut missing = None;
-        for node in 0..nodes {
+        let living = |node: &usize| !self.world.is_lost(NodeId(*node as u16 + 1));
+        let living: Vec<usize> = (0..nodes).filter(living).collect();
+        for node in living {
             self.clients.push(Client::new(node, nodes, FINAL_READERS + node as u64));
             for request in &reads {
                 if let Some(why) = self.read_in_time(request, limit)? {
@@ -450,9 +456,10 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
 const CLIENT_BITS: u32 = 16;
 const CLIENT_MASK: u64 = (1 << CLIENT_BITS) - 1;
 
-/// Whether every node is up and all tell the same, or what is still missing.
+/// Whether every node that is not lost for good is up and all tell the same, or what is still missing.
 fn settled<R: Replica, W>(world: &World<R, W>) -> Result<(), String> {
-    agree(world.ids().map(|id| (Node(id.0), world.core(id).map(Replica::status))))
+    let living = world.ids().filter(|id| !world.is_lost(*id));
+    agree(living.map(|id| (Node(id.0), world.core(id).map(Replica::status))))
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

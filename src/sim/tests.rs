@@ -1,5 +1,7 @@
 //! Tests of whole simulated runs.
 
+mod mishaps;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -187,27 +189,6 @@ fn local_reads_are_caught_and_leases_hold_while_clocks_keep_to_their_margin() {
     let local = explored(&reads(ReadMode::Local), 10, 2, false);
     let first = local.first.expect("there is a stale read");
     assert!(first.judged.results.finding.is_some(), "clients have seen it");
-}
-
-/// Whatever befalls a node stands in the history with a beginning and an end, and the coverage of
-/// the run counts it like any other fault.
-#[test]
-fn mishaps_stand_in_the_history() {
-    let mut kinds = BTreeSet::new();
-    for seed in 1..=8 {
-        let settings = settings(WorkloadName::Register, "pause,clock", None);
-        let run = run_seed(&settings, seed, false).expect("it runs");
-        let coverage = &run.judged.results.coverage;
-        for fault in &coverage.faults {
-            kinds.insert(fault.kind.clone());
-            assert!(fault.to_ns.is_some_and(|to| to >= fault.from_ns), "seed {seed}: {fault:?}");
-            assert!(!fault.bit || !fault.observed.starts_with('0'), "seed {seed}: {fault:?}");
-        }
-        let most = coverage.faults.iter().filter(|fault| fault.to_ns > Some(8_000_000_000));
-        assert_eq!(most.count(), 0, "all is over when the run is healed");
-        assert!(coverage.faults.is_empty() || coverage.overlapping > 0, "seed {seed}");
-    }
-    assert_eq!(kinds, ["pause", "clock-jump", "clock-strobe"].map(str::to_owned).into());
 }
 
 #[test]

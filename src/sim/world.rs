@@ -52,51 +52,26 @@ pub(super) enum Happening<W> {
     Wake(W),
     /// A core panicked: the run cannot go on.
     Broken(Breach),
+    /// A node went down by itself.
+    Stopped(NodeId),
     /// Something that concerns nobody else.
     Nothing,
 }
 
 #[derive(Debug)]
 enum Event<R: Replica, W> {
-    Deliver {
-        from: NodeId,
-        to: NodeId,
-        message: R::Message,
-    },
-    Timer {
-        node: NodeId,
-        incarnation: u64,
-        timer: R::Timer,
-    },
-    Synced {
-        node: NodeId,
-        incarnation: u64,
-        last: Ticket,
-    },
-    Request {
-        node: NodeId,
-        id: RequestId,
-        request: Request,
-    },
-    Heard {
-        id: RequestId,
-        heard: Heard,
-    },
-    /// The node takes the next of its inputs that waited.
-    Resume {
-        node: NodeId,
-    },
-    Befall {
-        node: NodeId,
-        mishap: Mishap,
-    },
-    Pass {
-        node: NodeId,
-        mishap: Mishap,
-    },
-    Strobe {
-        node: NodeId,
-    },
+    Deliver { from: NodeId, to: NodeId, message: R::Message },
+    Timer { node: NodeId, incarnation: u64, timer: R::Timer },
+    Synced { node: NodeId, incarnation: u64, last: Ticket },
+    Request { node: NodeId, id: RequestId, request: Request },
+    Heard { id: RequestId, heard: Heard },
+    // The node takes the next of its inputs that waited.
+    Resume { node: NodeId },
+    Befall { node: NodeId, mishap: Mishap },
+    Pass { node: NodeId, mishap: Mishap },
+    Strobe { node: NodeId },
+    // A supervisor starts the node again.
+    Restart { node: NodeId },
     Wake(W),
 }
 
@@ -113,6 +88,7 @@ impl<R: Replica, W> Event<R, W> {
             | Event::Befall { .. }
             | Event::Pass { .. }
             | Event::Strobe { .. }
+            | Event::Restart { .. }
             | Event::Wake(_) => None,
         }
     }
@@ -135,6 +111,14 @@ pub struct Hardship {
     pub deadlines_jumped: u64,
     /// Times that a clock changed its rate.
     pub rate_changes: u64,
+    /// Times that a node had a slow processor.
+    pub slow_cpus: u64,
+    /// Times that an fsync failed or there was no room for a write, and the node stopped.
+    pub disk_failures: u64,
+    /// Those in which the disk was full.
+    pub writes_without_room: u64,
+    /// Nodes that stayed down for good because a record on their disk was damaged.
+    pub lost_nodes: u64,
     /// Mishaps that befell a leader.
     pub of_leaders: u64,
     /// Fsyncs.
@@ -151,6 +135,10 @@ impl Hardship {
         self.clock_jumps += other.clock_jumps;
         self.deadlines_jumped += other.deadlines_jumped;
         self.rate_changes += other.rate_changes;
+        self.slow_cpus += other.slow_cpus;
+        self.disk_failures += other.disk_failures;
+        self.writes_without_room += other.writes_without_room;
+        self.lost_nodes += other.lost_nodes;
         self.of_leaders += other.of_leaders;
         self.syncs += other.syncs;
     }
@@ -163,6 +151,10 @@ impl Hardship {
             ("clocks leapt ahead", self.clock_jumps),
             ("deadlines leapt over", self.deadlines_jumped),
             ("clocks changed their rate", self.rate_changes),
+            ("processors were slow", self.slow_cpus),
+            ("disks failed", self.disk_failures),
+            ("writes found a full disk", self.writes_without_room),
+            ("nodes lost to bit rot", self.lost_nodes),
             ("mishaps of leaders", self.of_leaders),
         ]
     }
@@ -181,7 +173,25 @@ struct Node<R: Replica, W> {
     waited: u64,
     /// Which mishaps are under way, each with what it is measured against in the end.
     under_way: [Option<u64>; Mishap::ALL.len()],
+    /// How long each of its steps takes; no time, as a rule.
+    step_ns: u64,
+    /// Whether its next fsync fails.
+    fsync_fails: bool,
+    /// When its supervisor starts it again.
+    restart_at: Option<u64>,
+    rot: Rot,
     running: Option<Running<R>>,
+}
+
+/// Whether a record on a disk is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rot {
+    /// None is.
+    Sound,
+    /// One is, and nobody knows yet.
+    Damaged,
+    /// Its host has found it: the node stays down for good.
+    Found,
 }
 
 impl<R: Replica, W> Node<R, W> {
@@ -268,6 +278,10 @@ impl<R: Replica, W> World<R, W> {
             backlog: VecDeque::new(),
             waited: 0,
             under_way: [None; Mishap::ALL.len()],
+            step_ns: 0,
+            fsync_fails: false,
+            restart_at: None,
+            rot: Rot::Sound,
             running: None,
         };
         let nodes = (0..size).map(|_| node()).collect();
@@ -324,14 +338,17 @@ impl<R: Replica, W> World<R, W> {
         self.nodes[index(id)].disk.read()
     }
 
-    /// Starts a node that does not run from what its disk holds.
+    /// Starts a node from what its disk holds, unless it runs already or its disk is damaged.
     ///
     /// # Errors
     /// When the core cannot make sense of its own disk, or panics over it.
     pub(super) fn start(&mut self, id: NodeId) -> Result<(), Breach> {
+        if self.nodes[index(id)].running.is_some() || self.finds_damage(id) {
+            return Ok(());
+        }
         let setup = Setup { id, members: self.ids().collect(), seed: self.seeds.random() };
         let node = &mut self.nodes[index(id)];
-        debug_assert!(node.running.is_none(), "{id} runs already");
+        node.restart_at = None;
         node.incarnations += 1;
         let mut effects = Effects::default();
         let now = node.clock.shows(self.now);
@@ -345,12 +362,18 @@ impl<R: Replica, W> World<R, W> {
         let (gate, timers, requests) = (Gate::default(), Vec::new(), Vec::new());
         node.running = Some(Running { core, effects, gate, timers, requests });
         self.tell(|| format!("{id} starts"));
+        self.pass(id, Mishap::FsyncFailure);
         self.carry_out(id);
         Ok(())
     }
 
-    /// Crashes a node; says whether it ran.
+    /// Crashes a node, which stays down until it is started; says whether it ran.
     pub(super) fn crash(&mut self, id: NodeId) -> bool {
+        self.nodes[index(id)].restart_at = None;
+        self.go_down(id)
+    }
+
+    fn go_down(&mut self, id: NodeId) -> bool {
         let node = &mut self.nodes[index(id)];
         let Some(running) = node.running.take() else { return false };
         node.busy_until = 0;
@@ -472,6 +495,7 @@ impl<R: Replica, W> World<R, W> {
                 self.strobe(node);
                 Happening::Nothing
             }
+            Event::Restart { node } => self.restart(node),
         }
     }
 
@@ -552,6 +576,9 @@ impl<R: Replica, W> World<R, W> {
         else {
             return Happening::Nothing;
         };
+        if node.fsync_fails || node.under_way[Mishap::FullDisk as usize].is_some() {
+            return self.fail_to_sync(id);
+        }
         self.hardship.syncs += 1;
         node.disk.end_sync(last);
         for effect in running.gate.stored(last) {
@@ -580,6 +607,10 @@ impl<R: Replica, W> World<R, W> {
             node.running = None;
             self.tell(|| format!("{id} panics: {said}"));
             return Happening::Broken(panicked(id, &said));
+        }
+        let long = node.step_ns;
+        if long > 0 {
+            node.busy_until = self.now + long;
         }
         self.carry_out(id);
         Happening::Step(id)

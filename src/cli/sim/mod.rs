@@ -70,7 +70,7 @@ fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
 /// What is to be run.
 enum Task {
     /// A scenario, and the command that runs it again.
-    One(Scenario, String),
+    One(Box<Scenario>, String),
     /// All seeds that were asked for.
     Many(Settings),
 }
@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &SimArguments) -> Exit {
         }
     };
     let outcome = match task {
-        Task::One(scenario, command) => run_one(scenario, command, arguments),
+        Task::One(scenario, command) => run_one(*scenario, command, arguments),
         Task::Many(settings) => run_many(&settings, arguments),
     };
     outcome.unwrap_or_else(|error| {
@@ -97,11 +97,14 @@ fn task(arguments: &SimArguments) -> Result<Task, Box<dyn std::error::Error>> {
     if let Some(file) = &arguments.scenario {
         let scenario = read_scenario(file)?;
         let command = format!("rashomon sim --scenario {}", file.display());
-        return Ok(Task::One(scenario, command));
+        return Ok(Task::One(Box::new(scenario), command));
     }
     let settings = arguments.settings.settings()?;
     match arguments.seed {
-        Some(seed) => Ok(Task::One(Scenario::generate(seed, &settings), settings.command(seed))),
+        Some(seed) => {
+            let scenario = Box::new(Scenario::generate(seed, &settings));
+            Ok(Task::One(scenario, settings.command(seed)))
+        }
         None if arguments.trace => {
             Err("--trace tells the story of one run: give it with --seed or --scenario".into())
         }

@@ -91,8 +91,14 @@ fn write_coverage(out: &mut String, coverage: &Coverage) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "nodes      {} crashes, {} of which lost unsynced data ({} batches); {} pauses",
-        hardship.crashes, hardship.crashes_with_loss, hardship.lost_batches, hardship.pauses
+        "nodes      {} crashes, {} of which lost unsynced data ({} batches), {} after disk failures; {} \
+         nodes lost to bit rot; {} pauses",
+        hardship.crashes,
+        hardship.crashes_with_loss,
+        hardship.lost_batches,
+        hardship.disk_failures,
+        hardship.lost_nodes,
+        hardship.pauses
     )?;
     for (name, reached) in [("sometimes", true), ("never", false)] {
         let points = coverage.sometimes.iter().filter(|(_, count)| (**count > 0) == reached);

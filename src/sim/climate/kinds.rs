@@ -19,16 +19,25 @@ pub enum Kind {
     Pause,
     /// Messages lost, repeated, held for long.
     Network,
-    /// Disks that take long to sync.
+    /// Disks that take long to sync, fail to, are full, or lose what they hold.
     Disk,
-    /// Clocks that run fast or slow.
+    /// Clocks that run fast or slow, leap ahead, or change their rates.
     Clock,
+    /// Processors that take long for every step.
+    Cpu,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 6] =
-        [Kind::Partition, Kind::Kill, Kind::Pause, Kind::Network, Kind::Disk, Kind::Clock];
+    pub const ALL: [Kind; 7] = [
+        Kind::Partition,
+        Kind::Kill,
+        Kind::Pause,
+        Kind::Network,
+        Kind::Disk,
+        Kind::Clock,
+        Kind::Cpu,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -39,6 +48,7 @@ impl Kind {
             Kind::Network => "network",
             Kind::Disk => "disk",
             Kind::Clock => "clock",
+            Kind::Cpu => "cpu",
         }
     }
 
@@ -59,7 +69,7 @@ pub struct Kinds(pub BTreeSet<Kind>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "there is no kind of fault {0:?}; known: all, none, or of these with commas: partition, kill, \
-     pause, network, disk, clock"
+     pause, network, disk, clock, cpu"
 )]
 pub struct UnknownKind(String);
 

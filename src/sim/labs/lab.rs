@@ -337,7 +337,8 @@ impl Bench {
                     self.ready.wake(task);
                 }
             }
-            Some(Happening::Nothing) => {}
+            // In a fair climate no node goes down by itself.
+            Some(Happening::Stopped(_) | Happening::Nothing) => {}
         }
         Ok(())
     }

@@ -3,15 +3,25 @@
 use rand::RngExt;
 use rashomon_stores::replica::{NodeId, Replica, Role};
 
-use super::{Event, World, index};
+use super::{Event, Happening, Rot, World, index};
 use crate::sim::climate::Climate;
 use crate::sim::mishap::Mishap;
+use crate::sim::witness::Breach;
 
 const MILLISECOND: u64 = 1_000_000;
 /// The longest time for which a clock strobes, in nanoseconds.
 const STROBE_MAX: u64 = 3_000 * MILLISECOND;
 /// The longest time between two changes of the rate of a clock that strobes, in nanoseconds.
 const STROBE_STEP_MAX: u64 = 200 * MILLISECOND;
+
+/// The longest time for which a processor is slow, in nanoseconds.
+const SLOW_MAX: u64 = 3_000 * MILLISECOND;
+/// The longest that a step takes on a slow processor, in nanoseconds.
+const STEP_MAX: u64 = 20 * MILLISECOND;
+/// The longest time for which a disk is full, in nanoseconds.
+const FULL_MAX: u64 = 4_000 * MILLISECOND;
+/// The longest that a supervisor takes to start a node again, in nanoseconds.
+const RESTART_MAX: u64 = 1_500 * MILLISECOND;
 
 /// A mishap that begins or ends, for whoever writes the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +62,9 @@ impl<R: Replica, W> World<R, W> {
             return;
         }
         self.plan_mishap(id, mishap);
+        if mishap == Mishap::BitRot {
+            return self.damage(id);
+        }
         let node = &self.nodes[index(id)];
         let Some(running) = &node.running else { return };
         if node.under_way[mishap as usize].is_some() {
@@ -62,6 +75,11 @@ impl<R: Replica, W> World<R, W> {
             Mishap::Pause => self.pause(id),
             Mishap::ClockJump => self.jump_clock(id),
             Mishap::ClockStrobe => self.begin_strobe(id),
+            Mishap::SlowCpu => self.slow_down(id),
+            // It begins when there is something to sync.
+            Mishap::FsyncFailure => self.nodes[index(id)].fsync_fails = true,
+            Mishap::FullDisk => self.fill_disk(id),
+            Mishap::BitRot => {}
         }
     }
 
@@ -120,6 +138,95 @@ impl<R: Replica, W> World<R, W> {
         self.retime(id);
     }
 
+    fn slow_down(&mut self, id: NodeId) {
+        let long = self.mishaps.random_range(SLOW_MAX / 10..SLOW_MAX);
+        let step = self.mishaps.random_range(STEP_MAX / 40..STEP_MAX);
+        let node = &mut self.nodes[index(id)];
+        node.step_ns = step;
+        let waited = node.waited;
+        self.hardship.slow_cpus += 1;
+        let sentence = format!("every step takes {id} {} us", step / 1_000);
+        self.begin(id, Mishap::SlowCpu, waited, Some(long), sentence);
+    }
+
+    fn fill_disk(&mut self, id: NodeId) {
+        let long = self.mishaps.random_range(FULL_MAX / 20..FULL_MAX);
+        let sentence = format!("the disk of {id} is full");
+        self.begin(id, Mishap::FullDisk, 0, Some(long), sentence);
+    }
+
+    /// What a node wrote cannot be synced: its host stops it, and its supervisor starts it again.
+    pub(super) fn fail_to_sync(&mut self, id: NodeId) -> Happening<W> {
+        let node = &mut self.nodes[index(id)];
+        node.fsync_fails = false;
+        match &mut node.under_way[Mishap::FullDisk as usize] {
+            Some(failures) => {
+                *failures += 1;
+                self.hardship.writes_without_room += 1;
+                self.tell(|| format!("{id} finds no room on its disk and stops"));
+            }
+            None => {
+                let sentence = format!("an fsync of {id} fails, and it stops");
+                self.begin(id, Mishap::FsyncFailure, self.now, None, sentence);
+            }
+        }
+        self.hardship.disk_failures += 1;
+        self.go_down(id);
+        let at = self.now + self.mishaps.random_range(RESTART_MAX / 30..RESTART_MAX);
+        self.nodes[index(id)].restart_at = Some(at);
+        self.queue.push(at, Event::Restart { node: id });
+        Happening::Stopped(id)
+    }
+
+    /// A supervisor starts a node, unless somebody else has seen to it since.
+    pub(super) fn restart(&mut self, id: NodeId) -> Happening<W> {
+        if self.nodes[index(id)].restart_at != Some(self.now) {
+            return Happening::Nothing;
+        }
+        self.start(id).map_or_else(Happening::Broken, |()| Happening::Nothing)
+    }
+
+    /// Damages a record on a node's disk, if the others can live without that node.
+    fn damage(&mut self, id: NodeId) {
+        if self.nodes[index(id)].rot == Rot::Sound && self.may_lose(id) {
+            self.nodes[index(id)].rot = Rot::Damaged;
+        }
+    }
+
+    /// Whether most nodes, and most of the members wherever a node knows them, would still have a
+    /// sound disk without that of this one.
+    fn may_lose(&self, id: NodeId) -> bool {
+        let is_gone = |node: NodeId| node == id || self.nodes[index(node)].rot != Rot::Sound;
+        let most_stay = |members: &[NodeId]| {
+            let gone = members.iter().filter(|node| is_gone(**node)).count();
+            members.is_empty() || 2 * gone < members.len()
+        };
+        let all: Vec<NodeId> = self.ids().collect();
+        most_stay(&all) && self.cores().all(|(_, core)| most_stay(&core.status().voters))
+    }
+
+    /// Reads a node's disk at its start; whether a record on it is damaged, so that its host refuses
+    /// to start it, now and ever.
+    pub(super) fn finds_damage(&mut self, id: NodeId) -> bool {
+        let node = &mut self.nodes[index(id)];
+        if node.rot == Rot::Damaged {
+            // Of an empty disk nothing can be damaged.
+            let Some(slot) = node.disk.some_slot(&mut self.mishaps) else { return false };
+            let sentence =
+                format!("the record of {id} in {slot:?} is damaged: it stays down for good");
+            node.rot = Rot::Found;
+            node.restart_at = None;
+            self.hardship.lost_nodes += 1;
+            self.begin(id, Mishap::BitRot, 0, None, sentence);
+        }
+        self.nodes[index(id)].rot == Rot::Found
+    }
+
+    /// Whether a node is down for good.
+    pub(in crate::sim) fn is_lost(&self, id: NodeId) -> bool {
+        self.nodes[index(id)].rot == Rot::Found
+    }
+
     /// A mishap begins, and ends after so many nanoseconds if it does by itself. `before` is what it
     /// is measured against in the end.
     fn begin(
@@ -160,18 +267,45 @@ impl<R: Replica, W> World<R, W> {
                 let gained_ms = gained / MILLISECOND as i64;
                 (gained_ms != 0, format!("the clock gained {gained_ms} ms"))
             }
+            Mishap::SlowCpu => {
+                node.step_ns = 0;
+                let waited = node.waited - before;
+                (waited > 0, format!("{waited} inputs waited"))
+            }
+            Mishap::FsyncFailure => {
+                let down_ms = (self.now - before) / MILLISECOND;
+                (true, format!("the node was down for {down_ms} ms"))
+            }
+            Mishap::FullDisk => (before > 0, format!("{before} writes failed")),
+            Mishap::BitRot => (true, "the node never came back".to_owned()),
         };
         self.end(id, mishap, bit, observed);
     }
 
-    /// Ends what is under way at every node; nothing befalls any in a fair climate.
-    pub(in crate::sim) fn become_fair(&mut self) {
+    /// Ends what is under way at every node, and starts those that wait for their supervisors; nothing
+    /// befalls any in a fair climate.
+    ///
+    /// # Errors
+    /// As of [`World::start`].
+    pub(in crate::sim) fn become_fair(&mut self) -> Result<(), Breach> {
+        self.climate = Climate::FAIR;
         for id in self.ids() {
-            for mishap in Mishap::ALL {
+            self.nodes[index(id)].fsync_fails = false;
+            for mishap in Mishap::ALL.into_iter().filter(|mishap| *mishap != Mishap::BitRot) {
                 self.pass(id, mishap);
             }
+            if self.nodes[index(id)].restart_at.is_some() {
+                self.start(id)?;
+            }
         }
-        self.climate = Climate::FAIR;
+        Ok(())
+    }
+
+    /// Tells of the nodes that were lost that they never came back.
+    pub(in crate::sim) fn conclude(&mut self) {
+        for id in self.ids() {
+            self.pass(id, Mishap::BitRot);
+        }
     }
 
     /// Lets timers fire when the clock, which has changed, will show their deadlines.
