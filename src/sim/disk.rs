@@ -75,6 +75,11 @@ impl<Record: Clone> Disk<Record> {
         self.synced.keys().choose(rng)
     }
 
+    /// What survives a crash for sure.
+    pub(super) fn synced(&self) -> &BTreeMap<Slot, Record> {
+        &self.synced
+    }
+
     fn keep_one(&mut self) {
         let Some((_, batch)) = self.written.pop_front() else { return };
         for write in batch {

@@ -115,6 +115,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     pub(super) fn new(scenario: &'a Scenario, options: R::Options, witness: W, told: bool) -> Self {
         let mut world = World::new(scenario.nodes, options, scenario.climate, scenario.seed);
         world.story = told.then(Story::default);
+        world.keep_promises(W::is_promise);
         let nodes = usize::from(scenario.nodes);
         let clients = (0..usize::from(scenario.operations.clients()))
             .map(|number| Client::new(number % nodes, nodes, number as u64))
@@ -194,13 +195,16 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     /// Lets the world go on until a time or until something is so; says whether it is.
     fn pump(&mut self, until: u64, done: impl Fn(&Self) -> bool) -> Result<bool, Breach> {
         loop {
+            if !self.world.incidents.is_empty() {
+                self.chronicle();
+            }
+            if !self.world.started.is_empty() {
+                self.greet();
+            }
             if done(self) {
                 return Ok(true);
             }
             let Some(happening) = self.world.advance(until) else { return Ok(false) };
-            if !self.world.incidents.is_empty() {
-                self.chronicle();
-            }
             match happening {
                 Happening::Step(id) => self.look_at(id),
                 Happening::Heard(id, heard) => {
@@ -228,6 +232,17 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         }
     }
 
+    /// Lets the witness look at the nodes that have started.
+    fn greet(&mut self) {
+        let mut seen = Ok(());
+        for id in std::mem::take(&mut self.world.started) {
+            if let Some(core) = self.world.core(id) {
+                seen = seen.and_then(|()| self.witness.recovered(id, core));
+            }
+        }
+        self.report(seen);
+    }
+
     /// Lets the witness look at a node after its step, and now and then at all of them.
     fn look_at(&mut self, id: NodeId) {
         let mut seen = Ok(());
@@ -240,6 +255,13 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             seen = seen.and_then(|()| self.witness.stepped(id, core));
         }
         self.world.notes.clear();
+        for promise in &self.world.promises {
+            if let Some(core) = self.world.core(promise.from) {
+                let disk = self.world.disk(promise.from);
+                seen = seen.and_then(|()| self.witness.promised(promise, core, disk));
+            }
+        }
+        self.world.promises.clear();
         if self.world.now() >= self.next_look {
             self.next_look = self.world.now() + LOOK_INTERVAL;
             seen = seen.and_then(|()| self.glance(false));

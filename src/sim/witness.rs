@@ -1,9 +1,10 @@
 //! Witnesses: look at the cores while a run goes on, and say when something is wrong that no client
 //! may ever notice.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use rashomon_stores::replica::{NodeId, Replica};
+use rashomon_stores::replica::{NodeId, Replica, Slot};
 use serde::Serialize;
 
 /// A broken invariant.
@@ -52,6 +53,20 @@ impl<R: Replica> Witness<R> for NoWitness {
     }
 }
 
+/// A message that has left its sender and cannot be taken back.
+#[derive(Clone, Debug)]
+pub struct Promise<M> {
+    /// The sender.
+    pub from: NodeId,
+    /// Whom it is for.
+    pub to: NodeId,
+    /// What it says.
+    pub message: M,
+}
+
+/// What a node's disk holds for sure.
+pub type Records<R> = BTreeMap<Slot, <R as Replica>::Record>;
+
 /// Somebody who looks at the cores while a run goes on. A witness has no influence on the run.
 pub trait Witness<R: Replica> {
     /// A node said something in its latest step.
@@ -65,6 +80,33 @@ pub trait Witness<R: Replica> {
     /// # Errors
     /// A breach that this shows.
     fn stepped(&mut self, node: NodeId, core: &R) -> Result<(), Breach>;
+
+    /// Whether a message promises what must survive a crash of its sender: those are told to
+    /// [`Witness::promised`]. None does unless a witness says so.
+    fn is_promise(_message: &R::Message) -> bool {
+        false
+    }
+
+    /// A node has made a promise, and then taken a step; its disk holds these records for sure.
+    ///
+    /// # Errors
+    /// A breach that this shows.
+    fn promised(
+        &mut self,
+        _promise: &Promise<R::Message>,
+        _core: &R,
+        _disk: &Records<R>,
+    ) -> Result<(), Breach> {
+        Ok(())
+    }
+
+    /// A node has begun, perhaps anew, with what its disk holds.
+    ///
+    /// # Errors
+    /// A breach that this shows.
+    fn recovered(&mut self, _node: NodeId, _core: &R) -> Result<(), Breach> {
+        Ok(())
+    }
 
     /// A node crashed, and will begin anew with what its disk holds.
     fn crashed(&mut self, node: NodeId);

@@ -27,7 +27,7 @@ use super::mishap::Mishap;
 use super::network::{Courier, Fate, Network, Traffic};
 use super::queue::Queue;
 use super::story::Story;
-use super::witness::Breach;
+use super::witness::{Breach, Promise, Records};
 pub(super) use mishaps::{Incident, Turn};
 
 /// What a client hears of a request.
@@ -246,6 +246,10 @@ pub(super) struct World<R: Replica, W> {
     pub(super) notes: Vec<(NodeId, R::Note)>,
     /// Mishaps that began or ended since the driver last took them.
     pub(super) incidents: Vec<Incident>,
+    /// Messages with a promise that left their nodes since the driver last took them.
+    pub(super) promises: Vec<Promise<R::Message>>,
+    /// Nodes that started since the driver last took them.
+    pub(super) started: Vec<NodeId>,
     pub(super) hardship: Hardship,
     /// Events so far.
     pub(super) events: u64,
@@ -260,6 +264,8 @@ pub(super) struct World<R: Replica, W> {
     disks: ChaCha8Rng,
     mishaps: ChaCha8Rng,
     scratch: Vec<Effect<R>>,
+    /// Which messages are promises.
+    is_promise: fn(&R::Message) -> bool,
 }
 
 impl<R: Replica, W> World<R, W> {
@@ -289,6 +295,8 @@ impl<R: Replica, W> World<R, W> {
             climate,
             notes: Vec::new(),
             incidents: Vec::new(),
+            promises: Vec::new(),
+            started: Vec::new(),
             hardship: Hardship::default(),
             events: 0,
             story: None,
@@ -301,6 +309,7 @@ impl<R: Replica, W> World<R, W> {
             disks: stream(seed, DISKS),
             mishaps: stream(seed, MISHAPS),
             scratch: Vec::new(),
+            is_promise: |_| false,
         };
         for id in world.ids() {
             world.plan_mishaps(id);
@@ -338,6 +347,16 @@ impl<R: Replica, W> World<R, W> {
         self.nodes[index(id)].disk.read()
     }
 
+    /// The records that a node's disk holds for sure.
+    pub(super) fn disk(&self, id: NodeId) -> &Records<R> {
+        self.nodes[index(id)].disk.synced()
+    }
+
+    /// Keeps messages that are promises in [`World::promises`] from now on.
+    pub(super) fn keep_promises(&mut self, is_promise: fn(&R::Message) -> bool) {
+        self.is_promise = is_promise;
+    }
+
     /// Starts a node from what its disk holds, unless it runs already or its disk is damaged.
     ///
     /// # Errors
@@ -363,6 +382,7 @@ impl<R: Replica, W> World<R, W> {
         node.running = Some(Running { core, effects, gate, timers, requests });
         self.tell(|| format!("{id} starts"));
         self.pass(id, Mishap::FsyncFailure);
+        self.started.push(id);
         self.carry_out(id);
         Ok(())
     }
@@ -634,7 +654,13 @@ impl<R: Replica, W> World<R, W> {
                 self.nodes[index(id)].disk.write(ticket, writes);
                 self.start_sync(id);
             }
-            Effect::Send { to, message, .. } => self.send(id, to, message),
+            Effect::Send { to, message, .. } => {
+                if (self.is_promise)(&message) {
+                    let message = message.clone();
+                    self.promises.push(Promise { from: id, to, message });
+                }
+                self.send(id, to, message);
+            }
             Effect::Reply { to, reply, .. } => {
                 if let Some(running) = &mut self.nodes[index(id)].running
                     && let Some(place) = running.requests.iter().position(|known| *known == to)

@@ -3,6 +3,7 @@
 mod browser;
 mod check;
 mod convert;
+mod determinism;
 mod labs;
 mod primary_backup;
 mod report;

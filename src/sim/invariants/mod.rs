@@ -4,17 +4,20 @@
 //! broken invariant shows long before its consequences do, and may have none in this run.
 
 mod commit_monotonic;
+mod durable_promises;
 mod election_safety;
 mod leader_completeness;
 mod log_matching;
 mod snapshot_safety;
 mod state_machine_safety;
 
+use rashomon_stores::raft::message::Message;
 use rashomon_stores::raft::{Note, Raft};
 use rashomon_stores::replica::NodeId;
 
-use super::witness::{Breach, Witness};
+use super::witness::{Breach, Promise, Records, Witness};
 use commit_monotonic::CommitMonotonic;
+use durable_promises::DurablePromises;
 use election_safety::ElectionSafety;
 use leader_completeness::LeaderCompleteness;
 use snapshot_safety::SnapshotSafety;
@@ -28,6 +31,7 @@ pub struct RaftWitness {
     state_machine_safety: StateMachineSafety,
     snapshot_safety: SnapshotSafety,
     commit_monotonic: CommitMonotonic,
+    durable_promises: DurablePromises,
     sightings: Sightings,
 }
 
@@ -44,6 +48,8 @@ struct Sightings {
     logs_compacted: u64,
     snapshots_sent: u64,
     snapshots_installed: u64,
+    promises_kept: u64,
+    votes_kept: u64,
 }
 
 impl Witness<Raft> for RaftWitness {
@@ -62,10 +68,16 @@ impl Witness<Raft> for RaftWitness {
                 seen.deposed_with_writes += u64::from(*writes > 0);
                 seen.deposed_with_reads += u64::from(*reads > 0);
             }
-            Note::Truncated { .. } => seen.entries_truncated += 1,
+            Note::Truncated { from, .. } => {
+                seen.entries_truncated += 1;
+                self.durable_promises.truncated(node, *from, core.log());
+            }
             Note::Compacted { .. } => seen.logs_compacted += 1,
             Note::SnapshotSent { .. } => seen.snapshots_sent += 1,
-            Note::SnapshotInstalled { .. } => seen.snapshots_installed += 1,
+            Note::SnapshotInstalled { .. } => {
+                seen.snapshots_installed += 1;
+                self.durable_promises.installed(node, core.log());
+            }
             Note::Nonsense { from, why } => {
                 return Err(Breach::new("sense", format!("{node} from {from}: {why}")));
             }
@@ -90,6 +102,26 @@ impl Witness<Raft> for RaftWitness {
                 self.leader_completeness.committed(entry, core.hard_state().term);
             }
         }
+        Ok(())
+    }
+
+    fn is_promise(message: &Message) -> bool {
+        durable_promises::is_promise(message)
+    }
+
+    fn promised(
+        &mut self,
+        promise: &Promise<Message>,
+        core: &Raft,
+        disk: &Records<Raft>,
+    ) -> Result<(), Breach> {
+        self.durable_promises.made(promise, core, disk)
+    }
+
+    fn recovered(&mut self, node: NodeId, core: &Raft) -> Result<(), Breach> {
+        let (any, vote) = self.durable_promises.recovered(node, core)?;
+        self.sightings.promises_kept += u64::from(any);
+        self.sightings.votes_kept += u64::from(vote);
         Ok(())
     }
 
@@ -122,6 +154,8 @@ impl Witness<Raft> for RaftWitness {
             ("logs compacted", seen.logs_compacted),
             ("snapshots sent", seen.snapshots_sent),
             ("snapshots installed", seen.snapshots_installed),
+            ("promises kept over a crash", seen.promises_kept),
+            ("votes kept over a crash in their term", seen.votes_kept),
         ]
     }
 }

@@ -198,8 +198,10 @@ pub enum Record {
     Entry(Entry),
 }
 
-const HARD: Slot = Slot::Numbered(0, 0);
-const SNAPSHOT: Slot = Slot::Numbered(1, 0);
+/// The slot of term and vote.
+pub const HARD: Slot = Slot::Numbered(0, 0);
+/// The slot of what takes the place of the first entries.
+pub const SNAPSHOT: Slot = Slot::Numbered(1, 0);
 const LOG_AREA: u8 = 2;
 
 /// The slot of the entry at an index.
