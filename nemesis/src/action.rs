@@ -26,6 +26,14 @@ pub enum Action {
     Kill(BTreeSet<Node>),
     /// These processes are started again.
     Restart(BTreeSet<Node>),
+    /// These become members.
+    Add(BTreeSet<Node>),
+    /// These become members no longer, and are left running.
+    Remove(BTreeSet<Node>),
+    /// These become members no longer, and then end for good.
+    Retire(BTreeSet<Node>),
+    /// This one is to lead; there is one at most.
+    Transfer(BTreeSet<Node>),
 }
 
 /// What was asked, and what it came to when it struck.
@@ -46,7 +54,12 @@ impl Action {
     pub fn is_empty(&self) -> bool {
         match self {
             Action::Cut(grudge) | Action::Hold(grudge) => grudge.is_empty(),
-            Action::Kill(nodes) | Action::Restart(nodes) => nodes.is_empty(),
+            Action::Kill(nodes)
+            | Action::Restart(nodes)
+            | Action::Add(nodes)
+            | Action::Remove(nodes)
+            | Action::Retire(nodes)
+            | Action::Transfer(nodes) => nodes.is_empty(),
             Action::Heal => false,
         }
     }
@@ -68,6 +81,10 @@ impl Action {
             Action::Heal => Fault::Heal,
             Action::Kill(set) => Fault::Kill(nodes(set)),
             Action::Restart(set) => Fault::Restart(Some(nodes(set))),
+            Action::Add(set) => Fault::Add(Some(set.clone())),
+            Action::Remove(set) => Fault::Remove(nodes(set)),
+            Action::Retire(set) => Fault::Retire(nodes(set)),
+            Action::Transfer(set) => Fault::Transfer(nodes(set)),
         }
     }
 
@@ -84,6 +101,10 @@ impl Action {
             Fault::Heal => Action::Heal,
             Fault::Kill(set) => Action::Kill(concrete(&set)?),
             Fault::Restart(set) => Action::Restart(concrete(&set?)?),
+            Fault::Add(set) => Action::Add(set?),
+            Fault::Remove(set) => Action::Remove(concrete(&set)?),
+            Fault::Retire(set) => Action::Retire(concrete(&set)?),
+            Fault::Transfer(set) => Action::Transfer(concrete(&set)?),
         })
     }
 }
@@ -97,7 +118,8 @@ fn concrete_links(partition: &Partition) -> Option<Grudge> {
     Some(grudge)
 }
 
-fn concrete(set: &NodeSet) -> Option<BTreeSet<Node>> {
+/// The nodes of a set that names them all.
+pub(crate) fn concrete(set: &NodeSet) -> Option<BTreeSet<Node>> {
     set.0
         .iter()
         .map(|pick| match pick {
@@ -109,13 +131,10 @@ fn concrete(set: &NodeSet) -> Option<BTreeSet<Node>> {
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let set = |nodes: &BTreeSet<Node>| NodeSet::nodes(nodes.iter().copied());
         match self {
             Action::Cut(grudge) => write!(f, "cut {grudge}"),
             Action::Hold(grudge) => write!(f, "hold {grudge}"),
-            Action::Heal => f.write_str("heal"),
-            Action::Kill(nodes) => write!(f, "kill {}", set(nodes)),
-            Action::Restart(nodes) => write!(f, "restart {}", set(nodes)),
+            _ => self.fault().fmt(f),
         }
     }
 }
@@ -131,6 +150,14 @@ impl Resolved {
             Action::Heal => "all links open again".to_owned(),
             Action::Kill(nodes) => format!("{} killed", self.names(nodes)),
             Action::Restart(nodes) => format!("{} restarted", self.names(nodes)),
+            Action::Add(nodes) => format!("{} to be added", self.names(nodes)),
+            Action::Remove(nodes) => {
+                format!("{} to be removed and left running", self.names(nodes))
+            }
+            Action::Retire(nodes) => {
+                format!("{} to be removed and shut down", self.names(nodes))
+            }
+            Action::Transfer(nodes) => format!("{} to lead", self.names(nodes)),
         };
         if let Some(node) = self.stand_in {
             sentence += &format!("; no leader was known, {node} was taken for it");

@@ -2,8 +2,8 @@
 //!
 //! A [`Fault`] is what a schedule says, with roles in place of nodes; resolving it against the
 //! cluster gives an [`Action`] on concrete links and nodes, which real processes and a simulator
-//! carry out alike. The kinds are Jepsen's (partitioner, `db` kill and start), the text form is
-//! our own.
+//! carry out alike. The kinds are Jepsen's (partitioner, `db` kill and start, membership), the text
+//! form is our own.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::fmt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::action::{Action, Resolved};
+use crate::action::{Action, Resolved, concrete};
 use crate::grudge::{Grudge, Ways};
 use crate::nodes::{Cluster, Node, NodeSet, Resolver};
 use crate::text::{Cursor, ParseError, text_form};
@@ -51,6 +51,14 @@ pub enum Fault {
     Kill(NodeSet),
     /// Killed nodes start again with what they had on disk: these, or all there are.
     Restart(Option<NodeSet>),
+    /// These nodes, which are new, become members: by their numbers, or the next that is free.
+    Add(Option<BTreeSet<Node>>),
+    /// These become members no longer; nobody stops their processes.
+    Remove(NodeSet),
+    /// These become members no longer, and once that is certain their processes end for good.
+    Retire(NodeSet),
+    /// Another node is to lead, without a fault.
+    Transfer(NodeSet),
 }
 
 /// A fault names a node that the cluster does not have.
@@ -136,7 +144,8 @@ impl Split {
 }
 
 impl Fault {
-    /// What kind of fault it is, in one word: `cut`, `hold`, `heal`, `kill`, `restart`.
+    /// What kind of fault it is, in one word: `cut`, `hold`, `heal`, `kill`, `restart`, `add`,
+    /// `remove`, `retire`, `transfer`.
     pub fn name(&self) -> &'static str {
         match self {
             Fault::Cut(_) => "cut",
@@ -144,12 +153,16 @@ impl Fault {
             Fault::Heal => "heal",
             Fault::Kill(_) => "kill",
             Fault::Restart(_) => "restart",
+            Fault::Add(_) => "add",
+            Fault::Remove(_) => "remove",
+            Fault::Retire(_) => "retire",
+            Fault::Transfer(_) => "transfer",
         }
     }
 
-    /// Whether it breaks something, rather than mends it.
+    /// Whether it breaks or changes something, rather than mends it.
     pub fn is_strike(&self) -> bool {
-        matches!(self, Fault::Cut(_) | Fault::Hold(_) | Fault::Kill(_))
+        !matches!(self, Fault::Heal | Fault::Restart(_))
     }
 
     /// What it comes to in this cluster. The same generator state gives the same answer.
@@ -161,12 +174,17 @@ impl Fault {
         cluster: &Cluster,
         rng: &mut ChaCha8Rng,
     ) -> Result<Resolved, UnknownNode> {
-        self.check(&cluster.nodes)?;
+        self.check(&cluster.nodes.union(&cluster.gone).copied().collect())?;
         // What is dead cannot be killed, nor what lives be started; links outlive their nodes.
         let pool = match self {
             Fault::Kill(_) => cluster.up(),
             Fault::Restart(_) => cluster.down.clone(),
-            Fault::Cut(_) | Fault::Hold(_) | Fault::Heal => cluster.nodes.clone(),
+            // Whoever is named is asked, whatever comes of it.
+            Fault::Transfer(set) => {
+                let free = cluster.up().into_iter().filter(|node| Some(*node) != cluster.leader);
+                free.chain(set.named().filter(|node| cluster.nodes.contains(node))).collect()
+            }
+            _ => cluster.nodes.clone(),
         };
         let mut resolver = Resolver::new(cluster, pool, rng);
         let action = match self {
@@ -176,20 +194,30 @@ impl Fault {
             Fault::Kill(set) => Action::Kill(only(resolver.resolve([set]))),
             Fault::Restart(Some(set)) => Action::Restart(only(resolver.resolve([set]))),
             Fault::Restart(None) => Action::Restart(cluster.down.clone()),
+            Fault::Add(named) => Action::Add(newcomers(named.as_ref(), cluster)),
+            Fault::Remove(set) => Action::Remove(leavers(resolver.resolve([set]), cluster)),
+            Fault::Retire(set) => Action::Retire(leavers(resolver.resolve([set]), cluster)),
+            Fault::Transfer(set) => {
+                Action::Transfer(only(resolver.resolve([set])).into_iter().take(1).collect())
+            }
         };
         let stand_in = resolver.stand_in;
         Ok(Resolved { asked: self.clone(), action, leader: cluster.leader, stand_in })
     }
 
-    /// Whether every node it names is one of these.
+    /// Whether every node it names is one of these, if it is not for it to make it one.
     ///
     /// # Errors
     /// The first that is not.
     pub fn check(&self, nodes: &BTreeSet<Node>) -> Result<(), UnknownNode> {
         let sets = match self {
             Fault::Cut(partition) | Fault::Hold(partition) => partition.sets(),
-            Fault::Kill(set) | Fault::Restart(Some(set)) => vec![set],
-            Fault::Heal | Fault::Restart(None) => Vec::new(),
+            Fault::Kill(set)
+            | Fault::Restart(Some(set))
+            | Fault::Remove(set)
+            | Fault::Retire(set)
+            | Fault::Transfer(set) => vec![set],
+            Fault::Heal | Fault::Restart(None) | Fault::Add(_) => Vec::new(),
         };
         match sets.iter().flat_map(|set| set.named()).find(|node| !nodes.contains(node)) {
             Some(node) => Err(UnknownNode { node, size: nodes.len() }),
@@ -198,18 +226,30 @@ impl Fault {
     }
 
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        const EXPECTED: &str = "a fault: `cut`, `hold`, `heal`, `kill` or `restart`";
+        const EXPECTED: &str = "a fault: `cut`, `hold`, `heal`, `kill`, `restart`, `add`, \
+                                `remove`, `retire` or `transfer`";
+        const WORDS: [&str; 9] =
+            ["cut", "hold", "heal", "kill", "restart", "add", "remove", "retire", "transfer"];
         let word = cursor.peek();
-        if !["cut", "hold", "heal", "kill", "restart"].contains(&word) {
+        if !WORDS.contains(&word) {
             return Err(cursor.error(EXPECTED));
         }
         cursor.advance();
+        let ends = matches!(cursor.peek(), "" | "\n" | ";");
         Ok(match word {
             "cut" => Fault::Cut(Partition::parse(cursor)?),
             "hold" => Fault::Hold(Partition::parse(cursor)?),
             "kill" => Fault::Kill(NodeSet::parse(cursor)?),
-            "restart" if matches!(cursor.peek(), "" | "\n" | ";") => Fault::Restart(None),
+            "restart" if ends => Fault::Restart(None),
             "restart" => Fault::Restart(Some(NodeSet::parse(cursor)?)),
+            "add" if ends => Fault::Add(None),
+            "add" => Fault::Add(Some(parse_newcomers(cursor)?)),
+            "remove" => Fault::Remove(NodeSet::parse(cursor)?),
+            "retire" => Fault::Retire(NodeSet::parse(cursor)?),
+            "transfer" => {
+                cursor.word("`to`", |word| (word == "to").then_some(()))?;
+                Fault::Transfer(NodeSet::parse(cursor)?)
+            }
             _ => Fault::Heal,
         })
     }
@@ -217,6 +257,26 @@ impl Fault {
 
 fn only<T>([one]: [T; 1]) -> T {
     one
+}
+
+fn parse_newcomers(cursor: &mut Cursor<'_>) -> Result<BTreeSet<Node>, ParseError> {
+    let error = cursor.error("new nodes such as `n6`, or nothing for the next that is free");
+    concrete(&NodeSet::parse(cursor)?).ok_or(error)
+}
+
+/// Of the nodes named, or the next, those that were never there and for which there is room.
+fn newcomers(named: Option<&BTreeSet<Node>>, cluster: &Cluster) -> BTreeSet<Node> {
+    let room = Cluster::CEILING.saturating_sub(cluster.nodes.len());
+    let next = BTreeSet::from([cluster.next()]);
+    let known = |node: &Node| cluster.nodes.contains(node) || cluster.gone.contains(node);
+    let new = named.unwrap_or(&next).iter().copied().filter(|node| !known(node));
+    new.take(room).collect()
+}
+
+/// As many of these as can go.
+fn leavers([nodes]: [BTreeSet<Node>; 1], cluster: &Cluster) -> BTreeSet<Node> {
+    let dispensable = cluster.nodes.len().saturating_sub(Cluster::FLOOR);
+    nodes.into_iter().take(dispensable).collect()
 }
 
 impl fmt::Display for Partition {
@@ -241,8 +301,13 @@ impl fmt::Display for Fault {
         f.write_str(self.name())?;
         match self {
             Fault::Cut(partition) | Fault::Hold(partition) => write!(f, " {partition}"),
-            Fault::Kill(set) | Fault::Restart(Some(set)) => write!(f, " {set}"),
-            Fault::Heal | Fault::Restart(None) => Ok(()),
+            Fault::Kill(set)
+            | Fault::Restart(Some(set))
+            | Fault::Remove(set)
+            | Fault::Retire(set) => write!(f, " {set}"),
+            Fault::Add(Some(nodes)) => write!(f, " {}", NodeSet::nodes(nodes.iter().copied())),
+            Fault::Transfer(set) => write!(f, " to {set}"),
+            Fault::Heal | Fault::Restart(None) | Fault::Add(None) => Ok(()),
         }
     }
 }

@@ -38,12 +38,12 @@ impl Package {
         }
     }
 
-    /// The package that a fault belongs to, unless it only mends.
+    /// The package that a fault belongs to, if it strikes live runs.
     pub fn of(fault: &Fault) -> Option<Self> {
         match fault {
             Fault::Cut(_) | Fault::Hold(_) => Some(Package::Partition),
             Fault::Kill(_) => Some(Package::Kill),
-            Fault::Heal | Fault::Restart(_) => None,
+            _ => None,
         }
     }
 
@@ -110,6 +110,11 @@ impl Packages {
         let by_name = |word: &str| Package::ALL.into_iter().find(|package| package.name() == word);
         let mut packages = BTreeSet::new();
         loop {
+            if cursor.peek() == "membership" {
+                let expected = "`partition`, `kill` or `none` (so far members change only in \
+                                simulated runs: `rashomon sim --nemesis membership`)";
+                return Err(cursor.error(expected));
+            }
             packages.insert(cursor.word("`partition`, `kill` or `none`", by_name)?);
             if !cursor.take(",") {
                 return Ok(Packages(packages));

@@ -27,6 +27,9 @@ pub enum HandsError {
     /// There is no such process.
     #[error("there is no process of {0}")]
     Unknown(Node),
+    /// Nobody gives orders to a live cluster yet.
+    #[error("`{0}` cannot be done to a live cluster: members change only in simulated runs so far")]
+    Membership(Action),
 }
 
 /// What really happened.
@@ -65,7 +68,12 @@ impl Hands {
 
     /// The cluster as a fault finds it, led by whom the caller knows to lead.
     pub fn cluster(&self, leader: Option<Node>) -> Cluster {
-        Cluster { nodes: self.processes.keys().copied().collect(), leader, down: self.down.clone() }
+        Cluster {
+            nodes: self.processes.keys().copied().collect(),
+            leader,
+            down: self.down.clone(),
+            gone: BTreeSet::new(),
+        }
     }
 
     /// The links: counters, and what ran into cuts so far.
@@ -90,6 +98,9 @@ impl Hands {
                     self.restart(*node).await?;
                     outcome.restarted.push(*node);
                 }
+            }
+            Action::Add(_) | Action::Remove(_) | Action::Retire(_) | Action::Transfer(_) => {
+                return Err(HandsError::Membership(action.clone()));
             }
         }
         Ok(outcome)

@@ -50,12 +50,26 @@ pub struct Cluster {
     pub leader: Option<Node>,
     /// Nodes that a fault killed and nothing restarted yet.
     pub down: BTreeSet<Node>,
+    /// Nodes that were members and are to be none any more; their numbers are not given again.
+    pub gone: BTreeSet<Node>,
 }
 
 impl Cluster {
+    /// Faults remove no member when there are no more than these.
+    pub const FLOOR: usize = 3;
+    /// Faults add no member when there are this many.
+    pub const CEILING: usize = 7;
+
     /// `size` nodes, all up, no leader known.
     pub fn new(size: u16) -> Self {
-        Cluster { nodes: Node::first(size).collect(), leader: None, down: BTreeSet::new() }
+        let nodes = Node::first(size).collect();
+        Cluster { nodes, leader: None, down: BTreeSet::new(), gone: BTreeSet::new() }
+    }
+
+    /// The first number that no node has had.
+    pub fn next(&self) -> Node {
+        let last = self.nodes.iter().chain(&self.gone).max();
+        Node(last.map_or(1, |node| node.0.saturating_add(1)))
     }
 
     /// The nodes that are not down.

@@ -8,6 +8,7 @@
 //! at 7.9s heal
 //! at 9s kill random 1
 //! at 12s restart
+//! at 13s add                    # the next new node; `retire n2`, `remove n2`, `transfer to n3`
 //! ```
 //!
 //! A `;` ends a step like the end of a line; `#` begins a comment. Steps may stand in any order.
@@ -65,13 +66,34 @@ impl Schedule {
         rng
     }
 
-    /// Whether every node it names is one of `n1` to `n<size>`, to be asked before a run begins.
+    /// Whether every node it names is one of `n1` to `n<size>` or added before, to be asked before
+    /// a run begins.
     ///
     /// # Errors
     /// The first that is not.
     pub fn check(&self, size: u16) -> Result<(), UnknownNode> {
-        let nodes: BTreeSet<Node> = Node::first(size).collect();
-        self.steps.iter().try_for_each(|step| step.fault.check(&nodes))
+        let mut nodes: BTreeSet<Node> = Node::first(size).collect();
+        for step in &self.steps {
+            step.fault.check(&nodes)?;
+            match &step.fault {
+                Fault::Add(Some(new)) => nodes.extend(new),
+                Fault::Add(None) => {
+                    let last = nodes.last().map_or(0, |node| node.0);
+                    nodes.insert(Node(last.saturating_add(1)));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The greatest number of a node that it adds, for a cluster of this size at first.
+    pub fn last_added(&self, size: u16) -> u16 {
+        let named = self.steps.iter().filter_map(|step| match &step.fault {
+            Fault::Add(new) => Some(new.iter().flatten().map(|node| node.0).max()),
+            _ => None,
+        });
+        named.fold(size, |last, named| named.map_or(last.saturating_add(1), |new| last.max(new)))
     }
 
     fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {

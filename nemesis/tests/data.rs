@@ -49,6 +49,11 @@ fn fault() -> impl Strategy<Value = Fault> {
         2 => node_set().prop_map(Fault::Kill),
         1 => Just(Fault::Restart(None)),
         1 => node_set().prop_map(|set| Fault::Restart(Some(set))),
+        1 => Just(Fault::Add(None)),
+        1 => btree_set((1..=SIZE + 3).prop_map(Node), 0..3).prop_map(|set| Fault::Add(Some(set))),
+        1 => node_set().prop_map(Fault::Remove),
+        1 => node_set().prop_map(Fault::Retire),
+        1 => node_set().prop_map(Fault::Transfer),
     ]
 }
 
@@ -63,6 +68,18 @@ fn nodes() -> impl Strategy<Value = BTreeSet<Node>> {
 }
 
 fn cluster() -> impl Strategy<Value = Cluster> {
+    let leader = proptest::option::of((1..=SIZE).prop_map(Node));
+    (leader, nodes(), nodes()).prop_map(|(leader, down, gone)| {
+        let all = Cluster::new(SIZE);
+        let nodes: BTreeSet<Node> = all.nodes.difference(&gone).copied().collect();
+        let leader = leader.filter(|node| nodes.contains(node));
+        let down = down.intersection(&nodes).copied().collect();
+        Cluster { nodes, leader, down, gone }
+    })
+}
+
+/// Seven nodes of which some may be down.
+fn full_cluster() -> impl Strategy<Value = Cluster> {
     (proptest::option::of((1..=SIZE).prop_map(Node)), nodes()).prop_map(|(leader, down)| Cluster {
         leader,
         down,
@@ -141,11 +158,24 @@ proptest! {
                 }
             }
             Action::Heal => {}
+            Action::Add(nodes) => {
+                prop_assert!(nodes.is_disjoint(&cluster.nodes) && nodes.is_disjoint(&cluster.gone));
+                let after = cluster.nodes.len() + nodes.len();
+                prop_assert!(nodes.is_empty() || after <= Cluster::CEILING);
+            }
+            Action::Remove(nodes) | Action::Retire(nodes) => {
+                prop_assert!(nodes.is_subset(&cluster.nodes));
+                let after = cluster.nodes.len() - nodes.len();
+                prop_assert!(nodes.is_empty() || after >= Cluster::FLOOR);
+            }
+            Action::Transfer(nodes) => {
+                prop_assert!(nodes.len() <= 1 && nodes.is_subset(&cluster.nodes));
+            }
         }
         if resolved.stand_in.is_some() {
             prop_assert!(fault.to_string().contains("leader"));
             let unreachable = cluster.leader.is_none_or(|leader| cluster.down.contains(&leader)
-                || matches!(fault, Fault::Restart(_)));
+                || matches!(fault, Fault::Restart(_) | Fault::Transfer(_)));
             prop_assert!(unreachable);
         }
         prop_assert!(!resolved.sentence().is_empty());
@@ -153,7 +183,7 @@ proptest! {
 
     /// Every set that leaves a choice takes as many as it says, and none that was spoken of.
     #[test]
-    fn draws_are_disjoint_and_of_their_size(cluster in cluster(), a in 0..=SIZE, b in 0..=SIZE) {
+    fn draws_are_disjoint_and_of_their_size(cluster in full_cluster(), a in 0..=SIZE, b in 0..=SIZE) {
         let fault = format!("cut random {a} -> random {b}");
         let grudge = cut(&fault, &cluster, u64::from(a * 31 + b));
         let expected = usize::from(a) * usize::from(b.min(SIZE - a));
@@ -340,13 +370,15 @@ fn errors_say_where_and_what() {
     let set = "a node set: `leader`, `random 2`, `minority`, `majority`, `everyone`, `rest`, \
                `nobody` or nodes such as `n1, n2`";
     for (text, expected) in [
-        ("at 3s heal\nat 4s brew tea", "line 2, column 7: expected a fault: `cut`, `hold`, `heal`, `kill` or `restart`, found `brew`".to_owned()),
+        ("at 3s heal\nat 4s brew tea", "line 2, column 7: expected a fault: `cut`, `hold`, `heal`, `kill`, `restart`, `add`, `remove`, `retire` or `transfer`, found `brew`".to_owned()),
         ("at soon heal", "line 1, column 4: expected a time such as `3.2s`, `350ms` or `2m`, found `soon`".to_owned()),
         ("at 3s cut leader\nat 4s heal", "line 1, column 17: expected `|`, `->` or `,`, found the end of the line".to_owned()),
         ("at 3s cut leader |", format!("line 1, column 19: expected {set}, found the end")),
         ("at 3s cut leader | n0", format!("line 1, column 20: expected {set}, found `n0`")),
         ("at 3s kill random", "line 1, column 18: expected how many nodes, such as `1`, found the end".to_owned()),
         ("at 3s kill random -1", "line 1, column 19: expected how many nodes, such as `1`, found `-1`".to_owned()),
+        ("at 3s add leader", "line 1, column 11: expected new nodes such as `n6`, or nothing for the next that is free, found `leader`".to_owned()),
+        ("at 3s transfer n2", "line 1, column 16: expected `to`, found `n2`".to_owned()),
         ("at 3s heal n1", "line 1, column 12: expected the end of the line or `;`, found `n1`".to_owned()),
         ("seed 1\nseed 2", "line 2, column 1: expected `at`, found `seed`".to_owned()),
         ("seed x", "line 1, column 6: expected a whole number, found `x`".to_owned()),
@@ -359,6 +391,8 @@ fn errors_say_where_and_what() {
         packages("kill,clock"),
         "line 1, column 6: expected `partition`, `kill` or `none`, found `clock`"
     );
+    let membership = packages("kill,membership");
+    assert!(membership.contains("rashomon sim --nemesis membership"), "{membership}");
     assert_eq!(packages("none,kill"), "line 1, column 5: expected nothing more, found `,`");
 }
 
@@ -369,6 +403,11 @@ fn unknown_nodes_are_told_before_the_run() {
     assert_eq!(error.to_string(), "there is no node n9: the cluster has 5, n1 to n5");
     let fault = &schedule.steps()[1].fault;
     assert_eq!(fault.resolve(&Cluster::new(5), &mut schedule.rng(1)), Err(error));
+    let growing: Schedule =
+        "at 1s add; at 2s kill n6; at 3s add n8; at 4s retire n8".parse().unwrap();
+    assert_eq!((growing.check(5), growing.last_added(5)), (Ok(()), 8));
+    let early: Schedule = "at 1s kill n6; at 2s add n6".parse().unwrap();
+    assert!(early.check(5).is_err());
 }
 
 #[test]
@@ -385,6 +424,10 @@ fn sentences_are_for_people() {
         ("kill leader", "n3 (leader) killed"),
         ("restart", "nobody restarted"),
         ("heal", "all links open again"),
+        ("add", "n6 to be added"),
+        ("retire leader", "n3 (leader) to be removed and shut down"),
+        ("remove n1, n2, n4, n5", "n1, n2 to be removed and left running"),
+        ("transfer to n2, n4", "n2 to lead"),
     ] {
         assert_eq!(sentence(fault, &cluster), expected, "{fault}");
     }

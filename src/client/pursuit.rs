@@ -51,6 +51,8 @@ pub(crate) struct Pursuit {
     /// The node to ask; an index from 0.
     pub(crate) node: usize,
     nodes: usize,
+    /// How many nodes can be reached, those included that a client only hears of.
+    reachable: usize,
     is_read: bool,
     /// Why nobody knows, once an attempt ended like that.
     unsure: Option<String>,
@@ -59,7 +61,12 @@ pub(crate) struct Pursuit {
 impl Pursuit {
     /// Begins an operation at the home node of its client, one of so many nodes.
     pub(crate) fn new(home: usize, nodes: usize, is_read: bool) -> Self {
-        Pursuit { node: home, nodes, is_read, unsure: None }
+        Pursuit { node: home, nodes, reachable: nodes, is_read, unsure: None }
+    }
+
+    /// Follows the word of a node also to nodes that were not there at first, up to this number.
+    pub(crate) fn reaching(self, reachable: usize) -> Self {
+        Pursuit { reachable, ..self }
     }
 
     /// What to do after this attempt, with so much of the client's patience left.
@@ -68,7 +75,7 @@ impl Pursuit {
             Attempt::Done(value) => return self.end(Outcome::Ok(value)),
             Attempt::Refused(why) => return self.end(Outcome::Fail(why)),
             Attempt::Elsewhere { leader: Some(leader), .. }
-                if leader != self.node && leader < self.nodes =>
+                if leader != self.node && leader < self.reachable =>
             {
                 self.node = leader;
                 if !left.is_zero() {
@@ -120,6 +127,15 @@ mod tests {
         assert_eq!(pursuit.after(elsewhere(Some(7)), PLENTY), Next::AskLater, "there is no n8");
         assert_eq!(pursuit.after(elsewhere(None), PLENTY), Next::AskLater);
         assert_eq!(pursuit.node, 0);
+    }
+
+    #[test]
+    fn a_node_that_is_new_is_found_by_another_s_word() {
+        let mut pursuit = Pursuit::new(1, 3, false).reaching(9);
+        assert_eq!(pursuit.after(elsewhere(Some(7)), PLENTY), Next::Ask);
+        assert_eq!(pursuit.node, 7);
+        assert_eq!(pursuit.after(elsewhere(None), PLENTY), Next::AskLater);
+        assert!(pursuit.node < 3, "then those that it knows");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use rashomon_checker::history::Value;
 use rashomon_stores::kv::{self, Command, Op, Output, Rejection, Session};
 use rashomon_stores::replica::{Refusal, Request as StoreRequest, RequestId};
 
+use super::scenario::NODES_MAX;
 use super::world::Heard;
 use crate::client::pursuit::{Attempt, Next, Pursuit};
 use crate::workload::{Action, Request};
@@ -58,6 +59,7 @@ impl Client {
         self.age += 1;
         let session = Session { client: self.process.to_string().into(), sequence: self.sequence };
         let pursuit = Pursuit::new(self.home, self.nodes, request.action.is_read());
+        let pursuit = pursuit.reaching(usize::from(NODES_MAX));
         let wanted = store_request(&request, session);
         self.operation = Some(Operation { request, wanted, deadline, asked: None, pursuit });
     }

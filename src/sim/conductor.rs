@@ -1,13 +1,17 @@
 //! The conductor of a simulated run: watches who leads, strikes when the schedule says so, and
 //! undoes everything; [`crate::campaign::conductor`] in virtual time.
 
-use rashomon_nemesis::{Action, Cluster, Node, Resolved, Schedule, Step};
-use rashomon_stores::replica::{NodeId, Replica, Role};
+use std::collections::BTreeSet;
 
+use rashomon_nemesis::{Action, Cluster, Node, Resolved, Schedule, Step};
+use rashomon_stores::replica::{NodeId, Replica, RequestId, Role};
+
+use super::churn;
 use super::mishap::Mishap;
+use super::operator::{Concluded, Operator, Task};
 use super::run::{Tape, Wake};
 use super::witness::Breach;
-use super::world::{Incident, Turn, World};
+use super::world::{Heard, Incident, Turn, World};
 use crate::campaign::chronicle;
 use crate::campaign::conductor::{WATCH_INTERVAL, undone_by};
 use crate::target::Leader;
@@ -19,7 +23,12 @@ pub(super) const WATCH: u64 = WATCH_INTERVAL.as_nanos() as u64;
 #[derive(Debug)]
 pub(super) struct Conductor<'a> {
     schedule: &'a Schedule,
+    /// As it is meant to be; `restore` sees to it that it is.
     cluster: Cluster,
+    operator: Operator,
+    churn: Churn,
+    /// Whether an order of the last restoration was given up.
+    unrestored: bool,
     /// The latest leader that was recorded.
     recorded: Option<Leader>,
     open: Vec<OpenFault>,
@@ -35,8 +44,21 @@ pub(super) struct Conductor<'a> {
 struct OpenFault {
     id: u64,
     action: Action,
-    /// For a cut: how many messages cuts had stopped before. For a kill: how many nodes ran.
+    /// For a cut: how many messages cuts had stopped before. For a kill: how many nodes ran. For a
+    /// change of members: how many orders were carried out.
     before: u64,
+}
+
+/// What became of the operator's orders.
+#[derive(Debug, Default)]
+struct Churn {
+    added: u64,
+    removed: u64,
+    leaders_removed: u64,
+    left_running: u64,
+    given_up: u64,
+    handed_over: u64,
+    not_handed_over: u64,
 }
 
 impl<'a> Conductor<'a> {
@@ -44,6 +66,9 @@ impl<'a> Conductor<'a> {
         Conductor {
             schedule,
             cluster: Cluster::new(nodes),
+            operator: Operator::default(),
+            churn: Churn::default(),
+            unrestored: false,
             recorded: None,
             open: Vec::new(),
             under_way: Vec::new(),
@@ -79,8 +104,10 @@ impl<'a> Conductor<'a> {
         self.watch(world, tape);
         let Step { at, fault } = &self.schedule.steps()[number];
         let resolved = fault.resolve(&self.cluster, &mut self.schedule.rng(number));
-        let resolved = resolved.expect("schedules are checked before a run");
-        if resolved.action.is_empty() {
+        // A node that was to be added, and was not for want of room, cannot be struck.
+        let Ok(resolved) = resolved else { return Ok(Vec::new()) };
+        let fixed = is_change(&resolved.action) && !R::changes_members();
+        if resolved.action.is_empty() || fixed {
             return Ok(Vec::new());
         }
         self.done.push(Step { at: *at, fault: resolved.action.fault() });
@@ -89,7 +116,7 @@ impl<'a> Conductor<'a> {
             self.undo(&resolved.action, world, tape)?;
             return Ok(Vec::new());
         }
-        Ok(self.apply(&resolved, world, tape))
+        self.apply(&resolved, world, tape)
     }
 
     /// Writes down that a mishap began or ended.
@@ -120,7 +147,93 @@ impl<'a> Conductor<'a> {
     ) -> Result<(), Breach> {
         self.undo(&Action::Heal, world, tape)?;
         let down = self.cluster.down.clone();
-        self.undo(&Action::Restart(down), world, tape)
+        self.undo(&Action::Restart(down), world, tape)?;
+        for given_up in self.operator.give_up() {
+            self.conclude(given_up, world, tape);
+        }
+        Ok(())
+    }
+
+    /// Begins to make everybody a member who is meant to be one, as many as at first at least.
+    pub(super) fn restore<R: Replica>(
+        &mut self,
+        size: u16,
+        world: &mut World<R, Wake>,
+    ) -> Result<(), Breach> {
+        if !R::changes_members() || !churn::changes_members(self.schedule) {
+            return Ok(());
+        }
+        // What lost its disk is replaced: it must not come back under its old number.
+        let lost = |node: &Node| world.is_lost(NodeId(node.0));
+        for node in self.cluster.nodes.clone().into_iter().filter(lost).collect::<Vec<_>>() {
+            self.cluster.nodes.remove(&node);
+            self.cluster.gone.insert(node);
+            self.operator.take(Task::Retire(NodeId(node.0)), None, world);
+        }
+        while self.cluster.nodes.len() < usize::from(size) {
+            self.join(self.cluster.next(), world)?;
+        }
+        self.unrestored = false;
+        for id in self.members() {
+            self.operator.take(Task::Add(id), None, world);
+        }
+        Ok(())
+    }
+
+    /// Whether the operator has nothing left to do.
+    pub(super) fn is_idle(&self) -> bool {
+        self.operator.is_done_with(None)
+    }
+
+    /// Whether all that the last restoration asked for was done.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_idle() && !self.unrestored
+    }
+
+    /// Those who are meant to be members.
+    pub(super) fn members(&self) -> Vec<NodeId> {
+        self.cluster.nodes.iter().map(|node| NodeId(node.0)).collect()
+    }
+
+    /// An alarm of the operator rings; says who is shut down.
+    pub(super) fn operate<R: Replica>(
+        &mut self,
+        (order, age): (u64, u64),
+        world: &mut World<R, Wake>,
+        tape: &mut Tape,
+    ) -> Option<NodeId> {
+        let concluded = self.operator.wake(order, age, world)?;
+        self.conclude(concluded, world, tape)
+    }
+
+    /// The operator hears of an order; says who is shut down.
+    pub(super) fn heard<R: Replica>(
+        &mut self,
+        id: RequestId,
+        heard: Heard,
+        world: &mut World<R, Wake>,
+        tape: &mut Tape,
+    ) -> Option<NodeId> {
+        let concluded = self.operator.heard(id, heard, world)?;
+        self.conclude(concluded, world, tape)
+    }
+
+    /// What the operator did how often, if it was asked for anything.
+    pub(super) fn sightings(&self) -> Vec<(&'static str, u64)> {
+        if !self.schedule.steps().iter().any(|step| is_change_name(step.fault.name())) {
+            return Vec::new();
+        }
+        let Churn { added, removed, leaders_removed, left_running, .. } = self.churn;
+        let Churn { given_up, handed_over, not_handed_over, .. } = self.churn;
+        vec![
+            ("servers added", added),
+            ("servers removed", removed),
+            ("leaders removed", leaders_removed),
+            ("servers removed and left running", left_running),
+            ("changes of membership given up", given_up),
+            ("leaderships handed over", handed_over),
+            ("leaderships not handed over", not_handed_over),
+        ]
     }
 
     fn apply<R: Replica>(
@@ -128,7 +241,7 @@ impl<'a> Conductor<'a> {
         resolved: &Resolved,
         world: &mut World<R, Wake>,
         tape: &mut Tape,
-    ) -> Vec<NodeId> {
+    ) -> Result<Vec<NodeId>, Breach> {
         let mut crashed = Vec::new();
         let mut before = run_into(world);
         match &resolved.action {
@@ -140,13 +253,90 @@ impl<'a> Conductor<'a> {
                 self.cluster.down.extend(nodes);
                 before = crashed.len() as u64;
             }
-            Action::Heal | Action::Restart(_) => {}
+            action => {
+                self.change(action, self.struck + 1, world)?;
+                before = 0;
+            }
         }
         self.struck += 1;
         tape.record(world.now(), chronicle::struck(self.struck, resolved));
         let action = resolved.action.clone();
         self.open.push(OpenFault { id: self.struck, action, before });
-        crashed
+        Ok(crashed)
+    }
+
+    /// Orders a change of who belongs to the cluster, or who leads it.
+    fn change<R: Replica>(
+        &mut self,
+        action: &Action,
+        fault: u64,
+        world: &mut World<R, Wake>,
+    ) -> Result<(), Breach> {
+        let (nodes, task): (&BTreeSet<Node>, fn(NodeId) -> Task) = match action {
+            Action::Add(nodes) => (nodes, Task::Add),
+            Action::Remove(nodes) => (nodes, Task::Remove),
+            Action::Retire(nodes) => (nodes, Task::Retire),
+            Action::Transfer(nodes) => (nodes, Task::Transfer),
+            _ => return Ok(()),
+        };
+        for node in nodes {
+            let task = task(NodeId(node.0));
+            match task {
+                Task::Add(_) => self.join(*node, world)?,
+                Task::Remove(_) | Task::Retire(_) => {
+                    self.cluster.nodes.remove(node);
+                    self.cluster.gone.insert(*node);
+                }
+                Task::Transfer(_) => {}
+            }
+            self.operator.take(task, Some(fault), world);
+        }
+        Ok(())
+    }
+
+    /// Starts a node that is to become a member.
+    fn join<R: Replica>(&mut self, node: Node, world: &mut World<R, Wake>) -> Result<(), Breach> {
+        self.cluster.nodes.insert(node);
+        world.join(NodeId(node.0));
+        world.start(NodeId(node.0))
+    }
+
+    /// Draws the consequences of an order's end; says who is shut down.
+    fn conclude<R: Replica>(
+        &mut self,
+        concluded: Concluded,
+        world: &mut World<R, Wake>,
+        tape: &mut Tape,
+    ) -> Option<NodeId> {
+        let Concluded { task, fault, done, of_leader } = concluded;
+        let end = if done { "is done" } else { "is given up" };
+        world.tell(|| format!("operator: {task:?} {end}"));
+        match fault {
+            Some(_) => self.churn.count(task, done, of_leader),
+            None => self.unrestored |= !done,
+        }
+        let mut shut_down = None;
+        match task {
+            Task::Retire(id) if done => {
+                self.cluster.down.remove(&Node(id.0));
+                shut_down = world.crash(id).then_some(id);
+            }
+            Task::Remove(id) | Task::Retire(id) if !done => {
+                // It may be a member or not; it is meant to be one again.
+                self.cluster.gone.remove(&Node(id.0));
+                self.cluster.nodes.insert(Node(id.0));
+            }
+            _ => {}
+        }
+        if let Some(place) = self.open.iter().position(|open| Some(open.id) == fault) {
+            self.open[place].before += u64::from(done);
+            if self.operator.is_done_with(fault) {
+                let OpenFault { id, before, .. } = self.open.remove(place);
+                let observed = format!("{before} orders were carried out");
+                tape.record(world.now(), chronicle::healed(id, before > 0, &observed));
+            }
+        }
+        shut_down
     }
 
     fn undo<R: Replica>(
@@ -164,7 +354,7 @@ impl<'a> Conductor<'a> {
                     world.start(NodeId(node.0))?;
                 }
             }
-            Action::Cut(_) | Action::Hold(_) | Action::Kill(_) => {}
+            _ => {}
         }
         let open = std::mem::take(&mut self.open);
         for fault in open {
@@ -181,6 +371,31 @@ impl<'a> Conductor<'a> {
         }
         Ok(())
     }
+}
+
+impl Churn {
+    fn count(&mut self, task: Task, done: bool, of_leader: bool) {
+        let count = match (task, done) {
+            (Task::Transfer(_), true) => &mut self.handed_over,
+            (Task::Transfer(_), false) => &mut self.not_handed_over,
+            (_, false) => &mut self.given_up,
+            (Task::Add(_), true) => &mut self.added,
+            (Task::Remove(_) | Task::Retire(_), true) => {
+                self.leaders_removed += u64::from(of_leader);
+                self.left_running += u64::from(matches!(task, Task::Remove(_)));
+                &mut self.removed
+            }
+        };
+        *count += 1;
+    }
+}
+
+fn is_change(action: &Action) -> bool {
+    is_change_name(action.fault().name())
+}
+
+fn is_change_name(name: &str) -> bool {
+    ["add", "remove", "retire", "transfer"].contains(&name)
 }
 
 /// How many messages have run into closed links so far.

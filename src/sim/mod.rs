@@ -8,7 +8,8 @@
 //! | [`mishap`] | what befalls single nodes, and how often |
 //! | [`system`] | what can be simulated: the project's stores, or any core |
 //! | `world` | the host of the cores: events, network, disks, clocks |
-//! | `client`, `conductor`, `run` | clients and nemesis, and a run from beginning to end |
+//! | `client`, `conductor`, `operator`, `run` | clients, nemesis, who changes the members, and a run from beginning to end |
+//! | `churn` | when members come and go |
 //! | [`witness`], [`invariants`] | what is checked of the cores while a run goes on |
 //! | [`verdict`] | one run, from scenario to verdict |
 //! | [`shrink`] | from a run with a violation to the smallest that shows the same |
@@ -19,6 +20,7 @@
 //! hashes, no floating-point function that differs between machines. A seed run twice leaves the
 //! same bytes.
 
+mod churn;
 mod client;
 pub mod climate;
 mod clock;
@@ -30,6 +32,7 @@ pub mod invariants;
 pub mod labs;
 pub mod mishap;
 mod network;
+mod operator;
 mod queue;
 mod run;
 pub mod scenario;

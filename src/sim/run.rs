@@ -15,6 +15,8 @@ use super::Scenario;
 use super::client::Client;
 use super::conductor::Conductor;
 use super::network::Traffic;
+use super::operator::OPERATOR;
+use super::scenario::NODES_MAX;
 use super::story::Story;
 use super::witness::{Breach, Witness};
 use super::world::{Happening, Hardship, World};
@@ -64,6 +66,8 @@ pub(super) enum Wake {
     Strike(usize),
     /// Time to look who leads.
     Watch,
+    /// Time for the operator to see to an order.
+    Operate { order: u64, age: u64 },
 }
 
 /// The history as it grows.
@@ -120,7 +124,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         let clients = (0..usize::from(scenario.operations.clients()))
             .map(|number| Client::new(number % nodes, nodes, number as u64))
             .collect();
-        let names = world.ids().map(|id| Arc::from(id.to_string())).collect();
+        let names = Node::first(NODES_MAX).map(|node| Arc::from(node.to_string())).collect();
         Run {
             scenario,
             world,
@@ -148,6 +152,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         });
         let mut sightings = self.witness.sightings();
         sightings.extend(self.world.hardship.sightings());
+        sightings.extend(self.conductor.sightings());
         Recorded {
             recovery,
             breach: self.breach,
@@ -207,6 +212,11 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             let Some(happening) = self.world.advance(until) else { return Ok(false) };
             match happening {
                 Happening::Step(id) => self.look_at(id),
+                Happening::Heard(id, heard) if id.0 & CLIENT_MASK == OPERATOR => {
+                    let Run { conductor, world, tape, witness, .. } = self;
+                    let shut_down = conductor.heard(id, heard, world, tape);
+                    shut_down.into_iter().for_each(|id| witness.crashed(id));
+                }
                 Happening::Heard(id, heard) => {
                     let client = (id.0 & CLIENT_MASK) as usize;
                     let now = self.world.now();
@@ -297,6 +307,11 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                 let Run { conductor, world, tape, witness, .. } = self;
                 let crashed = conductor.strike(number, world, tape)?;
                 crashed.into_iter().for_each(|id| witness.crashed(id));
+            }
+            Wake::Operate { order, age } => {
+                let Run { conductor, world, tape, witness, .. } = self;
+                let shut_down = conductor.operate((order, age), world, tape);
+                shut_down.into_iter().for_each(|id| witness.crashed(id));
             }
             Wake::Watch => {
                 self.conductor.watch(&mut self.world, &mut self.tape);
@@ -417,10 +432,9 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         let limit = healed + nanoseconds(RECOVERY_LIMIT);
         let reads = self.scenario.operations.reads();
         let nodes = usize::from(self.scenario.nodes);
-        let mut missing = None;
-        let living = |node: &usize| !self.world.is_lost(NodeId(*node as u16 + 1));
-        let living: Vec<usize> = (0..nodes).filter(living).collect();
-        for node in living {
+        let mut missing = self.restore_in_time(limit)?;
+        for id in self.living_members() {
+            let node = usize::from(id.0) - 1;
             self.clients.push(Client::new(node, nodes, FINAL_READERS + node as u64));
             for request in &reads {
                 if let Some(why) = self.read_in_time(request, limit)? {
@@ -434,6 +448,18 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         }
         let took_ms = missing.is_none().then(|| (self.world.now() - healed) / 1_000_000);
         Ok(Recovery { took_ms, missing })
+    }
+
+    /// Lets the operator bring the cluster back to its size; says why, if it is not in time.
+    fn restore_in_time(&mut self, limit: u64) -> Result<Option<String>, Breach> {
+        while self.world.now() < limit {
+            self.conductor.restore(self.scenario.nodes, &mut self.world)?;
+            self.pump(limit, |run| run.conductor.is_idle())?;
+            if self.conductor.is_whole() {
+                return Ok(None);
+            }
+        }
+        Ok(Some("not everybody is a member who is to be one".into()))
     }
 
     /// Lets the newest client read until that succeeds; says why, if it does not in time.
@@ -459,12 +485,25 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
 
     fn settle_in_time(&mut self, limit: u64) -> Result<Option<String>, Breach> {
         loop {
-            match settled(&self.world) {
+            match self.settled() {
                 Ok(()) => return Ok(None),
                 Err(why) if self.world.now() >= limit => return Ok(Some(why)),
                 Err(_) => self.rest(nanoseconds(RECOVERY_POLL))?,
             }
         }
+    }
+
+    /// The members, but those whose disk is damaged.
+    fn living_members(&self) -> Vec<NodeId> {
+        let mut members = self.conductor.members();
+        members.retain(|id| !self.world.is_lost(*id));
+        members
+    }
+
+    /// Whether every living member is up and all tell the same, or what is still missing.
+    fn settled(&self) -> Result<(), String> {
+        let status = |id| self.world.core(id).map(Replica::status);
+        agree(self.living_members().into_iter().map(|id| (Node(id.0), status(id))))
     }
 
     fn rest(&mut self, long: u64) -> Result<(), Breach> {
@@ -475,14 +514,8 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
 }
 
 /// Request ids carry the number of the client that waits, in their last bits.
-const CLIENT_BITS: u32 = 16;
-const CLIENT_MASK: u64 = (1 << CLIENT_BITS) - 1;
-
-/// Whether every node that is not lost for good is up and all tell the same, or what is still missing.
-fn settled<R: Replica, W>(world: &World<R, W>) -> Result<(), String> {
-    let living = world.ids().filter(|id| !world.is_lost(*id));
-    agree(living.map(|id| (Node(id.0), world.core(id).map(Replica::status))))
-}
+pub(super) const CLIENT_BITS: u32 = 16;
+pub(super) const CLIENT_MASK: u64 = (1 << CLIENT_BITS) - 1;
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).expect("runs end within 584 years")

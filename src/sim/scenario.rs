@@ -14,7 +14,8 @@ use rashomon_nemesis::{Moment, Package, Packages, Schedule, UnknownNode};
 use rashomon_stores::raft::ReadMode;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::climate::Climate;
+use super::churn;
+use super::climate::{Climate, Kind};
 use super::script::{CLIENTS_MAX, Planned, Script};
 use super::{Recorded, Settings, strikes, world};
 use crate::campaign::plan::{self, Plan, WorkloadName};
@@ -75,7 +76,7 @@ pub enum ScenarioError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Nonsense {
     /// There are no nodes, or too many.
-    #[error("`nodes` must be from 1 to {NODES_MAX}")]
+    #[error("`nodes` must be from 1 to {NODES_MAX}, those included that the schedule adds")]
     Nodes,
     /// It takes no time, or too much.
     #[error("`time_limit` must be more than nothing and at most an hour")]
@@ -95,7 +96,7 @@ pub enum Nonsense {
 }
 
 /// More nodes than these cannot be simulated.
-const NODES_MAX: u16 = 63;
+pub(super) const NODES_MAX: u16 = 63;
 /// The longest simulated run.
 const LONGEST: Duration = Duration::from_secs(3_600);
 /// How long a client waits for one operation, as in a live run.
@@ -113,7 +114,10 @@ impl Scenario {
         let leases = settings.reads == ReadMode::Lease;
         let climate = Climate::draw(&kinds, leases, &mut rng);
         let (time_limit, nodes) = (settings.time_limit, settings.nodes);
-        let schedule = strikes::schedule(&kinds.packages(), time_limit, nodes, &mut rng);
+        let mut schedule = strikes::schedule(&kinds.packages(), time_limit, nodes, &mut rng);
+        if kinds.0.contains(&Kind::Membership) {
+            schedule = churn::with_churn(&schedule, time_limit, &mut rng);
+        }
         Scenario {
             store: settings.store.clone(),
             bug: settings.bug.clone(),
@@ -148,7 +152,7 @@ impl Scenario {
     /// # Errors
     /// What does not.
     pub fn check(&self) -> Result<(), Nonsense> {
-        if !(1..=NODES_MAX).contains(&self.nodes) {
+        if self.nodes < 1 || self.schedule.last_added(self.nodes) > NODES_MAX {
             return Err(Nonsense::Nodes);
         }
         if self.time_limit.is_zero() || self.time_limit > LONGEST {

@@ -5,6 +5,7 @@
 //! makes it easier to read, until nothing more can go. Nothing is argued about: a smaller scenario
 //! is run, and kept if it fails like the one before. Equal scenarios shrink alike.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -393,7 +394,16 @@ fn fault_without(fault: &Fault, gone: Node) -> Option<Fault> {
         Fault::Hold(partition) => links(partition).map(Fault::Hold),
         Fault::Kill(set) => nodes(set).map(Fault::Kill),
         Fault::Restart(Some(set)) => nodes(set).map(|set| Fault::Restart(Some(set))),
-        Fault::Heal | Fault::Restart(None) => Some(fault.clone()),
+        Fault::Remove(set) => nodes(set).map(Fault::Remove),
+        Fault::Retire(set) => nodes(set).map(Fault::Retire),
+        Fault::Transfer(set) => nodes(set).map(Fault::Transfer),
+        Fault::Add(Some(new)) => {
+            let moved = |node: &Node| Node(node.0 - u16::from(*node > gone));
+            let left: BTreeSet<Node> =
+                new.iter().filter(|node| **node != gone).map(moved).collect();
+            (!left.is_empty()).then_some(Fault::Add(Some(left)))
+        }
+        Fault::Heal | Fault::Restart(None) | Fault::Add(None) => Some(fault.clone()),
     }
 }
 

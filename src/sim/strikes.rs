@@ -22,7 +22,7 @@ pub(super) fn schedule(
 ) -> Schedule {
     let base = Schedule::generate(packages, rng.next_u64() >> 1, run, nodes);
     let mut steps = base.steps().to_vec();
-    let latest = run.saturating_sub(CALM).as_millis() as u64 / 10;
+    let latest = latest(run);
     let strikes_max = run.as_secs() / 2;
     for package in &packages.0 {
         let strikes = rng.random_range(0..=strikes_max);
@@ -40,9 +40,14 @@ pub(super) fn schedule(
     Schedule::new(base.seed(), steps)
 }
 
+/// When the last short strike may begin, in hundredths of a second.
+pub(super) fn latest(run: Duration) -> u64 {
+    run.saturating_sub(CALM).as_millis() as u64 / 10
+}
+
 /// When short strikes may begin, in hundredths of a second: all along, or in a third of the runs all
 /// within an eighth of it, where one falls into the recovery from another.
-fn storm(latest: u64, rng: &mut ChaCha8Rng) -> (u64, u64) {
+pub(super) fn storm(latest: u64, rng: &mut ChaCha8Rng) -> (u64, u64) {
     let first = 20.min(latest);
     if rng.random_range(0..3) > 0 {
         return (first, latest);

@@ -8,7 +8,7 @@ use super::Scenario;
 use super::invariants::RaftWitness;
 use super::run::{Recorded, Run};
 use super::witness::{NoWitness, Witness};
-use super::{tuning, world};
+use super::{churn, tuning, world};
 
 /// Whatever scenarios are run against.
 pub trait System: Sync {
@@ -81,6 +81,7 @@ impl RaftSubject {
         Ok(RaftSubject(tuning::raft(
             bug,
             scenario.reads,
+            churn::changes_members(&scenario.schedule),
             &mut world::stream(scenario.seed, TUNING),
         )))
     }

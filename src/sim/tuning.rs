@@ -8,8 +8,13 @@ use rand_chacha::ChaCha8Rng;
 use rashomon_stores::raft::mutants::Bug;
 use rashomon_stores::raft::{Options, ReadMode};
 
-/// The settings of Raft's nodes.
-pub(super) fn raft(bug: Option<Bug>, reads: ReadMode, rng: &mut ChaCha8Rng) -> Options {
+/// The settings of Raft's nodes; `churn` says that members come and go.
+pub(super) fn raft(
+    bug: Option<Bug>,
+    reads: ReadMode,
+    churn: bool,
+    rng: &mut ChaCha8Rng,
+) -> Options {
     // A short span between the least and the most time lets several nodes stand at a time.
     let election_min = Duration::from_millis([150, 300, 300][rng.random_range(0..3)]);
     let election_span = Duration::from_millis([20, 100, 300, 300][rng.random_range(0..4)]);
@@ -20,8 +25,9 @@ pub(super) fn raft(bug: Option<Bug>, reads: ReadMode, rng: &mut ChaCha8Rng) -> O
         append_window: [1, 8, 64, 1024, 1024][rng.random_range(0..5)],
         snapshot_every: [10, 50, 250, 10_000][rng.random_range(0..4)],
         snapshot_chunk_bytes: [50, 500, 5_000][rng.random_range(0..3)],
-        pre_vote: rng.random_bool(0.75),
-        check_quorum: rng.random_bool(0.75),
+        // Who is removed and does not know it would disturb the others without these (§4.2.3).
+        pre_vote: rng.random_bool(0.75) || churn,
+        check_quorum: rng.random_bool(0.75) || churn,
         reads,
         bug,
         ..Options::default()

@@ -195,6 +195,26 @@ enum Rot {
 }
 
 impl<R: Replica, W> Node<R, W> {
+    /// A node that has never run.
+    fn new(climate: &Climate, seeds: &mut ChaCha8Rng) -> Self {
+        let drift = i64::from(climate.drift_ppm);
+        let offset = seeds.random_range(0..CLOCK_OFFSET_MAX);
+        Node {
+            disk: Disk::new(),
+            clock: Clock::new(offset, seeds.random_range(-drift..=drift)),
+            incarnations: 0,
+            busy_until: 0,
+            backlog: VecDeque::new(),
+            waited: 0,
+            under_way: [None; Mishap::ALL.len()],
+            step_ns: 0,
+            fsync_fails: false,
+            restart_at: None,
+            rot: Rot::Sound,
+            running: None,
+        }
+    }
+
     /// Whether an input has to wait: the node stands still, or others wait before it.
     fn is_busy(&self, now: u64) -> bool {
         self.busy_until > now || !self.backlog.is_empty()
@@ -259,6 +279,8 @@ pub(super) struct World<R: Replica, W> {
     queue: Queue<Event<R, W>>,
     network: Network<R::Message>,
     nodes: Vec<Node<R, W>>,
+    /// How many nodes there were at first.
+    founders: u16,
     options: R::Options,
     seeds: ChaCha8Rng,
     disks: ChaCha8Rng,
@@ -272,25 +294,7 @@ impl<R: Replica, W> World<R, W> {
     /// A world of nodes `n1` to `n<size>`, none of them running.
     pub(super) fn new(size: u16, options: R::Options, climate: Climate, seed: u64) -> Self {
         let mut seeds = stream(seed, WORLD);
-        let drift = i64::from(climate.drift_ppm);
-        let mut node = || Node {
-            disk: Disk::new(),
-            clock: Clock::new(
-                seeds.random_range(0..CLOCK_OFFSET_MAX),
-                seeds.random_range(-drift..=drift),
-            ),
-            incarnations: 0,
-            busy_until: 0,
-            backlog: VecDeque::new(),
-            waited: 0,
-            under_way: [None; Mishap::ALL.len()],
-            step_ns: 0,
-            fsync_fails: false,
-            restart_at: None,
-            rot: Rot::Sound,
-            running: None,
-        };
-        let nodes = (0..size).map(|_| node()).collect();
+        let nodes = (0..size).map(|_| Node::new(&climate, &mut seeds)).collect();
         let mut world = World {
             climate,
             notes: Vec::new(),
@@ -304,6 +308,7 @@ impl<R: Replica, W> World<R, W> {
             queue: Queue::new(),
             network: Network::new(stream(seed, NETWORK)),
             nodes,
+            founders: size,
             options,
             seeds,
             disks: stream(seed, DISKS),
@@ -315,6 +320,14 @@ impl<R: Replica, W> World<R, W> {
             world.plan_mishaps(id);
         }
         world
+    }
+
+    /// Makes room for a node that is new, and for those before it.
+    pub(super) fn join(&mut self, id: NodeId) {
+        while self.nodes.len() <= index(id) {
+            self.nodes.push(Node::new(&self.climate, &mut self.seeds));
+            self.plan_mishaps(NodeId(self.nodes.len() as u16));
+        }
     }
 
     /// Nanoseconds since the run began.
@@ -334,7 +347,7 @@ impl<R: Replica, W> World<R, W> {
 
     /// The core of a node, if it runs.
     pub(super) fn core(&self, id: NodeId) -> Option<&R> {
-        self.nodes[index(id)].running.as_ref().map(|running| &running.core)
+        self.nodes.get(index(id))?.running.as_ref().map(|running| &running.core)
     }
 
     /// The cores that run.
@@ -365,7 +378,8 @@ impl<R: Replica, W> World<R, W> {
         if self.nodes[index(id)].running.is_some() || self.finds_damage(id) {
             return Ok(());
         }
-        let setup = Setup { id, members: self.ids().collect(), seed: self.seeds.random() };
+        let members = (1..=self.founders).map(NodeId).collect();
+        let setup = Setup { id, members, seed: self.seeds.random() };
         let node = &mut self.nodes[index(id)];
         node.restart_at = None;
         node.incarnations += 1;
@@ -463,7 +477,7 @@ impl<R: Replica, W> World<R, W> {
         };
         self.now = at;
         if let Some(id) = event.node()
-            && self.nodes[index(id)].is_busy(at)
+            && self.nodes.get(index(id)).is_some_and(|node| node.is_busy(at))
         {
             self.put_off(id, event);
             return Some(Happening::Nothing);
@@ -534,7 +548,8 @@ impl<R: Replica, W> World<R, W> {
 
     /// Lets a client's request arrive at a node now; the client hears of it under this id.
     pub(super) fn take(&mut self, node: NodeId, id: RequestId, request: Request) -> Happening<W> {
-        let Some(running) = &mut self.nodes[index(node)].running else {
+        let there = self.nodes.get_mut(index(node));
+        let Some(running) = there.and_then(|node| node.running.as_mut()) else {
             self.answer(id, Heard::NoConnection);
             return Happening::Nothing;
         };

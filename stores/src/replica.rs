@@ -313,6 +313,12 @@ pub trait Replica: Sized + Debug + Send + 'static {
     /// How the node sees itself and the cluster.
     fn status(&self) -> Status;
 
+    /// Whether the protocol takes orders to add and remove members and to hand leadership over. One
+    /// that does not refuses them as [`Refusal::Inapplicable`].
+    fn changes_members() -> bool {
+        false
+    }
+
     /// Where a node is reached that was not there when this one was set up, if the cluster has been
     /// told.
     fn address(&self, _node: NodeId) -> Option<&str> {

@@ -39,7 +39,7 @@ pub(super) struct SettingsArguments {
     /// How long the clients work, in virtual time
     #[arg(long, default_value = "20s", value_parser = duration::parse, help_heading = "Workload")]
     time_limit: Duration,
-    /// Kinds of fault that a seed may have: partition, kill, pause, network, disk, clock, cpu, with commas; all or none
+    /// Kinds of fault that a seed may have: partition, kill, pause, network, disk, clock, cpu, membership, with commas; all or none
     #[arg(long, default_value = "all", help_heading = "Faults")]
     nemesis: Kinds,
 }

@@ -25,11 +25,13 @@ pub enum Kind {
     Clock,
     /// Processors that take long for every step.
     Cpu,
+    /// Members that come and go, and leadership handed over.
+    Membership,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Partition,
         Kind::Kill,
         Kind::Pause,
@@ -37,6 +39,7 @@ impl Kind {
         Kind::Disk,
         Kind::Clock,
         Kind::Cpu,
+        Kind::Membership,
     ];
 
     /// Its name on the command line.
@@ -49,6 +52,7 @@ impl Kind {
             Kind::Disk => "disk",
             Kind::Clock => "clock",
             Kind::Cpu => "cpu",
+            Kind::Membership => "membership",
         }
     }
 
@@ -69,7 +73,7 @@ pub struct Kinds(pub BTreeSet<Kind>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "there is no kind of fault {0:?}; known: all, none, or of these with commas: partition, kill, \
-     pause, network, disk, clock, cpu"
+     pause, network, disk, clock, cpu, membership"
 )]
 pub struct UnknownKind(String);
 

@@ -8,18 +8,20 @@ mod durable_promises;
 mod election_safety;
 mod leader_completeness;
 mod log_matching;
+mod membership_safety;
 mod snapshot_safety;
 mod state_machine_safety;
 
 use rashomon_stores::raft::message::Message;
 use rashomon_stores::raft::{Note, Raft};
-use rashomon_stores::replica::NodeId;
+use rashomon_stores::replica::{NodeId, Role};
 
 use super::witness::{Breach, Promise, Records, Witness};
 use commit_monotonic::CommitMonotonic;
 use durable_promises::DurablePromises;
 use election_safety::ElectionSafety;
 use leader_completeness::LeaderCompleteness;
+use membership_safety::MembershipSafety;
 use snapshot_safety::SnapshotSafety;
 use state_machine_safety::StateMachineSafety;
 
@@ -32,6 +34,7 @@ pub struct RaftWitness {
     snapshot_safety: SnapshotSafety,
     commit_monotonic: CommitMonotonic,
     durable_promises: DurablePromises,
+    membership_safety: MembershipSafety,
     sightings: Sightings,
 }
 
@@ -50,13 +53,19 @@ struct Sightings {
     snapshots_installed: u64,
     promises_kept: u64,
     votes_kept: u64,
+    members_changed: u64,
+    removed_would_stand: u64,
 }
 
 impl Witness<Raft> for RaftWitness {
     fn noted(&mut self, node: NodeId, note: &Note, core: &Raft) -> Result<(), Breach> {
         let seen = &mut self.sightings;
         match note {
-            Note::PreElectionStarted { .. } => seen.pre_elections += 1,
+            Note::PreElectionStarted { .. } => {
+                seen.pre_elections += 1;
+                let removed = !self.membership_safety.is_voter(node);
+                seen.removed_would_stand += u64::from(removed);
+            }
             Note::ElectionStarted { .. } => seen.elections_started += 1,
             Note::BecameLeader { term, .. } => {
                 seen.elections_won += 1;
@@ -81,6 +90,10 @@ impl Witness<Raft> for RaftWitness {
             Note::Nonsense { from, why } => {
                 return Err(Breach::new("sense", format!("{node} from {from}: {why}")));
             }
+            Note::MembersChanged { .. } if core.role() == Role::Leader => {
+                seen.members_changed += 1;
+                self.membership_safety.adopted(node, core)?;
+            }
             Note::VoteGranted { .. }
             | Note::Follows { .. }
             | Note::TimeoutNow { .. }
@@ -90,6 +103,7 @@ impl Witness<Raft> for RaftWitness {
     }
 
     fn stepped(&mut self, node: NodeId, core: &Raft) -> Result<(), Breach> {
+        self.membership_safety.begun(core.members());
         let advanced = self.commit_monotonic.advanced(node, core.commit_index())?;
         let base = core.log().base();
         if let Some(snapshot) = core.snapshot().filter(|_| advanced.contains(&base.index)) {
@@ -100,6 +114,7 @@ impl Witness<Raft> for RaftWitness {
             self.state_machine_safety.committed(node, index, entry)?;
             if let Some(entry) = entry {
                 self.leader_completeness.committed(entry, core.hard_state().term);
+                self.membership_safety.committed(node, entry)?;
             }
         }
         Ok(())
@@ -143,7 +158,7 @@ impl Witness<Raft> for RaftWitness {
 
     fn sightings(&self) -> Vec<(&'static str, u64)> {
         let seen = &self.sightings;
-        vec![
+        let mut all = vec![
             ("elections thought of", seen.pre_elections),
             ("elections started", seen.elections_started),
             ("elections won", seen.elections_won),
@@ -156,7 +171,13 @@ impl Witness<Raft> for RaftWitness {
             ("snapshots installed", seen.snapshots_installed),
             ("promises kept over a crash", seen.promises_kept),
             ("votes kept over a crash in their term", seen.votes_kept),
-        ]
+        ];
+        // Only where members come and go.
+        if seen.members_changed > 0 {
+            all.push(("learners made voters", self.membership_safety.promoted));
+            all.push(("removed servers that would stand for election", seen.removed_would_stand));
+        }
+        all
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! Ongaro, *Consensus: Bridging Theory and Practice* (2014), §5.1 and §5.3. State Machine Safety for
 //! entries that a node never sees one by one, because a leader's snapshot or its own disk brought
-//! what came of them. The committed entries are applied here once more to compare.
+//! what came of them; the configuration is part of it (§4.1). The committed entries are applied here once more to compare.
+
+use std::sync::Arc;
 
 use rashomon_stores::kv::Store;
 use rashomon_stores::raft::log::{Entry, Payload};
+use rashomon_stores::raft::membership::Membership;
 use rashomon_stores::raft::snapshot::Snapshot;
 use rashomon_stores::replica::NodeId;
 
@@ -18,6 +21,8 @@ const NAME: &str = "snapshot safety";
 pub(super) struct SnapshotSafety {
     applied: usize,
     state: Store,
+    /// The members after them; none if they are still the first ones.
+    members: Option<Arc<Membership>>,
 }
 
 impl SnapshotSafety {
@@ -40,23 +45,26 @@ impl SnapshotSafety {
             *self = SnapshotSafety::default();
         }
         for entry in &covered[self.applied..] {
-            if let Payload::Command(command) = &entry.payload {
-                self.state.apply(command);
+            match &entry.payload {
+                Payload::Command(command) => {
+                    self.state.apply(command);
+                }
+                Payload::Members(members) => self.members = Some(members.clone()),
+                Payload::Noop => {}
             }
         }
         self.applied = covered.len();
-        if snapshot.state == self.state {
+        let same_members = self.members.as_ref().is_none_or(|known| *known == snapshot.members);
+        if snapshot.state == self.state && same_members {
             return Ok(());
         }
-        let what = format!("{node} has a snapshot up to {last:?} of another state");
-        Err(Breach::new(NAME, what))
+        let of = if same_members { "another state" } else { "other members" };
+        Err(Breach::new(NAME, format!("{node} has a snapshot up to {last:?} of {of}")))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use rashomon_stores::kv::{Command, Op};
     use rashomon_stores::raft::log::Place;
 

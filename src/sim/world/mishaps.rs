@@ -194,15 +194,14 @@ impl<R: Replica, W> World<R, W> {
     }
 
     /// Whether most nodes, and most of the members wherever a node knows them, would still have a
-    /// sound disk without that of this one.
+    /// sound disk without that of this one. It may yet become a member, and so may others whose
+    /// disk is damaged.
     fn may_lose(&self, id: NodeId) -> bool {
-        let is_gone = |node: NodeId| node == id || self.nodes[index(node)].rot != Rot::Sound;
-        let most_stay = |members: &[NodeId]| {
-            let gone = members.iter().filter(|node| is_gone(**node)).count();
-            members.is_empty() || 2 * gone < members.len()
-        };
-        let all: Vec<NodeId> = self.ids().collect();
-        most_stay(&all) && self.cores().all(|(_, core)| most_stay(&core.status().voters))
+        let is_gone = |node: &NodeId| *node == id || self.is_damaged(*node);
+        let gone = self.ids().filter(is_gone).count();
+        let most_stay = |members: usize| members == 0 || 2 * gone < members;
+        let known = |(_, core): (NodeId, &R)| core.status().voters.len();
+        most_stay(self.nodes.len()) && self.cores().map(known).all(most_stay)
     }
 
     /// Reads a node's disk at its start; whether a record on it is damaged, so that its host refuses
@@ -220,6 +219,11 @@ impl<R: Replica, W> World<R, W> {
             self.begin(id, Mishap::BitRot, 0, None, sentence);
         }
         self.nodes[index(id)].rot == Rot::Found
+    }
+
+    /// Whether a node's disk is damaged, though nobody may know it yet.
+    pub(in crate::sim) fn is_damaged(&self, id: NodeId) -> bool {
+        self.nodes.get(index(id)).is_some_and(|node| node.rot != Rot::Sound)
     }
 
     /// Whether a node is down for good.

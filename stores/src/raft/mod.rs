@@ -290,6 +290,10 @@ impl Replica for Raft {
         }
     }
 
+    fn changes_members() -> bool {
+        true
+    }
+
     fn address(&self, node: NodeId) -> Option<&str> {
         self.members().addresses.get(&node).map(AsRef::as_ref)
     }

@@ -21,6 +21,11 @@ pub(super) struct Progress {
     pub(super) matched: Index,
     /// The next entry to send.
     next: Index,
+    /// How many entries may be on their way, besides what the options allow. A follower that finds a
+    /// gap has the leader go back, and most gaps are only messages that overtook each other; so the
+    /// leader begins again with one and doubles with every step ahead. If it repeated all that may
+    /// be on its way for each gap, the repetitions would overtake each other in turn, ever more.
+    window: u64,
     /// Whether `next` is a guess or known to fit, or gone from the leader's log.
     pub(super) mode: Mode,
     /// The latest round in which the follower said that it follows.
@@ -45,7 +50,7 @@ impl Progress {
     /// Of a follower of whom nothing is known: a guess is that its log ends at an index.
     pub(super) fn new(last_index: Index) -> Self {
         let mode = Mode::Probe { sent: false };
-        Progress { matched: 0, next: last_index + 1, mode, round: 0 }
+        Progress { matched: 0, next: last_index + 1, window: u64::MAX, mode, round: 0 }
     }
 }
 
@@ -149,13 +154,13 @@ impl Raft {
 
     fn send_entries_to(&mut self, to: NodeId, out: &mut Effects<Self>) {
         let last_index = self.log.last_index();
-        let window = self.options.append_window;
+        let most = self.options.append_window;
         while let State::Leader(leader) = &self.state
             && let Some(progress) = leader.followers.get(&to)
             && progress.next <= last_index
             && match &progress.mode {
                 Mode::Probe { sent } => !sent,
-                Mode::Stream => progress.next <= progress.matched + window,
+                Mode::Stream => progress.next <= progress.matched + most.min(progress.window),
                 Mode::Snapshot(transfer) => !transfer.sent,
             }
         {
@@ -178,7 +183,8 @@ impl Raft {
                 self.options.append_window
             }
             Mode::Stream | Mode::Snapshot(_) => {
-                (progress.matched + self.options.append_window).saturating_sub(prev_index)
+                let window = self.options.append_window.min(progress.window);
+                (progress.matched + window).saturating_sub(prev_index)
             }
         };
         let bytes_max = if one { 0 } else { self.options.append_bytes_max };
@@ -295,6 +301,9 @@ impl Raft {
         match outcome {
             Outcome::Match { index } => {
                 let index = if optimistic { progress.next - 1 } else { index };
+                if index > progress.matched {
+                    progress.window = progress.window.saturating_mul(2);
+                }
                 progress.matched = progress.matched.max(index);
                 progress.next = progress.next.max(progress.matched + 1);
                 // An answer to what was sent before does not end a snapshot's transfer.
@@ -316,6 +325,7 @@ impl Raft {
                     let hint = own.map_or(index, |last| last + 1);
                     progress.next = hint.min(prev_index).max(progress.matched + 1);
                     progress.mode = Mode::Probe { sent: false };
+                    progress.window = 1;
                 }
             }
         }

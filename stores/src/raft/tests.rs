@@ -343,6 +343,31 @@ fn a_slow_follower_gets_no_more_than_a_window() {
 }
 
 #[test]
+fn messages_that_overtook_each_other_do_not_multiply() {
+    const ENTRIES: u64 = 200;
+    let options = Options { append_bytes_max: 0, ..Options::default() };
+    let mut node = Node::leader(options);
+    node.acknowledged(N2, 1, 0);
+    (0..ENTRIES).for_each(|id| node.write(id));
+    node.sent.clear();
+    // It has one entry more each time, and finds a gap before the last that was sent to it.
+    for has in 2..ENTRIES / 2 {
+        let outcome = Outcome::Conflict { prev_index: ENTRIES, term: None, index: has };
+        node.hear(N2, 1, Body::Appended { round: 0, outcome });
+        node.acknowledged(N2, has, 0);
+    }
+    let sent = node.sent.iter().filter(|(to, _)| *to == N2).count() as u64;
+    assert!(sent <= 2 * ENTRIES, "{sent} messages");
+    // Once there are no more gaps, all the rest is soon on its way.
+    for has in ENTRIES / 2..ENTRIES / 2 + 8 {
+        node.acknowledged(N2, has, 0);
+    }
+    let Some((_, message)) = node.sent.iter().rfind(|(to, _)| *to == N2) else { panic!("none") };
+    let Body::Append { entries, .. } = &message.body else { panic!("{message:?}") };
+    assert_eq!(entries.last().map(|entry| entry.index), Some(ENTRIES + 1));
+}
+
+#[test]
 fn appends_that_no_leader_sends_are_refused() {
     let cases = [
         append((0, 0), entries(2, &[1]), 0),

@@ -50,6 +50,34 @@ fn what_is_not_done_in_time_is_given_up() {
 }
 
 #[test]
+fn a_word_that_is_lost_costs_an_election_time_out_and_no_more() {
+    let options = Options::default();
+    let mut node = Node::leader(options.clone());
+    node.stored();
+    node.acknowledged(N2, 1, 1);
+    node.acknowledged(N3, 1, 1);
+    node.order(1, Admin::Transfer { to: N3 });
+    assert_eq!(told(&node, N3), 1);
+    let (began, mut round) = (node.now, 1);
+    node.write(9);
+    assert_eq!(node.replies, [(9, Err(Refusal::Busy))]);
+    while !node.replies.iter().any(|(id, _)| *id == 1) {
+        assert!(node.now <= began + options.election_max + options.heartbeat, "it is stuck");
+        node.now += options.heartbeat;
+        node.step(Input::Timer(Timer::Heartbeat));
+        round += 1;
+        node.acknowledged(N2, 1, round);
+    }
+    assert_eq!((told(&node, N3), node.raft.role()), (1, Role::Leader), "it was said once");
+    node.write(10);
+    assert_eq!(node.raft.log.last_index(), 2, "it leads on, and takes writes again");
+    node.order(11, Admin::Transfer { to: N2 });
+    node.stored();
+    node.acknowledged(N2, 2, round);
+    assert_eq!(told(&node, N2), 1, "and can be asked again");
+}
+
+#[test]
 fn only_another_voter_can_be_told() {
     let mut node = Node::leader(Options::default());
     for (request, to) in [(1, N1), (2, NodeId(9))] {
