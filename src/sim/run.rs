@@ -119,7 +119,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     pub(super) fn new(scenario: &'a Scenario, options: R::Options, witness: W, told: bool) -> Self {
         let mut world = World::new(scenario.nodes, options, scenario.climate, scenario.seed);
         world.story = told.then(Story::default);
-        world.keep_promises(W::is_promise);
+        world.watch_for(&witness);
         let nodes = usize::from(scenario.nodes);
         let clients = (0..usize::from(scenario.operations.clients()))
             .map(|number| Client::new(number % nodes, nodes, number as u64))
@@ -203,8 +203,9 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             if !self.world.incidents.is_empty() {
                 self.chronicle();
             }
-            if !self.world.started.is_empty() {
-                self.greet();
+            if self.world.has_started_nodes() {
+                let seen = self.world.show_started(&mut self.witness);
+                self.report(seen);
             }
             if done(self) {
                 return Ok(true);
@@ -242,36 +243,9 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         }
     }
 
-    /// Lets the witness look at the nodes that have started.
-    fn greet(&mut self) {
-        let mut seen = Ok(());
-        for id in std::mem::take(&mut self.world.started) {
-            if let Some(core) = self.world.core(id) {
-                seen = seen.and_then(|()| self.witness.recovered(id, core));
-            }
-        }
-        self.report(seen);
-    }
-
     /// Lets the witness look at a node after its step, and now and then at all of them.
     fn look_at(&mut self, id: NodeId) {
-        let mut seen = Ok(());
-        for (noter, note) in &self.world.notes {
-            if let Some(core) = self.world.core(*noter) {
-                seen = seen.and_then(|()| self.witness.noted(*noter, note, core));
-            }
-        }
-        if let Some(core) = self.world.core(id) {
-            seen = seen.and_then(|()| self.witness.stepped(id, core));
-        }
-        self.world.notes.clear();
-        for promise in &self.world.promises {
-            if let Some(core) = self.world.core(promise.from) {
-                let disk = self.world.disk(promise.from);
-                seen = seen.and_then(|()| self.witness.promised(promise, core, disk));
-            }
-        }
-        self.world.promises.clear();
+        let mut seen = self.world.show_step(id, &mut self.witness);
         if self.world.now() >= self.next_look {
             self.next_look = self.world.now() + LOOK_INTERVAL;
             seen = seen.and_then(|()| self.glance(false));

@@ -6,7 +6,9 @@
 //! draws never shift another's. The design is that of FoundationDB's simulation (Zhou et al.,
 //! SIGMOD 2021) and of discrete-event simulation at large.
 
+mod hardship;
 mod mishaps;
+mod watched;
 
 use std::collections::VecDeque;
 
@@ -17,7 +19,6 @@ use rashomon_stores::replica::{
     Effect, Effects, Gate, Input, NodeId, Replica, Reply, Request, RequestId, Setup, Slot, Ticket,
     Time,
 };
-use serde::Serialize;
 
 use super::climate::Climate;
 use super::clock::Clock;
@@ -27,7 +28,8 @@ use super::mishap::Mishap;
 use super::network::{Courier, Fate, Network, Traffic};
 use super::queue::Queue;
 use super::story::Story;
-use super::witness::{Breach, Promise, Records};
+use super::witness::{Breach, Promise};
+pub use hardship::Hardship;
 pub(super) use mishaps::{Incident, Turn};
 
 /// What a client hears of a request.
@@ -44,7 +46,7 @@ pub(super) enum Heard {
 /// What the driver of a run may have to react to.
 #[derive(Debug)]
 pub(super) enum Happening<W> {
-    /// A core took a step; its notes are in [`World::notes`].
+    /// A core took a step; [`World::show_step`] shows it to a witness.
     Step(NodeId),
     /// A client hears of a request.
     Heard(RequestId, Heard),
@@ -91,72 +93,6 @@ impl<R: Replica, W> Event<R, W> {
             | Event::Restart { .. }
             | Event::Wake(_) => None,
         }
-    }
-}
-
-/// What nodes went through, over a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Hardship {
-    /// Crashes.
-    pub crashes: u64,
-    /// Crashes that lost something written and not synced.
-    pub crashes_with_loss: u64,
-    /// The batches lost.
-    pub lost_batches: u64,
-    /// Pauses.
-    pub pauses: u64,
-    /// Clocks that leapt ahead.
-    pub clock_jumps: u64,
-    /// Deadlines that they leapt over.
-    pub deadlines_jumped: u64,
-    /// Times that a clock changed its rate.
-    pub rate_changes: u64,
-    /// Times that a node had a slow processor.
-    pub slow_cpus: u64,
-    /// Times that an fsync failed or there was no room for a write, and the node stopped.
-    pub disk_failures: u64,
-    /// Those in which the disk was full.
-    pub writes_without_room: u64,
-    /// Nodes that stayed down for good because a record on their disk was damaged.
-    pub lost_nodes: u64,
-    /// Mishaps that befell a leader.
-    pub of_leaders: u64,
-    /// Fsyncs.
-    pub syncs: u64,
-}
-
-impl Hardship {
-    /// Adds what the nodes of another run went through.
-    pub(super) fn add(&mut self, other: Hardship) {
-        self.crashes += other.crashes;
-        self.crashes_with_loss += other.crashes_with_loss;
-        self.lost_batches += other.lost_batches;
-        self.pauses += other.pauses;
-        self.clock_jumps += other.clock_jumps;
-        self.deadlines_jumped += other.deadlines_jumped;
-        self.rate_changes += other.rate_changes;
-        self.slow_cpus += other.slow_cpus;
-        self.disk_failures += other.disk_failures;
-        self.writes_without_room += other.writes_without_room;
-        self.lost_nodes += other.lost_nodes;
-        self.of_leaders += other.of_leaders;
-        self.syncs += other.syncs;
-    }
-
-    /// What a run should reach sometimes, whatever the core.
-    pub(super) fn sightings(&self) -> Vec<(&'static str, u64)> {
-        vec![
-            ("crashes that lost unsynced data", self.crashes_with_loss),
-            ("pauses", self.pauses),
-            ("clocks leapt ahead", self.clock_jumps),
-            ("deadlines leapt over", self.deadlines_jumped),
-            ("clocks changed their rate", self.rate_changes),
-            ("processors were slow", self.slow_cpus),
-            ("disks failed", self.disk_failures),
-            ("writes found a full disk", self.writes_without_room),
-            ("nodes lost to bit rot", self.lost_nodes),
-            ("mishaps of leaders", self.of_leaders),
-        ]
     }
 }
 
@@ -267,9 +203,9 @@ pub(super) struct World<R: Replica, W> {
     /// Mishaps that began or ended since the driver last took them.
     pub(super) incidents: Vec<Incident>,
     /// Messages with a promise that left their nodes since the driver last took them.
-    pub(super) promises: Vec<Promise<R::Message>>,
+    promises: Vec<Promise<R::Message>>,
     /// Nodes that started since the driver last took them.
-    pub(super) started: Vec<NodeId>,
+    started: Vec<NodeId>,
     pub(super) hardship: Hardship,
     /// Events so far.
     pub(super) events: u64,
@@ -358,16 +294,6 @@ impl<R: Replica, W> World<R, W> {
     /// What a node's disk holds for sure, in the order of slots.
     pub(super) fn stored(&self, id: NodeId) -> Vec<(Slot, R::Record)> {
         self.nodes[index(id)].disk.read()
-    }
-
-    /// The records that a node's disk holds for sure.
-    pub(super) fn disk(&self, id: NodeId) -> &Records<R> {
-        self.nodes[index(id)].disk.synced()
-    }
-
-    /// Keeps messages that are promises in [`World::promises`] from now on.
-    pub(super) fn keep_promises(&mut self, is_promise: fn(&R::Message) -> bool) {
-        self.is_promise = is_promise;
     }
 
     /// Starts a node from what its disk holds, unless it runs already or its disk is damaged.

@@ -90,13 +90,15 @@ impl Lab {
         let network = Rc::new(RefCell::new(Rules::new(servers, unreliable)));
         let mut world = World::new(servers as u16, options, Climate::FAIR, seed);
         world.employ(Box::new(LabCourier(network.clone())));
+        let witness = RaftWitness::default();
+        world.watch_for(&witness);
         let bench = Bench {
             world,
             rng: stream(seed, SCRIPT),
             connected: vec![true; servers],
             sides: vec![false; servers],
             bounds: Vec::new(),
-            witness: RaftWitness::default(),
+            witness,
             applied: Applied::new(servers),
             requests: 0,
             clerks: 0,
@@ -131,7 +133,9 @@ impl Lab {
         let mut bench = self.bench();
         bench.crash(server);
         let started = bench.world.start(id(server));
-        started.map_err(|error| bench.failure(error.to_string()))
+        let Bench { world, witness, .. } = &mut *bench;
+        let seen = started.and_then(|()| world.show_started(witness));
+        seen.map_err(|breach| bench.failure(breach.to_string()))
     }
 
     /// Disconnects a server and crashes it.
@@ -344,15 +348,8 @@ impl Bench {
     }
 
     fn look_at(&mut self, id: NodeId) -> Result<(), Failure> {
-        let mut seen = Ok(());
-        for (noter, note) in &self.world.notes {
-            if let Some(core) = self.world.core(*noter) {
-                seen = seen.and_then(|()| self.witness.noted(*noter, note, core));
-            }
-        }
-        self.world.notes.clear();
+        let seen = self.world.show_step(id, &mut self.witness);
         let Some(core) = self.world.core(id) else { return Ok(()) };
-        seen = seen.and_then(|()| self.witness.stepped(id, core));
         let applied = self.applied.advance(id, core);
         seen.map_err(|breach| breach.to_string()).and(applied).map_err(|why| self.failure(why))
     }
