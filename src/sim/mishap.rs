@@ -141,11 +141,17 @@ impl Mishaps {
     }
 
     /// Draws how often which mishap of these kinds befalls a node. Of a kind with several some are left
-    /// out; where a store reads by leases so is what breaks them.
+    /// out; where a store reads by leases so is what breaks them, and where members come and go so is
+    /// what loses nodes for good.
     pub fn draw(kinds: &Kinds, leases: bool, rng: &mut ChaCha8Rng) -> Self {
         let mut mishaps = Mishaps::NONE;
         for mishap in Mishap::ALL {
-            let suits = kinds.0.contains(&mishap.kind()) && !(leases && mishap.breaks_leases());
+            // Members that go would leave a minority of them sound.
+            let is_unbearable = match mishap {
+                Mishap::BitRot => kinds.0.contains(&Kind::Membership),
+                _ => leases && mishap.breaks_leases(),
+            };
+            let suits = kinds.0.contains(&mishap.kind()) && !is_unbearable;
             let is_whole_kind = matches!(mishap, Mishap::Pause | Mishap::SlowCpu);
             if suits && (is_whole_kind || rng.random_bool(0.6)) {
                 mishaps.set(mishap, Some(rng.random_range(mishap.periods()) * MILLISECOND));
@@ -209,15 +215,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clocks_do_not_leap_where_reads_rely_on_leases() {
+    fn what_a_store_cannot_bear_is_left_out() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let all = Kinds(Kind::ALL.into());
-        let mut leaps = |leases| {
-            let mut drawn = || Mishaps::draw(&all, leases, &mut rng).every(Mishap::ClockJump);
+        let mut count = |kinds: &str, leases, mishap| {
+            let kinds: Kinds = kinds.parse().expect("there are such kinds");
+            let mut drawn = || Mishaps::draw(&kinds, leases, &mut rng).every(mishap);
             (0..50).filter(|_| drawn().is_some()).count()
         };
-        assert_eq!(leaps(true), 0);
-        assert!((20..45).contains(&leaps(false)));
+        assert_eq!(count("all", true, Mishap::ClockJump), 0);
+        assert!((20..45).contains(&count("all", false, Mishap::ClockJump)));
+        assert_eq!(count("disk,membership", false, Mishap::BitRot), 0);
+        assert!((20..45).contains(&count("disk,kill", false, Mishap::BitRot)));
     }
 
     #[test]

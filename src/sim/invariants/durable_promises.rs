@@ -72,15 +72,17 @@ impl DurablePromises {
         let known = self.0.entry(node).or_default();
         if known.last.index >= from {
             let index = from - 1;
-            known.last = log.term_at(index).map_or(log.base(), |term| Place { index, term });
+            known.last = log.term_at(index).map_or(Place::default(), |term| Place { index, term });
         }
     }
 
-    /// A node has put its leader's snapshot in the place of its first entries, or of all.
+    /// A node has put its leader's snapshot in the place of its first entries, or of all. Where what
+    /// it had confirmed is gone with them, it has promised nothing any more: the snapshot may not be
+    /// on its disk yet.
     pub(super) fn installed(&mut self, node: NodeId, log: &Log) {
         let known = self.0.entry(node).or_default();
         if !has(log, known.last) {
-            known.last = log.base();
+            known.last = Place::default();
         }
     }
 
@@ -255,6 +257,18 @@ mod tests {
         assert!(promises.recovered(VOTER, &node(&[1, 2, 3])).is_err(), "another entry 3");
         promises.truncated(VOTER, 3, node(&[1, 1]).log());
         assert_eq!(promises.recovered(VOTER, &node(&[1, 1, 3])), Ok((true, false)));
+    }
+
+    #[test]
+    fn a_snapshot_that_replaces_the_log_is_no_promise_before_it_is_confirmed() {
+        let mut promises = DurablePromises::default();
+        let confirmed =
+            promises.made(&confirm(1, 3), &node(&[1, 1, 1]), &disk(1, None, &[1, 1, 1]));
+        assert_eq!(confirmed, Ok(()));
+        promises.installed(VOTER, node(&[1, 1, 1, 2]).log());
+        assert!(promises.recovered(VOTER, &node(&[1, 1])).is_err(), "the log was kept");
+        promises.installed(VOTER, node(&[2, 2]).log());
+        assert_eq!(promises.recovered(VOTER, &node(&[1, 1])), Ok((true, false)), "it was replaced");
     }
 
     #[test]
