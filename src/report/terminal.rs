@@ -61,6 +61,9 @@ fn field(out: &mut String, name: &str, text: &str) -> fmt::Result {
     writeln!(out, "{name:11}{text}")
 }
 
+/// How many faults are told one by one.
+const FAULTS_SHOWN: usize = 20;
+
 /// What was really tested: nothing failed and nothing was tested must look different.
 fn coverage(out: &mut String, coverage: &Coverage) -> fmt::Result {
     let bit = coverage.faults.iter().filter(|fault| fault.bit).count();
@@ -72,7 +75,10 @@ fn coverage(out: &mut String, coverage: &Coverage) -> fmt::Result {
         ),
     };
     field(out, "faults", &text)?;
-    for fault in &coverage.faults {
+    // Those that came to nothing and those beyond the first are in the report.
+    let shown = coverage.faults.iter().filter(|fault| fault.bit).take(FAULTS_SHOWN);
+    let left_out = coverage.faults.len() - shown.clone().count();
+    for fault in shown {
         let seconds = |ns: u64| ns as f64 / 1e9;
         let until = fault.to_ns.map_or("the end".into(), |to| format!("{:.1}s", seconds(to)));
         // A leader that was elected while the fault stood, or just after it.
@@ -90,6 +96,9 @@ fn coverage(out: &mut String, coverage: &Coverage) -> fmt::Result {
         };
         let from = seconds(fault.from_ns);
         field(out, "", &format!("{from:.1}s-{until} {}{elected}", fault.sentence))?;
+    }
+    if left_out > 0 {
+        field(out, "", &format!("and {left_out} more in the report"))?;
     }
     let elections = coverage.leaders.len().saturating_sub(1);
     field(out, "elections", &format!("{elections} after the first"))
@@ -139,4 +148,41 @@ fn list(finding: &Finding) -> String {
             writeln!(text, "  process {:<4} {:32} {from} .. {to}{mark}", line.process, line.label);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::chronicle::FaultSpan;
+
+    fn fault(id: u64, bit: bool) -> FaultSpan {
+        FaultSpan {
+            id,
+            kind: "pause".into(),
+            asked: String::new(),
+            done: String::new(),
+            sentence: format!("n{id} stands still"),
+            from_ns: id,
+            to_ns: Some(id + 1),
+            bit,
+            observed: String::new(),
+        }
+    }
+
+    #[test]
+    fn of_many_faults_the_first_that_bit_are_told() {
+        let told = |faults: Vec<FaultSpan>| {
+            let mut text = String::new();
+            let tested =
+                Coverage { faults, leaders: Vec::new(), overlapping: 5, successful_reads: 0 };
+            coverage(&mut text, &tested).expect("a string can be written to");
+            text
+        };
+        let text = told((1..=60).map(|id| fault(id, id % 2 == 0)).collect());
+        assert!(text.contains("60, of which 30 bit; 5 operations overlapped one"), "{text}");
+        assert_eq!(text.matches("stands still").count(), 20, "{text}");
+        assert!(text.contains("n40 ") && !text.contains("n41 ") && !text.contains("n3 "), "{text}");
+        assert!(text.contains("and 40 more in the report"), "{text}");
+        assert!(!told(vec![fault(1, true)]).contains("more"));
+    }
 }

@@ -13,6 +13,7 @@ use crate::campaign::plan::WorkloadName;
 use crate::report::VerdictWord;
 use crate::sim::climate::{Climate, Latency};
 use crate::sim::mishap::{Mishap, Mishaps};
+use crate::sim::scenario::Nonsense;
 use crate::sim::verdict::{Seed, run_scenario};
 use crate::sim::world::{Happening, World};
 use crate::sim::{Scenario, Stores};
@@ -108,6 +109,16 @@ fn bit_rot_takes_a_minority_for_good_and_the_others_live_on() {
         assert_eq!(history(&run), history(&again.expect("it runs")), "seed {seed}");
     }
     assert!(losses.contains_key(&2) && losses.keys().all(|lost| *lost <= 2), "{losses:?}");
+}
+
+#[test]
+fn a_clock_that_might_go_back_is_refused() {
+    let settings = settings(WorkloadName::Register, "clock", None);
+    let mut scenario = Scenario::generate(1, &settings);
+    scenario.climate.drift_ppm = Climate::DRIFT_PPM_MAX;
+    assert_eq!(scenario.check(), Ok(()));
+    scenario.climate.drift_ppm += 1;
+    assert_eq!(scenario.check(), Err(Nonsense::Drift));
 }
 
 /// A core that notes every request.
