@@ -210,7 +210,7 @@ impl<'a> Conductor<'a> {
     pub(super) fn heard<R: Replica>(
         &mut self,
         id: RequestId,
-        heard: Heard,
+        heard: &Heard,
         world: &mut World<R, Wake>,
         tape: &mut Tape,
     ) -> Option<NodeId> {

@@ -44,7 +44,7 @@ impl Task {
 }
 
 /// An order that came to an end.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Concluded {
     pub(super) task: Task,
     /// The fault that it is a part of, if any.
@@ -140,7 +140,7 @@ impl Operator {
     pub(super) fn heard<R: Replica>(
         &mut self,
         id: RequestId,
-        heard: Heard,
+        heard: &Heard,
         world: &mut World<R, Wake>,
     ) -> Option<Concluded> {
         let place = self.orders.iter().position(|order| order.asked == Some(id))?;
@@ -157,7 +157,7 @@ impl Operator {
                 false
             }
             Heard::Reply(Err(Refusal::NotLeader { leader })) => {
-                order.hint = leader;
+                order.hint = *leader;
                 order.wait(RETRY, world);
                 return None;
             }

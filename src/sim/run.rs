@@ -215,7 +215,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                 Happening::Step(id) => self.look_at(id),
                 Happening::Heard(id, heard) if id.0 & CLIENT_MASK == OPERATOR => {
                     let Run { conductor, world, tape, witness, .. } = self;
-                    let shut_down = conductor.heard(id, heard, world, tape);
+                    let shut_down = conductor.heard(id, &heard, world, tape);
                     shut_down.into_iter().for_each(|id| witness.crashed(id));
                 }
                 Happening::Heard(id, heard) => {
