@@ -184,6 +184,10 @@ impl Fault {
                 let free = cluster.up().into_iter().filter(|node| Some(*node) != cluster.leader);
                 free.chain(set.named().filter(|node| cluster.nodes.contains(node))).collect()
             }
+            // A leader that was removed may lead on, for a while or wrongly.
+            Fault::Cut(_) | Fault::Hold(_) => {
+                cluster.nodes.iter().copied().chain(cluster.leader).collect()
+            }
             _ => cluster.nodes.clone(),
         };
         let mut resolver = Resolver::new(cluster, pool, rng);

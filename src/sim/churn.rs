@@ -1,40 +1,53 @@
 //! Churn: members that come and go during a run, and leadership handed over.
 //!
 //! Most bugs in changes of membership need two of them close together, or one that meets a change of
-//! leader (Ongaro, "bug in single-server membership changes", raft-dev, 2015); so they come in
-//! bursts as other short strikes do, and what is removed is often the leader.
+//! leader or a cut (Ongaro, "bug in single-server membership changes", raft-dev, 2015); so they come
+//! in bursts as other short strikes do, what is removed is often the leader, and where there are
+//! cuts some come with a change.
 
 use std::time::Duration;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use rashomon_nemesis::{Fault, NodeSet, Pick, Schedule, Step};
+use rashomon_nemesis::{Fault, NodeSet, Partition, Pick, Schedule, Step};
 
 use super::strikes;
 
-/// The schedule with changes of membership among its steps, up to one a second.
-pub(super) fn with_churn(schedule: &Schedule, run: Duration, rng: &mut ChaCha8Rng) -> Schedule {
+/// What happens together: a fault each so many hundredths of a second after the first.
+type Burst = Vec<(u64, Fault)>;
+
+/// The schedule with changes of membership among its steps, up to one a second, for a run of so
+/// many nodes at first.
+pub(super) fn with_churn(
+    schedule: &Schedule,
+    run: Duration,
+    nodes: u16,
+    cuts: bool,
+    rng: &mut ChaCha8Rng,
+) -> Schedule {
     let mut steps = schedule.steps().to_vec();
     let latest = strikes::latest(run);
     let changes = rng.random_range(1..=run.as_secs().max(1));
     let (first, last) = strikes::storm(latest, rng);
     for _ in 0..changes {
         let at = rng.random_range(first..=last);
-        let step = |hundredths: u64, fault| {
-            let at = Duration::from_millis(hundredths * 10);
-            Step { at: at.min(run), fault }
-        };
-        match rng.random_range(0..10) {
-            0..2 => steps.push(step(at, Fault::Add(None))),
-            2..4 => steps.push(step(at, Fault::Remove(whom(rng)))),
-            4..6 => steps.push(step(at, Fault::Retire(whom(rng)))),
+        let burst = match rng.random_range(0..14) {
+            0..2 => vec![(0, Fault::Add(None))],
+            2..4 => vec![(0, Fault::Remove(whom(rng)))],
+            4..6 => vec![(0, Fault::Retire(whom(rng)))],
             6..8 => {
-                // One in the place of another.
-                steps.push(step(at, Fault::Add(None)));
-                steps.push(step(at + rng.random_range(0..60), Fault::Retire(whom(rng))));
+                vec![(0, Fault::Add(None)), (rng.random_range(0..60), Fault::Retire(whom(rng)))]
             }
-            _ => steps.push(step(at, Fault::Transfer(Pick::Random(1).into()))),
-        }
+            8..10 if cuts => handover_in_a_cut(rng),
+            10..12 if cuts => changes_of_two_leaders(nodes, rng),
+            12 if cuts => changes_in_a_minority(nodes, rng),
+            13 if cuts => removed_leader_in_company(rng),
+            _ => vec![(0, handover())],
+        };
+        steps.extend(burst.into_iter().map(|(after, fault)| {
+            let at = Duration::from_millis((at + after) * 10);
+            Step { at: at.min(run), fault }
+        }));
     }
     Schedule::new(schedule.seed(), steps)
 }
@@ -44,9 +57,96 @@ fn whom(rng: &mut ChaCha8Rng) -> NodeSet {
     picks[rng.random_range(0..picks.len())].into()
 }
 
+fn handover() -> Fault {
+    Fault::Transfer(Pick::Random(1).into())
+}
+
+/// Leadership handed over when the leader hears nobody any more, or followers hear it late.
+fn handover_in_a_cut(rng: &mut ChaCha8Rng) -> Burst {
+    let trouble = match rng.random_range(0..3) {
+        0 => return vec![(0, handover())],
+        1 => Fault::Cut(Partition::one_way(Pick::Rest, Pick::Leader)),
+        _ => Fault::Hold(Partition::one_way(Pick::Leader, Pick::Minority)),
+    };
+    vec![(0, trouble), (0, handover()), (rng.random_range(20..150), Fault::Heal)]
+}
+
+/// A change that only an isolated leader knows, another by its successor, and a cut through the
+/// middle when that one has just been elected.
+fn changes_of_two_leaders(nodes: u16, rng: &mut ChaCha8Rng) -> Burst {
+    let half = Pick::Random(nodes / 2);
+    let middle = match rng.random_bool(0.8) {
+        true => Partition::one_way(Pick::Rest, half),
+        false => Partition::both(half, Pick::Rest),
+    };
+    // About when elections are won that begin after 150 or 300 ms, or any time later.
+    let elected = [10..19, 25..36, 15..60][rng.random_range(0..3)].clone();
+    let elected = rng.random_range(elected);
+    vec![
+        (0, Fault::Cut(Partition::both(Pick::Leader, Pick::Rest))),
+        (0, Fault::Remove(Pick::Random(1).into())),
+        (rng.random_range(2..8), Fault::Remove(Pick::Leader.into())),
+        (elected, Fault::Heal),
+        (elected, Fault::Cut(middle)),
+        (elected + rng.random_range(80..250), Fault::Heal),
+    ]
+}
+
+/// Several changes ordered from a leader that has lost its majority.
+fn changes_in_a_minority(nodes: u16, rng: &mut ChaCha8Rng) -> Burst {
+    let minority = NodeSet(vec![Pick::Leader, Pick::Random((nodes / 2).saturating_sub(1).max(1))]);
+    vec![
+        (0, Fault::Cut(Partition::both(minority, Pick::Rest))),
+        (0, Fault::Remove(Pick::Random(2).into())),
+        (rng.random_range(80..250), Fault::Heal),
+    ]
+}
+
+/// A leader removed and left running, and cut off with some of the others.
+fn removed_leader_in_company(rng: &mut ChaCha8Rng) -> Burst {
+    let company = NodeSet(vec![Pick::Leader, Pick::Random(rng.random_range(1..3))]);
+    let after = rng.random_range(1..30);
+    vec![
+        (0, Fault::Remove(Pick::Leader.into())),
+        (after, Fault::Cut(Partition::both(company, Pick::Rest))),
+        (after + rng.random_range(80..250), Fault::Heal),
+    ]
+}
+
 /// Whether a schedule changes who belongs to the cluster.
 pub(super) fn changes_members(schedule: &Schedule) -> bool {
     let changes =
         |step: &Step| matches!(step.fault, Fault::Add(_) | Fault::Remove(_) | Fault::Retire(_));
     schedule.steps().iter().any(changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn bursts_are_sound_for_every_length_and_size() {
+        let mut written = BTreeSet::new();
+        for seed in 0..300 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let run = Duration::from_millis(rng.random_range(1_000..30_000));
+            let nodes = rng.random_range(1..=7);
+            let cuts = rng.random();
+            let schedule = with_churn(&Schedule::default(), run, nodes, cuts, &mut rng);
+            assert_eq!(schedule.check(nodes), Ok(()));
+            assert!(schedule.steps().iter().all(|step| step.at <= run), "{run:?}\n{schedule}");
+            let read: Schedule = schedule.to_string().parse().expect("its text is read back");
+            assert_eq!(read, schedule);
+            let names = schedule.steps().iter().map(|step| step.fault.name());
+            let names: BTreeSet<&str> = names.collect();
+            assert!(cuts || !names.contains("cut") && !names.contains("hold"), "{schedule}");
+            written.extend(names);
+        }
+        let all = ["add", "cut", "heal", "hold", "remove", "retire", "transfer"];
+        assert_eq!(written.into_iter().collect::<Vec<_>>(), all);
+    }
 }

@@ -116,7 +116,8 @@ impl Scenario {
         let (time_limit, nodes) = (settings.time_limit, settings.nodes);
         let mut schedule = strikes::schedule(&kinds.packages(), time_limit, nodes, &mut rng);
         if kinds.0.contains(&Kind::Membership) {
-            schedule = churn::with_churn(&schedule, time_limit, &mut rng);
+            let cuts = kinds.0.contains(&Kind::Partition);
+            schedule = churn::with_churn(&schedule, time_limit, nodes, cuts, &mut rng);
         }
         Scenario {
             store: settings.store.clone(),

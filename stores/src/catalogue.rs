@@ -99,6 +99,8 @@ pub enum Area {
     Snapshots,
     /// Reads by the clock.
     Leases,
+    /// Who belongs to the cluster, and leadership that is handed over.
+    Membership,
 }
 
 impl Area {
@@ -112,6 +114,7 @@ impl Area {
             Area::Reads => "reads",
             Area::Snapshots => "snapshots",
             Area::Leases => "leases",
+            Area::Membership => "membership",
         }
     }
 }

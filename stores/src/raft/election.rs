@@ -76,7 +76,7 @@ impl Raft {
         granted: bool,
         out: &mut Effects<Self>,
     ) {
-        let (quorum, counts) = (self.quorum(), self.members().is_voter(from));
+        let (quorum, counts) = (self.quorum(), self.counted().any(|voter| voter == from));
         let State::PreCandidate(votes) = &mut self.state else { return };
         if granted && counts {
             votes.insert(from);
@@ -119,10 +119,12 @@ impl Raft {
         now: Time,
         candidate: NodeId,
         last: (Term, Index),
+        transfer: bool,
         out: &mut Effects<Self>,
     ) {
         let free = self.hard.vote.is_none_or(|vote| vote == candidate);
-        let granted = (free || self.bug(Bug::SecondVote)) && self.is_up_to_date(last);
+        let trusted = transfer && self.bug(Bug::TransferUnchecked);
+        let granted = (free || self.bug(Bug::SecondVote)) && (trusted || self.is_up_to_date(last));
         if granted && self.hard.vote.is_none() {
             self.hard.vote = Some(candidate);
             out.persist(vec![log::write_hard(self.hard)]);
@@ -144,7 +146,7 @@ impl Raft {
         granted: bool,
         out: &mut Effects<Self>,
     ) {
-        let (quorum, counts) = (self.quorum(), self.members().is_voter(from));
+        let (quorum, counts) = (self.quorum(), self.counted().any(|voter| voter == from));
         let again = self.bug(Bug::VoteCountedTwice);
         let State::Candidate(candidate) = &mut self.state else { return };
         if granted && counts {

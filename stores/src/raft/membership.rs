@@ -22,6 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::log::{Index, Payload};
+use super::mutants::Bug;
 use super::replication::Progress;
 use super::{Note, Raft, State};
 use crate::kv::Output;
@@ -109,6 +110,11 @@ impl Configurations {
         known.map_or(&self.base, |(_, members)| members)
     }
 
+    /// The one before the log.
+    pub(super) fn before_log(&self) -> &Arc<Membership> {
+        &self.base
+    }
+
     fn push(&mut self, index: Index, members: Arc<Membership>) {
         self.in_log.push((index, members));
     }
@@ -162,6 +168,15 @@ impl Raft {
         self.members().is_voter(self.id) || self.configurations.at(self.commit).is_voter(self.id)
     }
 
+    /// Whose vote and whose log count.
+    pub(super) fn counted(&self) -> impl Iterator<Item = NodeId> {
+        let members = self.members();
+        let learners = members.learners.iter().filter(|_| self.bug(Bug::LearnerCounts));
+        let removed = self.bug(Bug::RemovedLeaderLeads) && !members.is_voter(self.id);
+        let leader = matches!(self.state, State::Leader(_)) && removed;
+        members.voters.iter().chain(learners).copied().chain(leader.then_some(self.id))
+    }
+
     /// The most that a majority of voters has reached.
     pub(super) fn reached<T: Ord + Copy + Default>(
         &self,
@@ -173,7 +188,7 @@ impl Raft {
             Some(progress) => of(progress),
             None => own,
         };
-        let mut reached: Vec<T> = self.members().voters.iter().map(value).collect();
+        let mut reached: Vec<T> = self.counted().map(|voter| value(&voter)).collect();
         reached.sort_unstable_by(|a, b| b.cmp(a));
         reached.get(self.quorum() - 1).copied().unwrap_or_default()
     }
@@ -191,9 +206,12 @@ impl Raft {
     fn may_change(&self, request: RequestId, out: &mut Effects<Self>) -> bool {
         let refusal = match &self.state {
             State::Leader(leader) => {
-                let busy = leader.handover.is_some() || leader.change.is_some();
-                let pending = self.configurations.latest_index() > self.commit;
-                if !busy && !pending && self.knows_what_is_committed() {
+                let changing =
+                    leader.change.is_some() || self.configurations.latest_index() > self.commit;
+                let busy =
+                    leader.handover.is_some() || changing && !self.bug(Bug::TwoChangesAtOnce);
+                let early = !self.knows_what_is_committed();
+                if !busy && (!early || self.bug(Bug::EarlyReconfiguration)) {
                     return true;
                 }
                 Refusal::Busy
@@ -266,7 +284,7 @@ impl Raft {
         let Stage::CatchUp { node, left, began, up_to } = stage else { return };
         let (request, node, took) = (*request, *node, now.saturating_sub(*began));
         let here = leader.followers.get(&node).is_some_and(|p| p.matched >= *up_to);
-        if here && took <= short {
+        if here && took <= short || self.options.bug == Some(Bug::EagerVoter) {
             if settled {
                 let members = self.members().clone().with_voter(node);
                 let index = self.propose_members(members, out);
@@ -292,7 +310,7 @@ impl Raft {
             leader.change = None;
             out.reply_at_once(request, Ok(Output::Done));
         }
-        if removed {
+        if removed && !self.bug(Bug::RemovedLeaderLeads) {
             self.leader = None;
             self.become_follower(self.now, out);
         }

@@ -352,8 +352,8 @@ impl Raft {
                 self.on_request_pre_vote(from, (last_term, last_index), out);
             }
             Body::PreVote { granted } => self.on_pre_vote(now, from, granted, out),
-            Body::RequestVote { last_index, last_term, .. } => {
-                self.on_request_vote(now, from, (last_term, last_index), out);
+            Body::RequestVote { last_index, last_term, transfer } => {
+                self.on_request_vote(now, from, (last_term, last_index), transfer, out);
             }
             Body::Vote { granted } => self.on_vote(now, from, granted, out),
             Body::Append { prev_index, prev_term, entries, commit, round } => {

@@ -97,6 +97,10 @@ impl Raft {
         let members = self.configurations.at(index).clone();
         let state = self.store.clone();
         let mut snapshot = Snapshot { last, members: members.clone(), state };
+        if self.bug(Bug::ConfigNotInSnapshot) {
+            let first = self.snapshot.as_ref().map(|earlier| &earlier.members);
+            snapshot.members = first.unwrap_or(self.configurations.before_log()).clone();
+        }
         if self.bug(Bug::SessionsNotInSnapshot) {
             snapshot.state.forget_sessions();
         }

@@ -7,6 +7,7 @@
 //! up, and the leader leads on.
 
 use super::message::Body;
+use super::mutants::Bug;
 use super::{Note, Raft, State};
 use crate::kv::Output;
 use crate::replica::{Effects, NodeId, Refusal, RequestId, Time};
@@ -55,9 +56,12 @@ impl Raft {
             return out.reply_at_once(request, Err(Refusal::Unfinished { why }));
         }
         let matched = leader.followers.get(&to).map(|progress| progress.matched);
-        if !handover.told && matched == Some(self.log.last_index()) {
+        let has_all = matched == Some(self.log.last_index());
+        if !handover.told && (has_all || self.options.bug == Some(Bug::EagerTransfer)) {
             handover.told = true;
-            leader.contact.give_up_lease();
+            if self.options.bug != Some(Bug::TransferKeepsLease) {
+                leader.contact.give_up_lease();
+            }
             out.note(Note::TimeoutNow { to });
             self.send_at_once(to, Body::TimeoutNow, out);
         }

@@ -5,6 +5,40 @@ use crate::catalogue::{Area, Hunt, Mutant, Shows};
 
 pub(super) const TABLE: &[(Bug, Mutant)] = &[
     (
+        Bug::EagerVoter,
+        Mutant {
+            name: "eager-voter",
+            area: Area::Membership,
+            broken: "a server is a voter as soon as it is added, before it has the log",
+            wild: "Raft without §4.2.1",
+            shows: Shows::Nothing("it slows commits down, but what it lacks it cannot confirm"),
+            fault: "members that come and go",
+            hunt: Hunt {
+                workload: "append",
+                nemesis: "membership,partition,kill",
+                nodes: 5,
+                reads: "read-index",
+            },
+        },
+    ),
+    (
+        Bug::EagerTransfer,
+        Mutant {
+            name: "eager-transfer",
+            area: Area::Membership,
+            broken: "a follower is told to stand for election before it has all of the log",
+            wild: "Raft without the second step of §3.10",
+            shows: Shows::Nothing("it asks for votes, and gets them if its log is good enough"),
+            fault: "leadership handed over",
+            hunt: Hunt {
+                workload: "append",
+                nemesis: "membership,partition,network",
+                nodes: 5,
+                reads: "read-index",
+            },
+        },
+    ),
+    (
         Bug::SlowHeartbeats,
         Mutant {
             name: "slow-heartbeats",

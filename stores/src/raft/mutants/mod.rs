@@ -8,6 +8,7 @@ mod controls;
 mod durability;
 mod elections;
 mod leases;
+mod membership;
 mod reads;
 mod replication;
 mod sessions;
@@ -121,6 +122,20 @@ pub enum Bug {
     LeaseUnprotected,
     /// Forgets in a crash that a leader may have a lease.
     LeaseForgotten,
+    /// Begins a change of members before an entry of its own term is committed.
+    EarlyReconfiguration,
+    /// Begins a change of members while another is under way.
+    TwoChangesAtOnce,
+    /// Goes on leading, and counting itself, when it is removed.
+    RemovedLeaderLeads,
+    /// Counts learners as if they were voters.
+    LearnerCounts,
+    /// Leaves the members out of its snapshots.
+    ConfigNotInSnapshot,
+    /// Votes for whom the leader wants, whatever its log.
+    TransferUnchecked,
+    /// Keeps its lease though another was told to stand for election.
+    TransferKeepsLease,
     /// A control: heartbeats come seldom.
     SlowHeartbeats,
     /// A control: terms are counted in tens.
@@ -143,6 +158,10 @@ pub enum Bug {
     EagerSnapshots,
     /// A control: leases are much shorter than they may be.
     ShortLease,
+    /// A control: a server is a voter before it has the log.
+    EagerVoter,
+    /// A control: a follower is told to stand for election before it has the log.
+    EagerTransfer,
 }
 
 const AREAS: &[&[(Bug, Mutant)]] = &[
@@ -153,6 +172,7 @@ const AREAS: &[&[(Bug, Mutant)]] = &[
     reads::TABLE,
     snapshots::TABLE,
     leases::TABLE,
+    membership::TABLE,
     controls::TABLE,
 ];
 
