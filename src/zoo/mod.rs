@@ -137,7 +137,9 @@ pub fn hunt(store: Store, mutant: &Mutant, effort: Effort) -> Result<Report, See
         Shows::Nothing(_) => least(bounds, |seed| anything(&settings, seed)),
     }?;
     let wall_s = began.elapsed().as_secs_f64();
-    let invariant = first_breach(&settings, mutant, &found, bounds)?;
+    // The time for the first search is over when nothing was found.
+    let again = Bounds { deadline: Instant::now() + patience, ..bounds };
+    let invariant = first_breach(&settings, mutant, &found, again)?;
     let fate = match (mutant.is_control(), &found.caught) {
         (false, Some(_)) => Fate::Caught,
         (false, None) => Fate::Escaped,

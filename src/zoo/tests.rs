@@ -43,6 +43,13 @@ fn a_promise_that_clients_do_not_see_broken_is_caught_by_its_invariant() {
 }
 
 #[test]
+fn what_the_invariants_see_is_told_also_when_clients_see_nothing_in_time() {
+    let hasty = Effort { jobs: 1, time_limit: Duration::from_secs(2), ..SHORT };
+    let report = hunt(Store::Raft, entry("vote-before-fsync"), hasty).expect("it can be run");
+    assert_eq!(report.invariant, Some((1, "durable promises")), "{report:?}");
+}
+
+#[test]
 fn controls_are_left_alone() {
     for control in Store::Raft.mutants().filter(|entry| entry.is_control()) {
         let report = hunt(Store::Raft, control, SHORT).expect("its seeds can be run");
