@@ -26,6 +26,9 @@ pub(super) struct ZooArguments {
     /// How many seeds of a control to run
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     control_seeds: u64,
+    /// How long clients work in a run, in the world's time
+    #[arg(long, default_value = "20s", value_parser = duration::parse)]
+    run: Duration,
     /// Print the results as JSON on standard output
     #[arg(long)]
     json: bool,
@@ -45,7 +48,7 @@ pub(super) fn run(arguments: &ZooArguments) -> Exit {
         jobs: arguments.jobs.map_or_else(processors, usize::from),
         time_limit: arguments.time_limit,
         control_seeds: arguments.control_seeds,
-        ..Effort::default()
+        run: arguments.run,
     };
     match visit(&wanted, effort) {
         Ok(reports) => finish(&reports, arguments),

@@ -1,5 +1,6 @@
 //! The network between the nodes: which links are closed, and what becomes of a message.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use rand::{Rng, RngExt};
@@ -26,6 +27,22 @@ impl Links {
 
     fn closed(&self, from: NodeId, to: NodeId) -> bool {
         self.0.get(usize::from(from.0)).is_some_and(|links| links & (1 << to.0) != 0)
+    }
+}
+
+/// How many times as long as usual a message takes on each directed link; drawn when the first
+/// one is sent there.
+#[derive(Debug, Default)]
+struct Distances(BTreeMap<(NodeId, NodeId), u64>);
+
+impl Distances {
+    fn of(&mut self, from: NodeId, to: NodeId, most: u32, rng: &mut ChaCha8Rng) -> u64 {
+        if most <= 1 {
+            return 1;
+        }
+        // Most links are fast.
+        let draw = || if rng.random_bool(0.7) { 1 } else { rng.random_range(2..=most).into() };
+        *self.0.entry((from, to)).or_insert_with(draw)
     }
 }
 
@@ -87,6 +104,7 @@ pub(super) trait Courier<M>: Debug {
 pub(super) struct Network<M> {
     rng: ChaCha8Rng,
     courier: Option<Box<dyn Courier<M>>>,
+    distances: Distances,
     cut: Links,
     hold: Links,
     /// Messages that wait for their link to open, in the order of sending.
@@ -98,7 +116,8 @@ impl<M> Network<M> {
     /// A network without closed links.
     pub(super) fn new(rng: ChaCha8Rng) -> Self {
         let (cut, hold, traffic) = (Links::default(), Links::default(), Traffic::default());
-        Network { rng, courier: None, cut, hold, waiting: Vec::new(), traffic }
+        let distances = Distances::default();
+        Network { rng, courier: None, distances, cut, hold, waiting: Vec::new(), traffic }
     }
 
     /// Hands all messages from now on to a courier.
@@ -170,22 +189,25 @@ impl<M> Network<M> {
             self.traffic.lost += 1;
             return Fate::Lost;
         }
-        let mut delay = climate.latency.draw(&mut self.rng);
+        let distance = self.distances.of(from, to, climate.uneven, &mut self.rng);
+        let mut delay = climate.latency.draw(&mut self.rng) * distance;
         if happens(16, climate.holding) {
             self.traffic.held += 1;
-            delay += self.rng.random_range(0..Climate::HELD_MAX);
+            delay += self.rng.random_range(0..=climate.held_max);
         }
-        let copy = happens(32, climate.duplication).then(|| climate.latency.draw(&mut self.rng));
+        let copy = happens(32, climate.duplication)
+            .then(|| climate.latency.draw(&mut self.rng) * distance);
         self.traffic.duplicated += u64::from(copy.is_some());
         Fate::Arrives(delay, copy)
     }
 
     /// What becomes of a request of a client or the answer to it. They travel on a connection, so
-    /// they arrive once; a connection seldom breaks.
+    /// they arrive once; a connection seldom breaks. Clients are near the nodes, however far these
+    /// are from each other.
     pub(super) fn send_to_client(&mut self, climate: &Climate) -> Option<u64> {
         let bits = self.rng.next_u64();
         let lost = bits & 0xf == 0 && climate.loss.happens((bits >> 16) as u16);
-        (!lost).then(|| climate.latency.draw(&mut self.rng))
+        (!lost).then(|| climate.latency.near().draw(&mut self.rng))
     }
 }
 

@@ -218,15 +218,20 @@ impl Scenario {
 ///
 /// Nobody knows yet how they will end, so the workload is told that all go well: a compare-and-set
 /// expects what was asked to be written last, and fails where that was not. Gaps vary between
-/// nothing and twice their mean, so that clients meet in ever new ways.
+/// nothing and twice their mean, so that clients meet in ever new ways. In some seeds operations
+/// come in bursts with silence between, at the same rate over all: within a burst a read follows a
+/// write at once, and in the silence clients are free and disks have nothing but elections to write.
 fn operations(seed: u64, settings: &Settings) -> Script {
     let mut rng = world::stream(seed, OPERATIONS);
     let mut workload = settings.workload.build();
     let clients = settings.concurrency.clamp(1, CLIENTS_MAX);
     let gap_us = (1e6 / settings.rate) as u64;
+    let (burst, haste) = [(1, 1), (1, 1), (10, 10), (40, 10)][rng.random_range(0..4)];
     let (mut at, mut operations) = (Duration::ZERO, Vec::new());
-    for client in (0..clients).cycle() {
-        at += Duration::from_micros(rng.random_range(0..=2 * gap_us));
+    for (number, client) in (0..clients).cycle().enumerate() {
+        let gap = rng.random_range(0..=2 * gap_us / haste);
+        let silence = if number % burst == 0 { gap * (haste - 1) * burst as u64 } else { 0 };
+        at += Duration::from_micros(gap + silence);
         if at >= settings.time_limit {
             break;
         }

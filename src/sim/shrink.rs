@@ -221,11 +221,14 @@ impl Shrinker<'_> {
     /// Takes away what makes the world unkind all along: all of it or each.
     fn calm(&mut self) {
         const FAIR: Climate = Climate::FAIR;
-        let changes: [fn(&mut Climate); 7] = [
+        let changes: [fn(&mut Climate); 10] = [
             |climate| *climate = FAIR,
             |climate| climate.loss = Chance::NEVER,
             |climate| climate.duplication = Chance::NEVER,
             |climate| climate.holding = Chance::NEVER,
+            |climate| climate.held_max = FAIR.held_max,
+            |climate| climate.uneven = FAIR.uneven,
+            |climate| climate.power_loss = Chance::NEVER,
             |climate| climate.drift_ppm = 0,
             |climate| climate.fsync = FAIR.fsync,
             |climate| climate.latency = FAIR.latency,

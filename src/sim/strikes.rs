@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::{
@@ -12,8 +11,9 @@ use rashomon_nemesis::{
 /// When nothing strikes any more, before the end of a run.
 const CALM: Duration = Duration::from_millis(1500);
 
-/// The schedule of a simulated run: what a live run of this seed would get, and short strikes
-/// between, up to one in two seconds of every package, that a live run has no time for.
+/// The schedule of a simulated run: what a live run of this seed would get, and strikes that a live
+/// run has no time for. These are either short ones, up to one in two seconds of every package, or
+/// a drumroll.
 pub(super) fn schedule(
     packages: &Packages,
     run: Duration,
@@ -22,20 +22,10 @@ pub(super) fn schedule(
 ) -> Schedule {
     let base = Schedule::generate(packages, rng.next_u64() >> 1, run, nodes);
     let mut steps = base.steps().to_vec();
-    let latest = latest(run);
-    let strikes_max = run.as_secs() / 2;
-    for package in &packages.0 {
-        let strikes = rng.random_range(0..=strikes_max);
-        let (first, last) = storm(latest, rng);
-        for _ in 0..strikes {
-            // In hundredths of a second, to be read more easily.
-            let from = rng.random_range(first..=last);
-            let to = from + rng.random_range(2..120);
-            let at = |hundredths: u64| Duration::from_millis(hundredths * 10);
-            let (strike, mend) = short_strike(*package, rng);
-            steps.push(ScheduleStep { at: at(from), fault: strike });
-            steps.push(ScheduleStep { at: at(to).min(run), fault: mend });
-        }
+    if rng.random_bool(0.5) {
+        packages.0.iter().for_each(|package| short_strikes(*package, run, rng, &mut steps));
+    } else {
+        drumroll(packages, run, rng, &mut steps);
     }
     Schedule::new(base.seed(), steps)
 }
@@ -43,6 +33,25 @@ pub(super) fn schedule(
 /// When the last short strike may begin, in hundredths of a second.
 pub(super) fn latest(run: Duration) -> u64 {
     run.saturating_sub(CALM).as_millis() as u64 / 10
+}
+
+fn short_strikes(
+    package: Package,
+    run: Duration,
+    rng: &mut ChaCha8Rng,
+    steps: &mut Vec<ScheduleStep>,
+) {
+    let latest = latest(run);
+    let strikes = rng.random_range(0..=run.as_secs() / 2);
+    let (first, last) = storm(latest, rng);
+    for _ in 0..strikes {
+        // In hundredths of a second, to be read more easily.
+        let from = rng.random_range(first..=last);
+        let to = from + rng.random_range(2..120);
+        let at = |hundredths: u64| Duration::from_millis(hundredths * 10);
+        steps.push(ScheduleStep { at: at(from), fault: strike(package, rng) });
+        steps.push(ScheduleStep { at: at(to).min(run), fault: mend(package) });
+    }
 }
 
 /// When short strikes may begin, in hundredths of a second: all along, or in a third of the runs all
@@ -56,24 +65,81 @@ pub(super) fn storm(latest: u64, rng: &mut ChaCha8Rng) -> (u64, u64) {
     (from, (from + latest / 8).min(latest))
 }
 
-fn short_strike(package: Package, rng: &mut ChaCha8Rng) -> (Fault, Fault) {
-    let whom = |picks: &[Pick], rng: &mut ChaCha8Rng| *picks.choose(rng).expect("there are picks");
+/// Blow upon blow, as close together as the steps of an election or as elections, so that one leader
+/// after another is struck in the middle of what it does: cut off before its first entry is
+/// anywhere else, back when the next one has just won. After a few blows all is mended, and clients
+/// have time to see what came of it.
+fn drumroll(
+    packages: &Packages,
+    run: Duration,
+    rng: &mut ChaCha8Rng,
+    steps: &mut Vec<ScheduleStep>,
+) {
+    let packages: Vec<Package> = packages.0.iter().copied().collect();
+    let end = run.saturating_sub(CALM).as_millis() as u64;
+    let mut at = 200;
+    while !packages.is_empty() && at < end {
+        let mut push =
+            |at, fault| steps.push(ScheduleStep { at: Duration::from_millis(at), fault });
+        // The mean time between two blows, in milliseconds.
+        let beat = [10, 40, 120, 400][rng.random_range(0..4)];
+        for _ in 0..rng.random_range(2..=8) {
+            let package = packages[rng.random_range(0..packages.len())];
+            // To mend and to strike at once is to let the fault move on.
+            let blow = rng.random_range(0..5);
+            if blow < 2 {
+                push(at, mend(package));
+            }
+            if blow > 0 {
+                push(at, strike(package, rng));
+            }
+            at += rng.random_range(1..=2 * beat);
+        }
+        packages.iter().for_each(|package| push(at, mend(*package)));
+        at += rng.random_range(50..1_200);
+    }
+    steps.retain(|step| step.at <= run);
+}
+
+fn mend(package: Package) -> Fault {
+    match package {
+        Package::Partition => Fault::Heal,
+        Package::Kill => Fault::Restart(None),
+    }
+}
+
+fn strike(package: Package, rng: &mut ChaCha8Rng) -> Fault {
     match package {
         Package::Partition => {
-            let one = whom(&[Pick::Leader, Pick::Random(1), Pick::Minority], rng);
-            let partition = match rng.random_range(0..4) {
-                0 => Partition::one_way(one, Pick::Rest),
-                1 => Partition::one_way(Pick::Rest, one),
-                _ => Partition::both(one, Pick::Rest),
-            };
-            let hold = rng.random_bool(0.3);
-            (if hold { Fault::Hold(partition) } else { Fault::Cut(partition) }, Fault::Heal)
+            let partition = partition(rng);
+            if rng.random_bool(0.3) { Fault::Hold(partition) } else { Fault::Cut(partition) }
         }
         Package::Kill => {
-            let picks =
-                [Pick::Leader, Pick::Leader, Pick::Random(1), Pick::Majority, Pick::Everyone];
-            (Fault::Kill(NodeSet::from(whom(&picks, rng))), Fault::Restart(None))
+            const PICKS: [Pick; 6] = [
+                Pick::Leader,
+                Pick::Leader,
+                Pick::Random(1),
+                Pick::Random(1),
+                Pick::Majority,
+                Pick::Everyone,
+            ];
+            Fault::Kill(NodeSet::from(PICKS[rng.random_range(0..PICKS.len())]))
         }
+    }
+}
+
+fn partition(rng: &mut ChaCha8Rng) -> Partition {
+    let one = [Pick::Leader, Pick::Leader, Pick::Random(1), Pick::Minority];
+    let one = NodeSet::from(one[rng.random_range(0..one.len())]);
+    match rng.random_range(0..10) {
+        0 => Partition::one_way(one, Pick::Rest),
+        1 => Partition::one_way(Pick::Rest, one),
+        // A single link: who misses the leader still meets everybody else.
+        2 => Partition::both(Pick::Leader, Pick::Random(1)),
+        3 => Partition::one_way(Pick::Leader, Pick::Random(1)),
+        4 => Partition::both(NodeSet(vec![Pick::Leader, Pick::Random(1)]), Pick::Rest),
+        5 => Partition::Ring,
+        _ => Partition::both(one, Pick::Rest),
     }
 }
 

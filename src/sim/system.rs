@@ -82,6 +82,7 @@ impl RaftSubject {
             bug,
             scenario.reads,
             churn::changes_members(&scenario.schedule),
+            scenario.climate.drift_ppm,
             &mut world::stream(scenario.seed, TUNING),
         )))
     }

@@ -8,11 +8,13 @@ use rand_chacha::ChaCha8Rng;
 use rashomon_stores::raft::mutants::Bug;
 use rashomon_stores::raft::{Options, ReadMode};
 
-/// The settings of Raft's nodes; `churn` says that members come and go.
+/// The settings of Raft's nodes. They know how fast or slow their clocks may run, at most `drift_ppm`
+/// millionths; `churn` says that members come and go.
 pub(super) fn raft(
     bug: Option<Bug>,
     reads: ReadMode,
     churn: bool,
+    drift_ppm: u32,
     rng: &mut ChaCha8Rng,
 ) -> Options {
     // A short span between the least and the most time lets several nodes stand at a time.
@@ -23,11 +25,13 @@ pub(super) fn raft(
         election_max: election_min + election_span,
         append_bytes_max: [0, 300, 256 << 10, 256 << 10][rng.random_range(0..4)],
         append_window: [1, 8, 64, 1024, 1024][rng.random_range(0..5)],
-        snapshot_every: [10, 50, 250, 10_000][rng.random_range(0..4)],
+        snapshot_every: [3, 10, 50, 250, 10_000][rng.random_range(0..5)],
         snapshot_chunk_bytes: [50, 500, 5_000][rng.random_range(0..3)],
         // Who is removed and does not know it would disturb the others without these (§4.2.3).
-        pre_vote: rng.random_bool(0.75) || churn,
-        check_quorum: rng.random_bool(0.75) || churn,
+        pre_vote: rng.random_bool(0.5) || churn,
+        check_quorum: rng.random_bool(0.5) || churn,
+        bare_probes: rng.random_bool(0.5),
+        clock_drift_ppm: drift_ppm,
         reads,
         bug,
         ..Options::default()

@@ -20,7 +20,7 @@ use rashomon_stores::replica::{
     Time,
 };
 
-use super::climate::Climate;
+use super::climate::{Chance, Climate};
 use super::clock::Clock;
 use super::disk::Disk;
 use super::guard::guarded;
@@ -74,6 +74,7 @@ enum Event<R: Replica, W> {
     Strobe { node: NodeId },
     // A supervisor starts the node again.
     Restart { node: NodeId },
+    PowerLoss { node: NodeId, incarnation: u64 },
     Wake(W),
 }
 
@@ -91,6 +92,7 @@ impl<R: Replica, W> Event<R, W> {
             | Event::Pass { .. }
             | Event::Strobe { .. }
             | Event::Restart { .. }
+            | Event::PowerLoss { .. }
             | Event::Wake(_) => None,
         }
     }
@@ -135,9 +137,15 @@ impl<R: Replica, W> Node<R, W> {
     fn new(climate: &Climate, seeds: &mut ChaCha8Rng) -> Self {
         let drift = i64::from(climate.drift_ppm);
         let offset = seeds.random_range(0..CLOCK_OFFSET_MAX);
+        // Every other clock is as wrong as one may be.
+        let rate = match seeds.random_range(0..4) {
+            0 => -drift,
+            1 => drift,
+            _ => seeds.random_range(-drift..=drift),
+        };
         Node {
             disk: Disk::new(),
-            clock: Clock::new(offset, seeds.random_range(-drift..=drift)),
+            clock: Clock::new(offset, rate),
             incarnations: 0,
             busy_until: 0,
             backlog: VecDeque::new(),
@@ -441,6 +449,7 @@ impl<R: Replica, W> World<R, W> {
             Event::Synced { node, incarnation, last } => self.synced(node, incarnation, last),
             Event::Request { node, id, request } => self.take(node, id, request),
             Event::Heard { id, heard } => Happening::Heard(id, heard),
+            Event::PowerLoss { node, incarnation } => self.lose_power(node, incarnation),
             Event::Wake(wake) => Happening::Wake(wake),
             Event::Resume { node } => self.resume(node),
             Event::Befall { node, mishap } => {
@@ -554,8 +563,15 @@ impl<R: Replica, W> World<R, W> {
         let node = &mut self.nodes[index(id)];
         if let Some(last) = node.disk.begin_sync() {
             let incarnation = node.incarnations;
-            let done = self.now + self.climate.fsync.draw(&mut self.disks);
-            self.queue.push(done, Event::Synced { node: id, incarnation, last });
+            let takes = self.climate.fsync.draw(&mut self.disks);
+            self.queue.push(self.now + takes, Event::Synced { node: id, incarnation, last });
+            if self.climate.power_loss != Chance::NEVER
+                && self.climate.power_loss.happens(self.disks.random())
+            {
+                // As likely before its end as after it, when what it stored has been promised.
+                let at = self.now + self.disks.random_range(0..=2 * takes);
+                self.queue.push(at, Event::PowerLoss { node: id, incarnation });
+            }
         }
     }
 

@@ -26,6 +26,12 @@ impl Latency {
     /// The longest that can be asked for, in nanoseconds.
     const LONGEST: u64 = 3_600 * 1_000 * MILLISECOND;
 
+    /// At most that of a short way.
+    pub(in crate::sim) fn near(self) -> Self {
+        let least = self.least.min(150 * MICROSECOND);
+        Latency { least, spread: self.spread.min(4 * MILLISECOND) }
+    }
+
     /// Draws one. Each doubling of the spread is half as likely as the one before: a heavy tail
     /// made of whole numbers, because logarithms differ from machine to machine.
     pub(in crate::sim) fn draw(self, rng: &mut ChaCha8Rng) -> u64 {

@@ -30,8 +30,15 @@ pub struct Climate {
     pub loss: Chance,
     /// The chance that it arrives twice.
     pub duplication: Chance,
-    /// The chance that it is held for up to [`Climate::HELD_MAX`].
+    /// The chance that it is held for up to [`Climate::held_max`].
     pub holding: Chance,
+    /// The longest time for which a message is held, in nanoseconds.
+    pub held_max: u64,
+    /// How many times as long as on the fastest link a message may be on its way on the slowest,
+    /// each direction of a link by itself.
+    pub uneven: u32,
+    /// The chance that a node loses power while an fsync is under way, or just after.
+    pub power_loss: Chance,
     /// How much faster or slower than the world's a node's clock runs at most, in parts per million.
     pub drift_ppm: u32,
     /// How often which mishap befalls a node.
@@ -51,6 +58,12 @@ impl fmt::Display for Climate {
         }
         if self.drift_ppm > 0 {
             write!(f, "; clocks up to {} ppm fast or slow", self.drift_ppm)?;
+        }
+        if self.uneven > 1 {
+            write!(f, "; some links up to {} times as slow", self.uneven)?;
+        }
+        if self.power_loss != Chance::NEVER {
+            write!(f, "; power is lost in {} of fsyncs", self.power_loss)?;
         }
         self.every.fmt(f)
     }
@@ -73,12 +86,13 @@ impl Climate {
         loss: Chance::NEVER,
         duplication: Chance::NEVER,
         holding: Chance::NEVER,
+        held_max: 2_000 * MILLISECOND,
+        uneven: 1,
+        power_loss: Chance::NEVER,
         drift_ppm: 0,
         every: Mishaps::NONE,
     };
 
-    /// The longest time for which a message is held, in nanoseconds.
-    pub const HELD_MAX: u64 = 2_000 * MILLISECOND;
     /// The longest pause of a node, in nanoseconds: longer than an election takes.
     pub const PAUSE_MAX: u64 = 1_200 * MILLISECOND;
     /// The most that a clock may be fast or slow, in parts per million.
@@ -91,26 +105,46 @@ impl Climate {
         climate.latency.spread = rng.random_range(100..4_000) * MICROSECOND;
         climate.fsync.spread = rng.random_range(200..4_000) * MICROSECOND;
         if kinds.0.contains(&Kind::Network) {
-            // Nothing of it in a third of the runs, else up to a message in so many.
-            let mut chance = |one_in: u16| match rng.random_range(0..3) {
-                0 => Chance::NEVER,
-                _ => Chance::in_10_000(rng.random_range(0..10_000 / one_in)),
-            };
-            climate.loss = chance(10);
-            climate.duplication = chance(10);
-            climate.holding = chance(40);
+            climate.draw_network(rng);
+        }
+        if kinds.0.contains(&Kind::Kill) && rng.random_bool(0.5) {
+            // From one in ten thousand to one in five, every scale alike.
+            let scale = 1 << rng.random_range(0..11);
+            climate.power_loss = Chance::in_10_000(scale * rng.random_range(1..=2));
         }
         if kinds.0.contains(&Kind::Disk) {
             climate.fsync.spread = rng.random_range(4_000..20_000) * MICROSECOND;
         }
         if kinds.0.contains(&Kind::Clock) {
+            // Sometimes far beyond what is built: the nodes are told, so all that counts on clocks
+            // has wide margins, and whoever lacks them is found out.
             climate.drift_ppm = match rng.random_range(0..3) {
-                0 if !leases => rng.random_range(50_000..=Self::DRIFT_PPM_MAX),
+                0 => rng.random_range(50_000..=Self::DRIFT_PPM_MAX),
                 _ => rng.random_range(1_000..50_000),
             };
         }
         climate.every = Mishaps::draw(kinds, leases, rng);
         climate
+    }
+
+    fn draw_network(&mut self, rng: &mut ChaCha8Rng) {
+        // Nothing of it in a third of the runs, else up to a message in so many.
+        let mut chance = |one_in: u16| match rng.random_range(0..3) {
+            0 => Chance::NEVER,
+            _ => Chance::in_10_000(rng.random_range(0..10_000 / one_in)),
+        };
+        (self.loss, self.duplication) = (chance(10), chance(10));
+        self.holding = chance(20);
+        // As long as an election takes, or much longer.
+        self.held_max = [100, 400, 2_000][rng.random_range(0..3)] * MILLISECOND;
+        if rng.random_bool(0.3) {
+            // On different continents: a message may take as long as an election.
+            self.latency.least = rng.random_range(1..40) * MILLISECOND;
+            self.latency.spread = rng.random_range(5..80) * MILLISECOND;
+        }
+        if rng.random_bool(0.3) {
+            self.uneven = rng.random_range(2..=20);
+        }
     }
 }
 

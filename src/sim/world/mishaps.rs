@@ -4,7 +4,7 @@ use rand::RngExt;
 use rashomon_stores::replica::{NodeId, Replica, Role};
 
 use super::{Event, Happening, Rot, World, index};
-use crate::sim::climate::Climate;
+use crate::sim::climate::{Chance, Climate};
 use crate::sim::mishap::Mishap;
 use crate::sim::witness::Breach;
 
@@ -22,6 +22,11 @@ const STEP_MAX: u64 = 20 * MILLISECOND;
 const FULL_MAX: u64 = 4_000 * MILLISECOND;
 /// The longest that a supervisor takes to start a node again, in nanoseconds.
 const RESTART_MAX: u64 = 1_500 * MILLISECOND;
+
+/// The shortest time for which a node that lost its power is off, in nanoseconds, and how often it
+/// may double: every scale up to half a second is as likely.
+const OFF_MIN: u64 = 2 * MILLISECOND;
+const OFF_DOUBLINGS: u32 = 8;
 
 /// A mishap that begins or ends, for whoever writes the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,6 +178,21 @@ impl<R: Replica, W> World<R, W> {
         self.hardship.disk_failures += 1;
         self.go_down(id);
         let at = self.now + self.mishaps.random_range(RESTART_MAX / 30..RESTART_MAX);
+        self.nodes[index(id)].restart_at = Some(at);
+        self.queue.push(at, Event::Restart { node: id });
+        Happening::Stopped(id)
+    }
+
+    /// A node loses power at a moment at which its disk is busy, and gets it back soon: often within
+    /// the same election.
+    pub(super) fn lose_power(&mut self, id: NodeId, incarnation: u64) -> Happening<W> {
+        // The climate may have become fair since.
+        let over = self.climate.power_loss == Chance::NEVER;
+        if over || self.nodes[index(id)].incarnations != incarnation || !self.go_down(id) {
+            return Happening::Nothing;
+        }
+        let long = OFF_MIN << self.mishaps.random_range(0..OFF_DOUBLINGS);
+        let at = self.now + self.mishaps.random_range(OFF_MIN..=2 * long);
         self.nodes[index(id)].restart_at = Some(at);
         self.queue.push(at, Event::Restart { node: id });
         Happening::Stopped(id)

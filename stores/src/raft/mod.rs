@@ -85,6 +85,9 @@ pub struct Options {
     pub append_bytes_max: usize,
     /// How many entries may be on their way to a follower without an answer.
     pub append_window: u64,
+    /// Whether a leader that looks for the place where a follower's log parts from its own sends no
+    /// entries until it has found it, to save bandwidth (§3.5), or always sends what may fit.
+    pub bare_probes: bool,
     /// How many writes, and how many reads, may wait for their outcome at once.
     pub requests_max: usize,
     /// After how many applied entries a snapshot takes their place (§5.1).
@@ -109,6 +112,7 @@ impl Default for Options {
             clock_drift_ppm: 50_000,
             append_bytes_max: 256 << 10,
             append_window: 1024,
+            bare_probes: false,
             requests_max: 4096,
             snapshot_every: 10_000,
             snapshot_chunk_bytes: 64 << 10,

@@ -180,7 +180,7 @@ impl Raft {
         let count_max = match &mut progress.mode {
             Mode::Probe { sent } => {
                 *sent = true;
-                self.options.append_window
+                if self.options.bare_probes { 0 } else { self.options.append_window }
             }
             Mode::Stream | Mode::Snapshot(_) => {
                 let window = self.options.append_window.min(progress.window);
@@ -322,7 +322,11 @@ impl Raft {
                 };
                 if !stale && prev_index > progress.matched {
                     let own = term.and_then(|term| self.log.last_of_term(term));
-                    let hint = own.map_or(index, |last| last + 1);
+                    let hint = match progress.mode {
+                        // Something of the stream is missing: it begins again where logs met.
+                        Mode::Stream => progress.matched + 1,
+                        _ => own.map_or(index, |last| last + 1),
+                    };
                     progress.next = hint.min(prev_index).max(progress.matched + 1);
                     progress.mode = Mode::Probe { sent: false };
                     progress.window = 1;

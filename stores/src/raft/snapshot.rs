@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::log::{self, Index, Place};
+use super::log::{self, Index, Log, Place};
 use super::membership::Membership;
 use super::message::{Body, Chunk, Outcome};
 use super::mutants::Bug;
@@ -212,7 +212,11 @@ impl Raft {
             self.unsynced.clear();
             self.unsynced.push_back((ticket, last.index));
         }
-        self.log.compact(last);
+        if keep_rest {
+            self.log.compact(last);
+        } else {
+            self.log = Log::behind(last);
+        }
         self.rebase_members(last.index, snapshot.members.clone(), keep_rest, out);
         self.commit = last.index;
         self.applied = last.index;

@@ -39,7 +39,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             fault: "slow disks, and crashes during elections",
             hunt: Hunt {
                 workload: "append",
-                nemesis: "kill,disk,network",
+                nemesis: "kill,network",
                 nodes: 3,
                 reads: "read-index",
             },
@@ -56,7 +56,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             fault: "crash and restart nodes during elections",
             hunt: Hunt {
                 workload: "append",
-                nemesis: "kill,network,partition",
+                nemesis: "kill,network",
                 nodes: 3,
                 reads: "read-index",
             },

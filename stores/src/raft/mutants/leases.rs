@@ -91,12 +91,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
                 "stale read: a deposed leader returns a value that was overwritten since",
             ),
             fault: "cut some nodes off, so that they stand for election",
-            hunt: Hunt {
-                workload: "register",
-                nemesis: "partition,network",
-                nodes: 5,
-                reads: "lease",
-            },
+            hunt: Hunt { workload: "register", nemesis: "partition", nodes: 3, reads: "lease" },
         },
     ),
     (

@@ -85,7 +85,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             fault: "hold messages back until a new leader works",
             hunt: Hunt {
                 workload: "register",
-                nemesis: "partition,network",
+                nemesis: "partition",
                 nodes: 3,
                 reads: "read-index",
             },
