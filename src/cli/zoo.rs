@@ -27,7 +27,7 @@ pub(super) struct ZooArguments {
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     control_seeds: u64,
     /// How long clients work in a run, in the world's time
-    #[arg(long, default_value = "20s", value_parser = duration::parse)]
+    #[arg(long, default_value = "10s", value_parser = duration::parse)]
     run: Duration,
     /// Print the results as JSON on standard output
     #[arg(long)]

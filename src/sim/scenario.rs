@@ -221,12 +221,14 @@ impl Scenario {
 /// nothing and twice their mean, so that clients meet in ever new ways. In some seeds operations
 /// come in bursts with silence between, at the same rate over all: within a burst a read follows a
 /// write at once, and in the silence clients are free and disks have nothing but elections to write.
+/// In some, every other client only reads: where nobody can write, it is not kept from looking.
 fn operations(seed: u64, settings: &Settings) -> Script {
     let mut rng = world::stream(seed, OPERATIONS);
     let mut workload = settings.workload.build();
     let clients = settings.concurrency.clamp(1, CLIENTS_MAX);
     let gap_us = (1e6 / settings.rate) as u64;
     let (burst, haste) = [(1, 1), (1, 1), (10, 10), (40, 10)][rng.random_range(0..4)];
+    let readers = rng.random_bool(0.5);
     let (mut at, mut operations) = (Duration::ZERO, Vec::new());
     for (number, client) in (0..clients).cycle().enumerate() {
         let gap = rng.random_range(0..=2 * gap_us / haste);
@@ -235,7 +237,10 @@ fn operations(seed: u64, settings: &Settings) -> Script {
         if at >= settings.time_limit {
             break;
         }
-        let request = workload.next(&mut rng);
+        let mut request = workload.next(&mut rng);
+        if readers && client % 2 == 1 {
+            request.action = request.action.reader();
+        }
         workload.observe(&request, &Outcome::Ok(request.action.argument()));
         operations.push(Planned { at, client, request });
     }

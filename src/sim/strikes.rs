@@ -67,8 +67,8 @@ pub(super) fn storm(latest: u64, rng: &mut ChaCha8Rng) -> (u64, u64) {
 
 /// Blow upon blow, as close together as the steps of an election or as elections, so that one leader
 /// after another is struck in the middle of what it does: cut off before its first entry is
-/// anywhere else, back when the next one has just won. After a few blows all is mended, and clients
-/// have time to see what came of it.
+/// anywhere else, back when the next one has just won. Then all is mended, and clients have time to see
+/// what came of it.
 fn drumroll(
     packages: &Packages,
     run: Duration,
@@ -83,14 +83,15 @@ fn drumroll(
             |at, fault| steps.push(ScheduleStep { at: Duration::from_millis(at), fault });
         // The mean time between two blows, in milliseconds.
         let beat = [10, 40, 120, 400][rng.random_range(0..4)];
-        for _ in 0..rng.random_range(2..=8) {
+        let rest = at + rng.random_range(100..2_000);
+        while at < rest {
             let package = packages[rng.random_range(0..packages.len())];
-            // To mend and to strike at once is to let the fault move on.
-            let blow = rng.random_range(0..5);
-            if blow < 2 {
+            // Mostly both, at once: the fault moves on.
+            let blow = rng.random_range(0..6);
+            if blow > 0 {
                 push(at, mend(package));
             }
-            if blow > 0 {
+            if blow < 5 {
                 push(at, strike(package, rng));
             }
             at += rng.random_range(1..=2 * beat);

@@ -18,9 +18,12 @@ pub(super) fn raft(
     rng: &mut ChaCha8Rng,
 ) -> Options {
     // A short span between the least and the most time lets several nodes stand at a time.
-    let election_min = Duration::from_millis([150, 300, 300][rng.random_range(0..3)]);
+    let election_min = Duration::from_millis([60, 150, 300][rng.random_range(0..3)]);
     let election_span = Duration::from_millis([20, 100, 300, 300][rng.random_range(0..4)]);
+    // In some runs followers only just bear it: any delay begins an election.
+    let heartbeat = election_min * [1, 1, 4][rng.random_range(0..3)] / 5;
     Options {
+        heartbeat,
         election_min,
         election_max: election_min + election_span,
         append_bytes_max: [0, 300, 256 << 10, 256 << 10][rng.random_range(0..4)],

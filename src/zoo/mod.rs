@@ -37,13 +37,13 @@ pub struct Effort {
 }
 
 impl Default for Effort {
-    /// One thread; a minute a mutant, two hundred seeds a control, runs of twenty seconds.
+    /// One thread; a minute a mutant, two hundred seeds a control, runs of ten seconds.
     fn default() -> Self {
         Effort {
             jobs: 1,
             time_limit: Duration::from_secs(60),
             control_seeds: 200,
-            run: Duration::from_secs(20),
+            run: Duration::from_secs(10),
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             fault: "crash one leader after another with slow disks",
             hunt: Hunt {
                 workload: "append",
-                nemesis: "kill,disk,partition",
+                nemesis: "partition,network",
                 nodes: 3,
                 reads: "read-index",
             },

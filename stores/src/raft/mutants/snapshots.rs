@@ -44,7 +44,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             fault: "chunks that arrive twice or late, then elections",
             hunt: Hunt {
                 workload: "append",
-                nemesis: "network,partition,kill",
+                nemesis: "network,kill",
                 nodes: 3,
                 reads: "read-index",
             },
@@ -61,7 +61,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             fault: "followers that lag, and crash the leader",
             hunt: Hunt {
                 workload: "append",
-                nemesis: "network,partition,kill",
+                nemesis: "network,kill",
                 nodes: 3,
                 reads: "read-index",
             },
