@@ -132,14 +132,14 @@ fn strike(package: Package, rng: &mut ChaCha8Rng) -> Fault {
 fn partition(rng: &mut ChaCha8Rng) -> Partition {
     let one = [Pick::Leader, Pick::Leader, Pick::Random(1), Pick::Minority];
     let one = NodeSet::from(one[rng.random_range(0..one.len())]);
-    match rng.random_range(0..10) {
+    match rng.random_range(0..12) {
         0 => Partition::one_way(one, Pick::Rest),
         1 => Partition::one_way(Pick::Rest, one),
         // A single link: who misses the leader still meets everybody else.
-        2 => Partition::both(Pick::Leader, Pick::Random(1)),
-        3 => Partition::one_way(Pick::Leader, Pick::Random(1)),
-        4 => Partition::both(NodeSet(vec![Pick::Leader, Pick::Random(1)]), Pick::Rest),
-        5 => Partition::Ring,
+        2 | 3 => Partition::both(Pick::Leader, Pick::Random(1)),
+        4 => Partition::one_way(Pick::Leader, Pick::Random(1)),
+        5 => Partition::both(NodeSet(vec![Pick::Leader, Pick::Random(1)]), Pick::Rest),
+        6 => Partition::Ring,
         _ => Partition::both(one, Pick::Rest),
     }
 }

@@ -153,6 +153,10 @@ impl Promised {
         core: &Raft,
         disk: &Records<Raft>,
     ) -> Result<(), Breach> {
+        if index == 0 {
+            // That both logs begin with nothing.
+            return Ok(());
+        }
         // Most answers say again what an earlier one has said. In a later term the log may be another
         // one already; within a term it only grows.
         let is_old = term <= self.term && index <= self.last.index;

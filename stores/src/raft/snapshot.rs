@@ -109,9 +109,14 @@ impl Raft {
             out.persist(log::write_snapshot(&Arc::new(empty), true));
         }
         let snapshot = Arc::new(snapshot);
-        out.persist(log::write_snapshot(&snapshot, true));
+        let keep_rest = !self.bug(Bug::SnapshotDropsLog);
+        out.persist(log::write_snapshot(&snapshot, keep_rest));
         out.note(Note::Compacted { last });
-        self.log.compact(last);
+        if keep_rest {
+            self.log.compact(last);
+        } else {
+            self.log = Log::behind(last);
+        }
         self.rebase_members(index, members, true, out);
         self.snapshot = Some(snapshot);
     }
@@ -202,8 +207,7 @@ impl Raft {
     /// entry is not in it (§5.3).
     fn install(&mut self, snapshot: Arc<Snapshot>, out: &mut Effects<Self>) {
         let last = snapshot.last;
-        let keep_rest =
-            self.log.term_at(last.index) == Some(last.term) && !self.bug(Bug::SnapshotDropsLog);
+        let keep_rest = self.log.term_at(last.index) == Some(last.term);
         let ticket = out.persist(log::write_snapshot(&snapshot, keep_rest));
         out.note(Note::SnapshotInstalled { last });
         if !keep_rest {
@@ -212,11 +216,7 @@ impl Raft {
             self.unsynced.clear();
             self.unsynced.push_back((ticket, last.index));
         }
-        if keep_rest {
-            self.log.compact(last);
-        } else {
-            self.log = Log::behind(last);
-        }
+        self.log.compact(last);
         self.rebase_members(last.index, snapshot.members.clone(), keep_rest, out);
         self.commit = last.index;
         self.applied = last.index;

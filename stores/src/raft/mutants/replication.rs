@@ -15,7 +15,7 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             fault: "a leader that is deposed and elected again while answers are under way",
             hunt: Hunt {
                 workload: "append",
-                nemesis: "network,partition,kill",
+                nemesis: "network,partition",
                 nodes: 3,
                 reads: "read-index",
             },
