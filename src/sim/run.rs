@@ -17,6 +17,7 @@ use super::conductor::Conductor;
 use super::network::Traffic;
 use super::operator::OPERATOR;
 use super::scenario::NODES_MAX;
+use super::script::Script;
 use super::story::Story;
 use super::witness::{Breach, Witness};
 use super::world::{Happening, Hardship, World};
@@ -404,7 +405,10 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     fn recover(&mut self) -> Result<Recovery, Breach> {
         let healed = self.world.now();
         let limit = healed + nanoseconds(RECOVERY_LIMIT);
-        let reads = self.scenario.operations.reads();
+        // Of what was begun: of the rest nobody knows anything.
+        let operations = self.scenario.operations.operations();
+        let begun = self.begun.iter().map(|place| operations[*place].clone());
+        let reads = Script::new(begun.collect()).reads();
         let nodes = usize::from(self.scenario.nodes);
         let mut missing = self.restore_in_time(limit)?;
         for id in self.living_members() {

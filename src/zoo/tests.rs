@@ -26,13 +26,36 @@ fn every_entry_says_where_it_can_be_hunted() {
     }
 }
 
+/// What takes many seeds to be seen by clients, too many for a short visit. No seeds are written
+/// down for the others: any change of the world would shift them, and a search takes as long as it
+/// takes.
+const RARE: &[&str] = &[
+    "length-first",
+    "vote-counted-twice",
+    "old-answer-counted",
+    "old-term-committed",
+    "prev-term-unchecked",
+    "leader-counts-unsynced",
+    "vote-before-fsync",
+    "vote-forgotten",
+    "term-forgotten",
+    "old-round-read",
+    "snapshot-in-two-steps",
+    "stale-snapshot",
+    "lease-without-margin",
+    "lease-unprotected",
+    "lease-forgotten",
+];
+
 #[test]
 fn mutants_are_caught_by_what_clients_saw_alone() {
-    for name in ["stale-read", "ack-before-commit", "amnesia", "no-sessions", "lease-by-role"] {
-        let report = hunt(Store::Raft, entry(name), SHORT).expect("its seeds can be run");
+    assert!(RARE.iter().all(|name| !entry(name).is_control()));
+    let shown = Store::Raft.mutants().filter(|mutant| matches!(mutant.shows, Shows::Anomaly(_)));
+    for mutant in shown.filter(|mutant| !RARE.contains(&mutant.name)) {
+        let report = hunt(Store::Raft, mutant, SHORT).expect("its seeds can be run");
         assert_eq!(report.fate, Fate::Caught, "{report:?}");
         assert!(report.operations.is_some_and(|count| count > 0), "{report:?}");
-        assert!(report.replay.is_some_and(|replay| replay.contains(name)));
+        assert!(report.replay.is_some_and(|replay| replay.contains(mutant.name)));
     }
 }
 
