@@ -25,13 +25,15 @@ pub(super) fn with_churn(
     cuts: bool,
     rng: &mut ChaCha8Rng,
 ) -> Schedule {
-    let mut steps = schedule.steps().to_vec();
+    // In half of the runs nothing else strikes: a burst needs its cuts as they are.
+    let alone = cuts && rng.random_bool(0.5);
+    let mut steps = if alone { Vec::new() } else { schedule.steps().to_vec() };
     let latest = strikes::latest(run);
     let changes = rng.random_range(1..=run.as_secs().max(1));
     let (first, last) = strikes::storm(latest, rng);
     for _ in 0..changes {
         let at = rng.random_range(first..=last);
-        let burst = match rng.random_range(0..14) {
+        let burst = match rng.random_range(0..16) {
             0..2 => vec![(0, Fault::Add(None))],
             2..4 => vec![(0, Fault::Remove(whom(rng)))],
             4..6 => vec![(0, Fault::Retire(whom(rng)))],
@@ -39,9 +41,9 @@ pub(super) fn with_churn(
                 vec![(0, Fault::Add(None)), (rng.random_range(0..60), Fault::Retire(whom(rng)))]
             }
             8..10 if cuts => handover_in_a_cut(rng),
-            10..12 if cuts => changes_of_two_leaders(nodes, rng),
-            12 if cuts => changes_in_a_minority(nodes, rng),
-            13 if cuts => removed_leader_in_company(rng),
+            10..14 if cuts => changes_of_two_leaders(nodes, rng),
+            14 if cuts => changes_in_a_minority(nodes, rng),
+            15 if cuts => removed_leader_in_company(rng),
             _ => vec![(0, handover())],
         };
         steps.extend(burst.into_iter().map(|(after, fault)| {
@@ -79,8 +81,8 @@ fn changes_of_two_leaders(nodes: u16, rng: &mut ChaCha8Rng) -> Burst {
         true => Partition::one_way(Pick::Rest, half),
         false => Partition::both(half, Pick::Rest),
     };
-    // About when elections are won that begin after 150 or 300 ms, or any time later.
-    let elected = [10..19, 25..36, 15..60][rng.random_range(0..3)].clone();
+    // About when elections are won that begin after 60, 150, 300 or 600 ms, as nodes are tuned.
+    let elected = [5..12, 12..24, 24..40, 50..75][rng.random_range(0..4)].clone();
     let elected = rng.random_range(elected);
     vec![
         (0, Fault::Cut(Partition::both(Pick::Leader, Pick::Rest))),
