@@ -25,15 +25,21 @@ pub(super) fn with_churn(
     cuts: bool,
     rng: &mut ChaCha8Rng,
 ) -> Schedule {
-    // In half of the runs nothing else strikes: a burst needs its cuts as they are.
+    // In half of the runs nothing else strikes, and bursts come one after the other: they need their
+    // cuts as they are.
     let alone = cuts && rng.random_bool(0.5);
     let mut steps = if alone { Vec::new() } else { schedule.steps().to_vec() };
     let latest = strikes::latest(run);
-    let changes = rng.random_range(1..=run.as_secs().max(1));
+    let changes =
+        if alone { run.as_secs() / 2 } else { rng.random_range(1..=run.as_secs().max(1)) };
     let (first, last) = strikes::storm(latest, rng);
-    for _ in 0..changes {
-        let at = rng.random_range(first..=last);
+    for number in 0..changes {
+        let in_turn = (60 + number * 200).min(latest);
+        let at = if alone { in_turn } else { rng.random_range(first..=last) };
+        // Halves that are majorities of their own need an even number to begin with.
+        let halves = alone && nodes.is_multiple_of(2) && rng.random_bool(0.6);
         let burst = match rng.random_range(0..16) {
+            _ if halves => changes_of_two_leaders(nodes, rng),
             0..2 => vec![(0, Fault::Add(None))],
             2..4 => vec![(0, Fault::Remove(whom(rng)))],
             4..6 => vec![(0, Fault::Retire(whom(rng)))],
@@ -84,13 +90,17 @@ fn changes_of_two_leaders(nodes: u16, rng: &mut ChaCha8Rng) -> Burst {
     // About when elections are won that begin after 60, 150, 300 or 600 ms, as nodes are tuned.
     let elected = [5..12, 12..24, 24..40, 50..75][rng.random_range(0..4)].clone();
     let elected = rng.random_range(elected);
+    let end = elected + rng.random_range(60..120);
     vec![
         (0, Fault::Cut(Partition::both(Pick::Leader, Pick::Rest))),
         (0, Fault::Remove(Pick::Random(1).into())),
         (rng.random_range(2..8), Fault::Remove(Pick::Leader.into())),
         (elected, Fault::Heal),
         (elected, Fault::Cut(middle)),
-        (elected + rng.random_range(80..250), Fault::Heal),
+        (end, Fault::Heal),
+        // As many as before, for what comes next.
+        (end + 10, Fault::Add(None)),
+        (end + 11, Fault::Add(None)),
     ]
 }
 
