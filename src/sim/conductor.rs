@@ -160,7 +160,7 @@ impl<'a> Conductor<'a> {
         size: u16,
         world: &mut World<R, Wake>,
     ) -> Result<(), Breach> {
-        if !R::changes_members() || !churn::changes_members(self.schedule) {
+        if !self.has_churn::<R>() {
             return Ok(());
         }
         // What lost its disk is replaced: it must not come back under its old number.
@@ -178,6 +178,11 @@ impl<'a> Conductor<'a> {
             self.operator.take(Task::Add(id), None, world);
         }
         Ok(())
+    }
+
+    /// Whether members may have come or gone.
+    pub(super) fn has_churn<R: Replica>(&self) -> bool {
+        R::changes_members() && churn::changes_members(self.schedule)
     }
 
     /// Whether the operator has nothing left to do.

@@ -112,6 +112,8 @@ pub(super) struct Run<'a, R: Replica, W> {
 
 /// How often all cores together are looked at, in nanoseconds.
 const LOOK_INTERVAL: u64 = 250_000_000;
+/// How long the last orders of the operator may take to arrive and to be carried out, in nanoseconds.
+const LAST_ORDERS: u64 = 1_000_000_000;
 /// The least time between two operations of the last reads, in nanoseconds: the second comes after.
 const BREATH: u64 = 1_000;
 
@@ -430,6 +432,10 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
 
     /// Lets the operator bring the cluster back to its size; says why, if it is not in time.
     fn restore_in_time(&mut self, limit: u64) -> Result<Option<String>, Breach> {
+        if self.conductor.has_churn::<R>() {
+            // An order that was given up may still be on its way.
+            self.rest(LAST_ORDERS)?;
+        }
         while self.world.now() < limit {
             self.conductor.restore(self.scenario.nodes, &mut self.world)?;
             self.pump(limit, |run| run.conductor.is_idle())?;
