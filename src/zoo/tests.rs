@@ -45,6 +45,10 @@ const RARE: &[&str] = &[
     "lease-without-margin",
     "lease-unprotected",
     "lease-forgotten",
+    "early-reconfiguration",
+    "learner-counts",
+    "config-not-in-snapshot",
+    "transfer-unchecked",
 ];
 
 #[test]
