@@ -5,6 +5,7 @@
 //! | [`replica`] | the seam: a protocol core is a state machine, inputs to effects, without I/O |
 //! | [`kv`] | what is replicated: a key-value map with client sessions |
 //! | [`raft`] | the Raft consensus protocol as a core |
+//! | [`clock`] | logical clocks: Lamport, vector, hybrid |
 //! | [`catalogue`] | the stores and their planted bugs, by name |
 //! | [`node`] | the live host of a core: HTTP for clients and peers, a disk that is fsynced |
 //!
@@ -13,6 +14,7 @@
 //! itself tested.
 
 pub mod catalogue;
+pub mod clock;
 pub mod kv;
 pub mod node;
 pub mod raft;
