@@ -8,6 +8,7 @@ mod node;
 mod progress;
 mod signals;
 mod sim;
+mod store;
 mod test;
 mod zoo;
 

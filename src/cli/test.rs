@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::progress::Progress;
 use super::signals::Signals;
+use super::store;
 use super::{complain, duration, print_json, print_text};
 use crate::campaign::judge::{JudgeError, judge};
 use crate::campaign::plan::{Plan, WorkloadName};
@@ -30,9 +31,9 @@ pub(super) struct TestArguments {
     /// The store to test
     #[arg(long, default_value_t = Store::Raft, help_heading = "Store")]
     store: Store,
-    /// How many nodes, each a process of its own
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=15), help_heading = "Store")]
-    nodes: u16,
+    /// How many nodes, each a process of its own; 5 if not given, and 1 for single
+    #[arg(long, value_parser = store::count, help_heading = "Store")]
+    nodes: Option<u16>,
     /// A bug to plant in the store, such as stale-read
     #[arg(long, value_name = "NAME", help_heading = "Store")]
     bug: Option<String>,
@@ -51,9 +52,9 @@ pub(super) struct TestArguments {
     /// How long the clients work
     #[arg(long, default_value = "20s", value_parser = duration::parse, help_heading = "Workload")]
     time_limit: Duration,
-    /// Kinds of fault: partition, kill, both with a comma, or none
-    #[arg(long, default_value = "partition", help_heading = "Faults")]
-    nemesis: Packages,
+    /// Kinds of fault: partition, kill, both with a comma, or none; partition if not given, and kill for single
+    #[arg(long, help_heading = "Faults")]
+    nemesis: Option<Packages>,
     /// Seed of operations, faults and their times; drawn if not given
     #[arg(long)]
     seed: Option<u64>,
@@ -95,40 +96,29 @@ pub(super) fn run(arguments: TestArguments) -> Exit {
 }
 
 fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
-    check_bug(arguments.store, arguments.bug.as_deref())?;
+    store::check(arguments.store, arguments.bug.as_deref(), arguments.reads)?;
+    let nodes = store::nodes(arguments.store, arguments.nodes)?;
+    let nemesis = store::packages(arguments.store, arguments.nemesis)?;
     if arguments.time_limit < Duration::from_secs(1) {
         return Err("--time-limit must be a second or more".into());
     }
     let seed = arguments.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
-    let schedule =
-        Schedule::generate(&arguments.nemesis, seed, arguments.time_limit, arguments.nodes);
+    let schedule = Schedule::generate(&nemesis, seed, arguments.time_limit, nodes);
     Ok(Plan {
         version: env!("CARGO_PKG_VERSION").into(),
         seed,
         store: arguments.store.to_string(),
         bug: arguments.bug,
         reads: arguments.reads,
-        nodes: arguments.nodes,
+        nodes,
         concurrency: arguments.concurrency,
         rate: arguments.rate,
         time_limit_s: arguments.time_limit.as_secs_f64(),
         operation_timeout_ms: OPERATION_TIMEOUT_MS,
         workload: arguments.workload,
-        nemesis: arguments.nemesis,
+        nemesis,
         schedule,
     })
-}
-
-/// Whether the store has this bug, if any.
-pub(super) fn check_bug(store: Store, bug: Option<&str>) -> Result<(), String> {
-    let known: Vec<&str> = store.mutants().map(|known| known.name).collect();
-    match bug {
-        Some(bug) if !known.contains(&bug) => {
-            let known = known.join(", ");
-            Err(format!("--bug {bug}: {store} has no such bug; it has {known}"))
-        }
-        _ => Ok(()),
-    }
 }
 
 async fn test(plan: &Plan, out: &Path, json: bool) -> Exit {

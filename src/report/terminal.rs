@@ -100,8 +100,10 @@ fn coverage(out: &mut String, coverage: &Coverage) -> fmt::Result {
     if left_out > 0 {
         field(out, "", &format!("and {left_out} more in the report"))?;
     }
-    let elections = coverage.leaders.len().saturating_sub(1);
-    field(out, "elections", &format!("{elections} after the first"))
+    match coverage.leaders.len() {
+        0 => field(out, "elections", "none: nobody was seen to lead"),
+        leaders => field(out, "elections", &format!("{} after the first", leaders - 1)),
+    }
 }
 
 /// The picture of a violation and what would have been legal.

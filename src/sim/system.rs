@@ -3,6 +3,7 @@
 use rashomon_stores::catalogue::{Store, UnknownName};
 use rashomon_stores::raft::{self, Raft};
 use rashomon_stores::replica::Replica;
+use rashomon_stores::single::{self, Single};
 
 use super::Scenario;
 use super::invariants::RaftWitness;
@@ -49,6 +50,7 @@ impl System for Stores {
     fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError> {
         match scenario.store.parse()? {
             Store::Raft => RaftSubject::of(scenario)?.simulate(scenario, told),
+            Store::Single => SingleSubject::of(scenario)?.simulate(scenario, told),
         }
     }
 }
@@ -60,12 +62,14 @@ pub struct Unwatched;
 impl System for Unwatched {
     fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError> {
         match scenario.store.parse()? {
-            Store::Raft => {
-                let RaftSubject(options) = RaftSubject::of(scenario)?;
-                Ok(Run::<Raft, _>::new(scenario, options, NoWitness, told).complete())
-            }
+            Store::Raft => Ok(unwatched(&RaftSubject::of(scenario)?, scenario, told)),
+            Store::Single => Ok(unwatched(&SingleSubject::of(scenario)?, scenario, told)),
         }
     }
+}
+
+fn unwatched<S: Subject>(subject: &S, scenario: &Scenario, told: bool) -> Recorded {
+    Run::<S::Core, _>::new(scenario, subject.options(), NoWitness, told).complete()
 }
 
 /// The stream of the seed that the nodes' settings are drawn from.
@@ -101,10 +105,41 @@ impl Subject for RaftSubject {
     }
 }
 
+/// A single node as a scenario asks for it.
+#[derive(Clone, Debug)]
+struct SingleSubject(single::Options);
+
+impl SingleSubject {
+    fn of(scenario: &Scenario) -> Result<Self, SimError> {
+        Store::Single.check_bug(scenario.bug.as_deref())?;
+        if scenario.nodes != 1 {
+            return Err(SimError::NotAlone(Store::Single, scenario.nodes));
+        }
+        Ok(SingleSubject(tuning::single(&mut world::stream(scenario.seed, TUNING))))
+    }
+}
+
+impl Subject for SingleSubject {
+    type Core = Single;
+    /// Nobody has promised this node's peers anything: what clients see is all there is.
+    type Witness = NoWitness;
+
+    fn options(&self) -> single::Options {
+        self.0.clone()
+    }
+
+    fn witness(&self) -> NoWitness {
+        NoWitness
+    }
+}
+
 /// Why a run could not be simulated to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
     /// There is no such store, or it has no such bug.
     #[error(transparent)]
     Unknown(#[from] UnknownName),
+    /// The store has one node.
+    #[error("the store {0} has one node, not {1}")]
+    NotAlone(Store, u16),
 }

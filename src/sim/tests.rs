@@ -67,6 +67,20 @@ fn a_seed_run_twice_leaves_the_same_bytes() {
 }
 
 #[test]
+fn a_single_node_loses_nothing_whatever_befalls_it() {
+    let alone = Settings {
+        store: "single".into(),
+        nodes: 1,
+        ..settings(WorkloadName::Append, "kill,disk,pause", None)
+    };
+    let found = explored(&alone, 40, 2, true);
+    assert_eq!((found.coverage.valid, found.coverage.unknown), (40, 0), "{:?}", found.unknown);
+    assert!(found.coverage.hardship.crashes_with_loss > 0, "{:?}", found.coverage.hardship);
+    let many = Settings { nodes: 3, ..alone };
+    assert!(run_seed(&many, 1, false).is_err(), "a node of this store is alone");
+}
+
+#[test]
 fn a_scenario_says_everything_about_its_run() {
     let settings = settings(WorkloadName::Register, "all", Some("stale-read"));
     for seed in 1..=12 {

@@ -7,6 +7,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rashomon_stores::raft::mutants::Bug;
 use rashomon_stores::raft::{Options, ReadMode};
+use rashomon_stores::single;
 
 /// The settings of Raft's nodes. They know how fast or slow their clocks may run, at most `drift_ppm`
 /// millionths; `churn` says that members come and go.
@@ -41,4 +42,9 @@ pub(super) fn raft(
         bug,
         ..Options::default()
     }
+}
+
+/// The settings of a single node.
+pub(super) fn single(rng: &mut ChaCha8Rng) -> single::Options {
+    single::Options { snapshot_every: [1, 3, 50, 10_000][rng.random_range(0..4)] }
 }

@@ -46,7 +46,8 @@ pub struct LocalCluster {
 }
 
 impl LocalCluster {
-    /// Starts the nodes of a plan, `program` being this binary, and waits until one of them leads.
+    /// Starts the nodes of a plan, `program` being this binary, and waits until one of
+    /// them leads, or all serve where nobody does.
     ///
     /// # Errors
     /// When a node does not come up in time; then none is left running.
@@ -72,7 +73,7 @@ impl LocalCluster {
         for node in Node::first(plan.nodes) {
             cluster.find(node).await?;
         }
-        cluster.wait_for_leader().await?;
+        cluster.wait_until_it_serves().await?;
         Ok(cluster)
     }
 
@@ -100,9 +101,9 @@ impl LocalCluster {
         }
     }
 
-    async fn wait_for_leader(&self) -> Result<(), TargetError> {
+    async fn wait_until_it_serves(&self) -> Result<(), TargetError> {
         let began = Instant::now();
-        while self.leader().await.is_none() {
+        while !serves(&self.statuses().await) {
             if began.elapsed() > START_LIMIT {
                 let logs = self.directory.path().join("nodes");
                 return Err(TargetError::NoLeader { seconds: START_LIMIT.as_secs(), logs });
@@ -147,11 +148,7 @@ impl Target for LocalCluster {
     }
 
     async fn leader(&self) -> Option<Leader> {
-        let leads = |(node, status): (Node, Option<Status>)| {
-            let status = status.filter(|status| status.role == Role::Leader)?;
-            Some(Leader { node, term: status.term })
-        };
-        self.statuses().await.into_iter().filter_map(leads).max_by_key(|leader| leader.term)
+        leader(&self.statuses().await)
     }
 
     async fn settled(&self) -> Result<(), String> {
@@ -180,6 +177,22 @@ impl Target for LocalCluster {
         // What could not be ended in order was killed.
         let _ = self.hands.stop(GRACE).await;
     }
+}
+
+/// Who leads by the nodes' own word: of two that claim to, the later.
+fn leader(statuses: &[(Node, Option<Status>)]) -> Option<Leader> {
+    let leads = |(node, status): &(Node, Option<Status>)| {
+        let status = status.as_ref().filter(|status| status.role == Role::Leader)?;
+        Some(Leader { node: *node, term: status.term })
+    };
+    statuses.iter().filter_map(leads).max_by_key(|leader| leader.term)
+}
+
+/// Whether somebody leads, or all are there and nobody is to.
+fn serves(statuses: &[(Node, Option<Status>)]) -> bool {
+    let is_peer = |status: &Status| status.role == Role::Peer;
+    leader(statuses).is_some()
+        || statuses.iter().all(|(_, status)| status.as_ref().is_some_and(is_peer))
 }
 
 /// Whether every node says something of itself and all tell the same, or what is still missing.

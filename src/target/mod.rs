@@ -31,7 +31,7 @@ pub enum TargetError {
         log: PathBuf,
     },
     /// The nodes came up but never served.
-    #[error("the cluster came up but nobody leads after {seconds} s; the nodes' logs are in {}", logs.display())]
+    #[error("the cluster came up but does not serve after {seconds} s; the nodes' logs are in {}", logs.display())]
     NoLeader {
         /// How long it was waited for.
         seconds: u64,

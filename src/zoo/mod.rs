@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::campaign::plan::WorkloadName;
 use crate::report::VerdictWord;
+use crate::sim::climate::Kinds;
 use crate::sim::system::{Stores, System, Unwatched};
 use crate::sim::verdict::{Seed, SeedError, run_scenario};
 use crate::sim::{Scenario, Settings};
@@ -111,7 +112,12 @@ pub fn settings(store: Store, mutant: &Mutant, run: Duration) -> Settings {
         bug: Some(mutant.name.to_owned()),
         reads: hunt.reads.parse().expect("the catalogue names ways of reading"),
         workload: WorkloadName::from_str(hunt.workload, false).expect("it names workloads"),
-        nemesis: hunt.nemesis.parse().expect("it names kinds of fault"),
+        nemesis: hunt
+            .nemesis
+            .parse::<Kinds>()
+            .expect("it names kinds of fault")
+            .suiting(store)
+            .expect("they suit the store"),
         nodes: hunt.nodes,
         concurrency: 10,
         rate: 100.0,

@@ -16,23 +16,68 @@ pub enum Store {
     /// Raft: one leader, a replicated log, linearizable reads and writes.
     #[default]
     Raft,
+    /// One node, and nobody to agree with: the baseline.
+    Single,
 }
 
 impl Store {
     /// Every store.
-    pub const ALL: &[Store] = &[Store::Raft];
+    pub const ALL: &[Store] = &[Store::Raft, Store::Single];
 
     /// The name on command lines and in configuration files.
     pub fn name(self) -> &'static str {
         match self {
             Store::Raft => "raft",
+            Store::Single => "single",
+        }
+    }
+
+    /// Whether it runs on one node, for good: then nothing between nodes can go wrong.
+    pub fn is_alone(self) -> bool {
+        match self {
+            Store::Single => true,
+            Store::Raft => false,
+        }
+    }
+
+    /// Whether it takes orders about its members, and about who leads.
+    pub fn changes_members(self) -> bool {
+        match self {
+            Store::Raft => true,
+            Store::Single => false,
+        }
+    }
+
+    /// Whether it can be told how to answer reads.
+    pub fn chooses_reads(self) -> bool {
+        match self {
+            Store::Raft => true,
+            Store::Single => false,
         }
     }
 
     /// The bugs that can be planted in this store, and the controls.
-    pub fn mutants(self) -> impl Iterator<Item = &'static Mutant> {
+    pub fn mutants(self) -> Box<dyn Iterator<Item = &'static Mutant>> {
         match self {
-            Store::Raft => raft::mutants::table(),
+            Store::Raft => Box::new(raft::mutants::table()),
+            Store::Single => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// Checks that a bug, if one is named, is one that can be planted in this store.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check_bug(self, bug: Option<&str>) -> Result<(), UnknownName> {
+        match bug {
+            Some(name) if !self.mutants().any(|known| known.name == name) => {
+                let kind = match self {
+                    Store::Raft => "Raft bug",
+                    Store::Single => "bug of a single node",
+                };
+                Err(UnknownName::new(kind, name, self.mutants().map(|known| known.name)))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -166,6 +211,7 @@ impl UnknownName {
         known: impl Iterator<Item = &'static str>,
     ) -> Self {
         let known = known.collect::<Vec<_>>().join(", ");
+        let known = if known.is_empty() { "none".to_owned() } else { known };
         UnknownName { kind, name: name.to_owned(), known }
     }
 }

@@ -423,10 +423,13 @@ pub enum Role {
     Follower,
     /// Asks the others for their vote.
     Candidate,
+    /// Serves every request itself, like all the others: nobody leads.
+    Peer,
 }
 
 /// How a node sees itself and the cluster; the body of `GET /status`. The counters start at zero
-/// with each incarnation and only grow.
+/// with each incarnation and only grow. What a protocol does not have, such as terms or a log, stays
+/// zero, and the same at every node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The node.
@@ -462,6 +465,29 @@ pub struct Status {
     pub writes_proposed: u64,
     /// Reads it has answered.
     pub reads_served: u64,
+}
+
+impl Status {
+    /// Of a node where nobody leads and nothing has happened.
+    pub fn of_peer(id: NodeId) -> Self {
+        Status {
+            id,
+            role: Role::Peer,
+            term: 0,
+            leader: None,
+            voters: Vec::new(),
+            learners: Vec::new(),
+            snapshot_index: 0,
+            last_index: 0,
+            commit_index: 0,
+            applied_index: 0,
+            elections_started: 0,
+            elections_won: 0,
+            leader_changes: 0,
+            writes_proposed: 0,
+            reads_served: 0,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -76,6 +76,20 @@ fn the_append_workload_is_judged_too() {
     assert_eq!(bench.processes_after(NOTHING_LEFT), [""; 0]);
 }
 
+#[test]
+fn a_single_node_is_killed_and_comes_back_with_everything() {
+    let bench = Bench::new();
+    let run = bench.rashomon(&["test", "--store", "single", "--time-limit", "5s", "--seed", "2"]);
+    assert_eq!(run.code(), Some(0), "{}", run.everything());
+    let results = json(&bench.latest().join("results.json"));
+    assert_eq!(results["plan"]["nodes"], 1);
+    let faults = results["coverage"]["faults"].as_array().unwrap();
+    assert!(faults.iter().all(|fault| fault["kind"] == "kill"), "{results:#}");
+    assert!(faults.iter().any(|fault| fault["bit"] == true), "{results:#}");
+    assert_eq!(results["coverage"]["leaders"], Json::Array(Vec::new()));
+    assert_eq!(bench.processes_after(NOTHING_LEFT), [""; 0]);
+}
+
 /// The bug strikes only when a client reads from a deposed leader what another has overwritten.
 /// That takes luck in any one run, so a few seeds are tried; missing all of them is a failure.
 #[test]
@@ -153,6 +167,10 @@ fn wrong_arguments_are_refused_before_anything_starts() {
         &["test", "--time-limit", "soon"],
         &["test", "--nodes", "0"],
         &["test", "--rate", "0"],
+        &["test", "--store", "single", "--nodes", "3"],
+        &["test", "--store", "single", "--nemesis", "partition,kill"],
+        &["test", "--store", "single", "--reads", "local"],
+        &["sim", "--store", "single", "--nemesis", "membership"],
         &["no-such-command"],
     ] {
         let run = bench.rashomon(arguments);

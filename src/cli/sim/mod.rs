@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::signals::Signals;
-use super::test::check_bug;
+use super::store;
 use super::{complain, print_json, print_text};
 use crate::exit::Exit;
 use crate::report::{self, VerdictWord};
@@ -115,7 +115,9 @@ fn task(arguments: &SimArguments) -> Result<Task, Box<dyn std::error::Error>> {
 /// Reads a scenario of one of the project's stores.
 fn read_scenario(file: &Path) -> Result<Scenario, Box<dyn std::error::Error>> {
     let scenario = Scenario::read(file)?;
-    check_bug(scenario.store.parse()?, scenario.bug.as_deref())?;
+    let store = scenario.store.parse()?;
+    store::check(store, scenario.bug.as_deref(), scenario.reads)?;
+    store::nodes(store, Some(scenario.nodes))?;
     Ok(scenario)
 }
 

@@ -7,8 +7,8 @@ use rashomon_stores::catalogue::Store;
 use rashomon_stores::raft::ReadMode;
 
 use crate::campaign::plan::WorkloadName;
-use crate::cli::duration;
-use crate::cli::test::{check_bug, rate};
+use crate::cli::test::rate;
+use crate::cli::{duration, store};
 use crate::sim::Settings;
 use crate::sim::climate::Kinds;
 
@@ -18,9 +18,9 @@ pub(super) struct SettingsArguments {
     /// The store to test
     #[arg(long, default_value_t = Store::Raft, help_heading = "Store")]
     store: Store,
-    /// How many nodes
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=15), help_heading = "Store")]
-    nodes: u16,
+    /// How many nodes; 5 if not given, and 1 for single
+    #[arg(long, value_parser = store::count, help_heading = "Store")]
+    nodes: Option<u16>,
     /// A bug to plant in the store, such as stale-read
     #[arg(long, value_name = "NAME", help_heading = "Store")]
     bug: Option<String>,
@@ -39,7 +39,7 @@ pub(super) struct SettingsArguments {
     /// How long the clients work, in virtual time
     #[arg(long, default_value = "20s", value_parser = duration::parse, help_heading = "Workload")]
     time_limit: Duration,
-    /// Kinds of fault that a seed may have: partition, kill, pause, network, disk, clock, cpu, membership, with commas; all or none
+    /// Kinds of fault that a seed may have: partition, kill, pause, network, disk, clock, cpu, membership, with commas; none, or all that the store can have
     #[arg(long, default_value = "all", help_heading = "Faults")]
     nemesis: Kinds,
 }
@@ -50,7 +50,7 @@ const TIME_LIMIT_MAX: Duration = Duration::from_secs(3600);
 impl SettingsArguments {
     /// The settings asked for.
     pub(super) fn settings(&self) -> Result<Settings, String> {
-        check_bug(self.store, self.bug.as_deref())?;
+        store::check(self.store, self.bug.as_deref(), self.reads)?;
         if !(Duration::from_secs(1)..=TIME_LIMIT_MAX).contains(&self.time_limit) {
             return Err("--time-limit must be from a second to an hour".into());
         }
@@ -59,8 +59,12 @@ impl SettingsArguments {
             bug: self.bug.clone(),
             reads: self.reads,
             workload: self.workload,
-            nemesis: self.nemesis.clone(),
-            nodes: self.nodes,
+            nemesis: self
+                .nemesis
+                .clone()
+                .suiting(self.store)
+                .map_err(|error| format!("--nemesis: {error}"))?,
+            nodes: store::nodes(self.store, self.nodes)?,
             concurrency: self.concurrency,
             rate: self.rate,
             time_limit: self.time_limit,

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::{Package, Packages};
+use rashomon_stores::catalogue::Store;
 
 /// A kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +57,15 @@ impl Kind {
         }
     }
 
+    /// Whether it can strike a cluster of this store.
+    fn suits(self, store: Store) -> bool {
+        match self {
+            Kind::Partition => !store.is_alone(),
+            Kind::Membership => store.changes_members(),
+            _ => true,
+        }
+    }
+
     fn package(self) -> Option<Package> {
         match self {
             Kind::Partition => Some(Package::Partition),
@@ -76,6 +86,14 @@ pub struct Kinds(pub BTreeSet<Kind>);
      pause, network, disk, clock, cpu, membership"
 )]
 pub struct UnknownKind(String);
+
+/// A kind of trouble that a store cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a cluster of the store {store} cannot have the fault {}", kind.name())]
+pub struct UnsuitableKind {
+    store: Store,
+    kind: Kind,
+}
 
 impl FromStr for Kinds {
     type Err = UnknownKind;
@@ -124,6 +142,21 @@ impl Kinds {
         }
     }
 
+    /// These kinds for a store: of all those that it can have.
+    ///
+    /// # Errors
+    /// When it cannot have one of them, and not all were asked for.
+    pub fn suiting(mut self, store: Store) -> Result<Self, UnsuitableKind> {
+        let is_all = self.0.len() == Kind::ALL.len();
+        match self.0.iter().find(|kind| !kind.suits(store)) {
+            Some(kind) if !is_all => Err(UnsuitableKind { store, kind: *kind }),
+            _ => {
+                self.0.retain(|kind| kind.suits(store));
+                Ok(self)
+            }
+        }
+    }
+
     /// Those that a schedule has strikes for.
     pub fn packages(&self) -> Packages {
         Packages(self.0.iter().filter_map(|kind| kind.package()).collect())
@@ -145,6 +178,18 @@ mod tests {
         let error = "partition,floods".parse::<Kinds>().unwrap_err().to_string();
         assert!(error.contains("floods") && error.contains("network"), "{error}");
         assert!("".parse::<Kinds>().is_err());
+    }
+
+    #[test]
+    fn what_a_store_cannot_have_is_left_out_of_all_and_refused_by_name() {
+        let kinds = |text: &str| text.parse::<Kinds>().expect("they are known");
+        let suiting = |text, store| kinds(text).suiting(store).map(|kinds| kinds.to_string());
+        assert_eq!(suiting("all", Store::Raft), Ok("all".into()));
+        assert_eq!(suiting("all", Store::Single), Ok("kill,pause,network,disk,clock,cpu".into()));
+        assert_eq!(suiting("kill", Store::Single), Ok("kill".into()));
+        let error = suiting("kill,partition", Store::Single).unwrap_err().to_string();
+        assert!(error.contains("single") && error.contains("partition"), "{error}");
+        assert!(suiting("membership", Store::Single).is_err());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mishap::Mishaps;
 
-pub use kinds::{Kind, Kinds, UnknownKind};
+pub use kinds::{Kind, Kinds, UnknownKind, UnsuitableKind};
 pub use measure::{Chance, ClimateError, Latency};
 
 /// How unkind the world is all along.

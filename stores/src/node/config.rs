@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::{Store, UnknownName};
 use crate::raft::{self, ReadMode};
 use crate::replica::NodeId;
+use crate::single;
 
 /// The configuration of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +133,9 @@ pub enum ConfigError {
     /// There is no cluster to be a part of.
     #[error("members must name at least one node, or be absent for this node and its peers")]
     NoMembers,
+    /// The store has one node, for good.
+    #[error("the store {0} has one node, which has no peers and is its only member")]
+    NotAlone(Store),
     /// A peer's address is not one.
     #[error("the address of {peer} must be like http://127.0.0.1:4002, not {url:?}: {why}")]
     PeerUrl {
@@ -183,6 +187,9 @@ impl Config {
         if self.peers.contains_key(&self.id) {
             return Err(ConfigError::OwnPeer(self.id));
         }
+        if self.store.is_alone() && members != [self.id] {
+            return Err(ConfigError::NotAlone(self.store));
+        }
         for (peer, url) in &self.peers {
             check_url(url).map_err(|why| ConfigError::PeerUrl {
                 peer: *peer,
@@ -203,7 +210,7 @@ impl Config {
         if every == 0 || !(1..=CHUNK_BYTES_MAX).contains(&chunk_bytes) {
             return Err(ConfigError::Snapshots(self.snapshots));
         }
-        self.raft_options()?;
+        self.store.check_bug(self.bug.as_deref())?;
         Ok(())
     }
 
@@ -219,6 +226,11 @@ impl Config {
             bug: self.bug.as_deref().map(str::parse).transpose()?,
             ..raft::Options::default()
         })
+    }
+
+    /// The settings of the single node.
+    pub(super) fn single_options(&self) -> single::Options {
+        single::Options { snapshot_every: self.snapshots.every }
     }
 }
 
@@ -279,6 +291,8 @@ mod tests {
             (r#""id": 1, "snapshots": {"every": 0}"#, "every"),
             (r#""id": 1, "snapshots": {"chunk_bytes": 2000000}"#, "chunk_bytes"),
             (r#""id": 1, "bug": "no-such-bug""#, "stale-read"),
+            (r#""id": 1, "store": "single", "bug": "stale-read""#, "known: none"),
+            (r#""id": 1, "store": "single", "members": [1, 2]"#, "has one node"),
         ];
         for (fields, reason) in cases {
             let config = parse(&format!(r#"{{"data_dir": "d", {fields}}}"#));

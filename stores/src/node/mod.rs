@@ -41,6 +41,7 @@ pub use storage::StorageError;
 use crate::catalogue::Store;
 use crate::raft::Raft;
 use crate::replica::{Effects, Replica, Setup};
+use crate::single::Single;
 use host::{Host, HostError};
 use server::{About, Api};
 use storage::Owner;
@@ -101,6 +102,10 @@ impl Node {
             Store::Raft => {
                 let options = config.raft_options().map_err(ConfigError::from)?;
                 start::<Raft>(config, options, listener).await
+            }
+            Store::Single => {
+                let options = config.single_options();
+                start::<Single>(config, options, listener).await
             }
         }
     }

@@ -1,0 +1,82 @@
+//! Which store is to be tested, on how many nodes: what stores differ in, seen from the command line.
+
+use rashomon_nemesis::{Package, Packages};
+use rashomon_stores::catalogue::Store;
+use rashomon_stores::raft::ReadMode;
+
+/// The most nodes that can be asked for.
+const NODES_MAX: u16 = 15;
+
+/// How many nodes a store runs on, if not told otherwise.
+const NODES: u16 = 5;
+
+/// Reads a number of nodes.
+pub(super) fn count(text: &str) -> Result<u16, String> {
+    let count = text.parse().ok().filter(|count| (1..=NODES_MAX).contains(count));
+    count.ok_or_else(|| format!("a number from 1 to {NODES_MAX}"))
+}
+
+/// The number of nodes that is asked for, or the store's own.
+pub(super) fn nodes(store: Store, asked: Option<u16>) -> Result<u16, String> {
+    match (store.is_alone(), asked) {
+        (true, None | Some(1)) => Ok(1),
+        (true, Some(nodes)) => Err(format!("--nodes {nodes}: the store {store} has one node")),
+        (false, asked) => Ok(asked.unwrap_or(NODES)),
+    }
+}
+
+/// Whether the store has this bug, if any, and this way of reading.
+pub(super) fn check(store: Store, bug: Option<&str>, reads: ReadMode) -> Result<(), String> {
+    store.check_bug(bug).map_err(|error| format!("--bug: {error}"))?;
+    if reads != ReadMode::default() && !store.chooses_reads() {
+        return Err(format!("--reads {reads}: the store {store} reads in one way only"));
+    }
+    Ok(())
+}
+
+/// The faults of a live run that are asked for, or those that suit the store: cuts, or kills where
+/// there is nothing to cut.
+pub(super) fn packages(store: Store, asked: Option<Packages>) -> Result<Packages, String> {
+    match asked {
+        Some(packages) if store.is_alone() && packages.0.contains(&Package::Partition) => {
+            Err(format!(
+                "--nemesis partition: the store {store} has one node, so there is nothing to cut"
+            ))
+        }
+        Some(packages) => Ok(packages),
+        None if store.is_alone() => Ok(Packages([Package::Kill].into())),
+        None => Ok(Packages([Package::Partition].into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_one_node_has_one_node_and_nothing_to_cut() {
+        assert_eq!(nodes(Store::Raft, None), Ok(5));
+        assert_eq!(nodes(Store::Raft, Some(3)), Ok(3));
+        assert_eq!(nodes(Store::Single, None), Ok(1));
+        assert_eq!(nodes(Store::Single, Some(1)), Ok(1));
+        assert!(nodes(Store::Single, Some(3)).is_err());
+        let words = |packages: Packages| packages.to_string();
+        assert_eq!(packages(Store::Raft, None).map(words), Ok("partition".into()));
+        assert_eq!(packages(Store::Single, None).map(words), Ok("kill".into()));
+        assert_eq!(
+            packages(Store::Single, Some(Packages::default())).map(words),
+            Ok("none".into())
+        );
+        let both: Packages = "partition,kill".parse().expect("both are known");
+        assert!(packages(Store::Single, Some(both)).is_err());
+    }
+
+    #[test]
+    fn bugs_and_ways_of_reading_are_a_store_s_own() {
+        let stale = Some("stale-read");
+        assert_eq!(check(Store::Raft, stale, ReadMode::Lease), Ok(()));
+        assert!(check(Store::Single, stale, ReadMode::default()).is_err());
+        assert!(check(Store::Single, None, ReadMode::Local).is_err());
+        assert_eq!(check(Store::Single, None, ReadMode::default()), Ok(()));
+    }
+}
