@@ -97,6 +97,9 @@ impl Replica for PrimaryBackup {
             Input::Request { id, request: Request::Admin(_) } => {
                 out.reply(id, Err(Refusal::Inapplicable { why: "the members are fixed".into() }));
             }
+            Input::Request { id, request: Request::Causal { .. } } => {
+                out.reply(id, Err(Refusal::no_contexts()));
+            }
             Input::Message { .. } | Input::Stored(_) => {}
         }
     }

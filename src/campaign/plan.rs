@@ -83,6 +83,10 @@ pub enum WorkloadName {
     Register,
     /// Appends to lists, and reads of them.
     Append,
+    /// Additions to sets that only grow, and reads of them.
+    Set,
+    /// Additions to counters, and reads of them.
+    Counter,
 }
 
 impl fmt::Display for WorkloadName {

@@ -96,7 +96,9 @@ impl HttpClient {
     fn request(&self, node: usize, request: &Request) -> RequestBuilder {
         let base = format!("http://{}/kv/{}", self.addresses.get(node), request.key);
         let (method, url, body) = match request.action {
-            Action::Read | Action::Get => (Method::GET, base, None),
+            Action::Read | Action::Get | Action::Elements | Action::Count => {
+                (Method::GET, base, None)
+            }
             Action::Write(value) => (Method::PUT, base, Some(json!({ "value": value }))),
             Action::Cas { expected, new } => (
                 Method::POST,
@@ -105,6 +107,12 @@ impl HttpClient {
             ),
             Action::Append(value) => {
                 (Method::POST, format!("{base}/append"), Some(json!({ "value": value })))
+            }
+            Action::Add(value) => {
+                (Method::POST, format!("{base}/add"), Some(json!({ "value": value })))
+            }
+            Action::Increment(by) => {
+                (Method::POST, format!("{base}/increment"), Some(json!({ "by": by })))
             }
         };
         let mut builder = self
@@ -173,9 +181,10 @@ async fn read_response(response: Response, request: &Request) -> Attempt {
 
 fn read_success(body: &Json, request: &Request) -> Attempt {
     match &request.action {
-        Action::Read | Action::Get => match body.get("value") {
+        // Several values were written without knowing of each other, and are seen together.
+        action if action.is_read() => match body.get("value").or_else(|| body.get("values")) {
             Some(value) => match Value::deserialize(value) {
-                Ok(value) => Attempt::Done(value),
+                Ok(value) => Attempt::Done(action.saw(value)),
                 Err(error) => Attempt::Unsure(format!("an answer that is no value: {error}")),
             },
             None => Attempt::Unsure("an answer without a value".into()),

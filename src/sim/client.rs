@@ -91,12 +91,16 @@ impl Operation {
 fn store_request(request: &Request, session: Session) -> StoreRequest {
     let key: kv::Key = request.key.as_str().into();
     let op = match request.action {
-        Action::Read | Action::Get => return StoreRequest::Read(key),
+        Action::Read | Action::Get | Action::Elements | Action::Count => {
+            return StoreRequest::Read(key);
+        }
         Action::Write(value) => Op::Put { key, value: value.into() },
         Action::Cas { expected, new } => {
             Op::Cas { key, expected: expected.into(), new: new.into() }
         }
         Action::Append(value) => Op::Append { key, value: value.into() },
+        Action::Add(element) => Op::Add { key, element: element.into() },
+        Action::Increment(by) => Op::Increment { key, by },
     };
     StoreRequest::Write(Command { session: Some(session), op })
 }
@@ -128,7 +132,10 @@ fn attempt(heard: Heard, action: &Action) -> Attempt {
 fn done(output: Output, action: &Action) -> Attempt {
     match output {
         Output::Done | Output::Cas { applied: true, .. } => Attempt::Done(action.argument()),
-        Output::Value(value) => Attempt::Done(history_value(&value)),
+        Output::Value(value) => Attempt::Done(action.saw(history_value(&value))),
+        // What was written without knowing of each other is seen together.
+        Output::Siblings(values) => Attempt::Done(Value::list(values.iter().map(history_value))),
+        Output::Causal { output, .. } => done(*output, action),
         Output::Cas { applied: false, current } => {
             Attempt::Refused(format!("mismatch: the value was {current}"))
         }

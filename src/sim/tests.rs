@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use rashomon_checker::history::{Event, EventType, Process};
 use rashomon_stores::raft::ReadMode;
 use rashomon_stores::replica::{
@@ -162,7 +163,7 @@ fn what_is_found_does_not_depend_on_how_many_threads_look() {
 
 #[test]
 fn stale_reads_are_caught_and_a_sound_store_is_not_blamed() {
-    for workload in [WorkloadName::Register, WorkloadName::Append] {
+    for workload in WorkloadName::value_variants().iter().copied() {
         let sound = explored(&settings(workload, "partition", None), 20, 2, true);
         assert_eq!(sound.violations, Vec::<u64>::new(), "{workload}");
         let broken = explored(&settings(workload, "partition", Some("stale-read")), 20, 2, true);

@@ -5,8 +5,10 @@
 //! at a time, so that clients meet each other on them.
 
 mod append;
+mod counter;
 mod keys;
 mod register;
+mod set;
 mod text;
 
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +17,9 @@ use rashomon_checker::history::Value;
 use crate::campaign::plan::WorkloadName;
 
 pub use append::Append;
+pub use counter::Counter;
 pub use register::Register;
+pub use set::Set;
 pub use text::RequestError;
 
 /// One operation that a client is to perform.
@@ -45,25 +49,38 @@ pub enum Action {
     Get,
     /// Put one element at the end of the list.
     Append(i64),
+    /// Read the elements of the set.
+    Elements,
+    /// Bring an element into the set.
+    Add(i64),
+    /// Read the counter.
+    Count,
+    /// Add to the counter.
+    Increment(i64),
 }
 
 impl Action {
     /// The name in the history.
     pub fn f(&self) -> &'static str {
         match self {
-            Action::Read => "read",
+            Action::Read | Action::Elements | Action::Count => "read",
             Action::Write(_) => "write",
             Action::Cas { .. } => "cas",
             Action::Get => "get",
             Action::Append(_) => "append",
+            Action::Add(_) => "add",
+            Action::Increment(_) => "increment",
         }
     }
 
     /// The argument in the history: `nil` for a read, `[expected new]` for a compare-and-set.
     pub fn argument(&self) -> Value {
         match *self {
-            Action::Read | Action::Get => Value::Nil,
-            Action::Write(value) | Action::Append(value) => Value::Int(value),
+            Action::Read | Action::Get | Action::Elements | Action::Count => Value::Nil,
+            Action::Write(value)
+            | Action::Append(value)
+            | Action::Add(value)
+            | Action::Increment(value) => Value::Int(value),
             Action::Cas { expected, new } => Value::list([Value::Int(expected), Value::Int(new)]),
         }
     }
@@ -73,13 +90,25 @@ impl Action {
         match self {
             Action::Read | Action::Write(_) | Action::Cas { .. } => Action::Read,
             Action::Get | Action::Append(_) => Action::Get,
+            Action::Elements | Action::Add(_) => Action::Elements,
+            Action::Count | Action::Increment(_) => Action::Count,
         }
     }
 
     /// Whether the operation leaves the store as it was. An unsure read is a failed read: it
     /// constrains nothing.
     pub fn is_read(&self) -> bool {
-        matches!(self, Action::Read | Action::Get)
+        matches!(self, Action::Read | Action::Get | Action::Elements | Action::Count)
+    }
+
+    /// What a read that returned this saw: of a set without elements the store says that there is
+    /// nothing, and of a counter that nobody has used.
+    pub fn saw(&self, value: Value) -> Value {
+        match (self, value) {
+            (Action::Elements, Value::Nil) => Value::list([]),
+            (Action::Count, Value::Nil) => Value::Int(0),
+            (_, value) => value,
+        }
     }
 }
 
@@ -115,6 +144,8 @@ impl WorkloadName {
         match self {
             WorkloadName::Register => Box::new(Register::new()),
             WorkloadName::Append => Box::new(Append::new()),
+            WorkloadName::Set => Box::new(Set::new()),
+            WorkloadName::Counter => Box::new(Counter::new()),
         }
     }
 }

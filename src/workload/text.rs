@@ -1,4 +1,5 @@
-//! Requests as text, for scenarios: `read x0`, `write x0 5`, `cas x0 5 6`, `get x1`, `append x1 7`.
+//! Requests as text, for scenarios: `read x0`, `write x0 5`, `cas x0 5 6`, `get x1`, `append x1 7`,
+//! `elements x2`, `add x2 8`, `count x3`, `increment x3 -1`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +9,26 @@ use super::{Action, Request};
 /// A text that is no request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no operation; write `read KEY`, `write KEY INT`, `cas KEY INT INT`, `get KEY` or \
-     `append KEY INT`"
+    "{0:?} is no operation; write `read KEY`, `write KEY INT`, `cas KEY INT INT`, `get KEY`, \
+     `append KEY INT`, `elements KEY`, `add KEY INT`, `count KEY` or `increment KEY INT`"
 )]
 pub struct RequestError(String);
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.action.f(), self.key)?;
+        // Histories call every read of a value a read; here it is to be known what is read.
+        let name = match self.action {
+            Action::Elements => "elements",
+            Action::Count => "count",
+            ref action => action.f(),
+        };
+        write!(f, "{name} {}", self.key)?;
         match self.action {
-            Action::Read | Action::Get => Ok(()),
-            Action::Write(value) | Action::Append(value) => write!(f, " {value}"),
+            Action::Read | Action::Get | Action::Elements | Action::Count => Ok(()),
+            Action::Write(value)
+            | Action::Append(value)
+            | Action::Add(value)
+            | Action::Increment(value) => write!(f, " {value}"),
             Action::Cas { expected, new } => write!(f, " {expected} {new}"),
         }
     }
@@ -39,6 +49,10 @@ fn read(words: &[&str]) -> Option<Request> {
         ["get", key] => (key, Action::Get),
         ["write", key, value] => (key, Action::Write(value.parse().ok()?)),
         ["append", key, value] => (key, Action::Append(value.parse().ok()?)),
+        ["elements", key] => (key, Action::Elements),
+        ["add", key, value] => (key, Action::Add(value.parse().ok()?)),
+        ["count", key] => (key, Action::Count),
+        ["increment", key, value] => (key, Action::Increment(value.parse().ok()?)),
         ["cas", key, expected, new] => {
             let (expected, new) = (expected.parse().ok()?, new.parse().ok()?);
             (key, Action::Cas { expected, new })

@@ -340,6 +340,14 @@ pub enum Request {
     Write(kv::Command),
     /// An operator's order to the cluster; done when [`kv::Output::Done`] comes back.
     Admin(Admin),
+    /// A read or a write of a client that tells what it has seen of the key. Only clients that were
+    /// told a context send one; a store that tells none refuses it, see [`Refusal::no_contexts`].
+    Causal {
+        /// What it has seen.
+        context: kv::Context,
+        /// What it asks for.
+        request: Box<Request>,
+    },
 }
 
 /// What an operator asks of a cluster.
@@ -404,6 +412,11 @@ fn leader_hint(leader: &Option<NodeId>) -> String {
 }
 
 impl Refusal {
+    /// What a store says that knows no contexts.
+    pub fn no_contexts() -> Self {
+        Refusal::Inapplicable { why: "this store knows no contexts".into() }
+    }
+
     /// Whether a write that was refused like this certainly has not happened and never will.
     pub fn is_definite(&self) -> bool {
         match self {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cluster::{Cluster, PATIENCE};
 use rashomon_stores::node::server::{
-    CLIENT_MAX, DEPTH_MAX, KEY_MAX, SEQUENCE_HEADER, SESSION_HEADER, VALUE_MAX,
+    CLIENT_MAX, CONTEXT_HEADER, DEPTH_MAX, KEY_MAX, SEQUENCE_HEADER, SESSION_HEADER, VALUE_MAX,
 };
 use rashomon_stores::node::{Node, NodeError, Snapshots, StorageError};
 use rashomon_stores::replica::NodeId;
@@ -46,7 +46,14 @@ async fn one_node_serves_every_operation() {
         (get.clone(), "/kv/x", Value::Null, json!({"value": null})),
         (post.clone(), "/kv/x/cas", json!({"expected": null, "new": 3}), json!({"applied": true})),
         (post.clone(), "/kv/list/append", json!({"value": 1}), json!({})),
-        (post, "/kv/list/append", json!({"value": [2]}), json!({})),
+        (post.clone(), "/kv/list/append", json!({"value": [2]}), json!({})),
+        (post.clone(), "/kv/set/add", json!({"value": 2}), json!({})),
+        (post.clone(), "/kv/set/add", json!({"value": 1}), json!({})),
+        (post.clone(), "/kv/set/add", json!({"value": 2}), json!({})),
+        (get.clone(), "/kv/set", Value::Null, json!({"value": [1, 2]})),
+        (post.clone(), "/kv/sum/increment", json!({"by": 5}), json!({})),
+        (post, "/kv/sum/increment", json!({"by": -7}), json!({})),
+        (get.clone(), "/kv/sum", Value::Null, json!({"value": -2})),
         (get.clone(), "/kv/list", Value::Null, json!({"value": [1, [2]]})),
         (put, "/kv/a%2Fb%20%C3%A9", json!({"value": "slash"}), json!({})),
         (get, "/kv/a%2Fb%20%C3%A9", Value::Null, json!({"value": "slash"})),
@@ -122,6 +129,8 @@ async fn bad_requests_are_told_so_in_json() {
         (&post, "/kv/x/cas", "{\"new\":1}", 400),
         (&post, "/kv/x/cas", "{\"expected\":1}", 400),
         (&post, "/kv/x/append", "[]", 400),
+        (&post, "/kv/x/add", "{}", 400),
+        (&post, "/kv/x/increment", "{\"by\":\"a\"}", 400),
         (&post, "/peer", "hello", 400),
         (&post, "/peer", "{\"cluster\":\"other\",\"from\":2,\"to\":1}", 421),
     ];
@@ -162,6 +171,33 @@ async fn sessions_that_make_no_sense_are_refused() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{client:?} {sequence:?}: {answer}");
     }
     expect_ok(&cluster, N1, (Method::GET, "/kv/x", Value::Null), json!({"value": null})).await;
+}
+
+#[tokio::test]
+async fn contexts_are_refused_where_there_are_none_and_where_they_are_nonsense() {
+    let cluster = Cluster::start(1).await;
+    cluster.leader().await;
+    for (context, code) in [("n1:2@3.0", StatusCode::CONFLICT), ("n1", StatusCode::BAD_REQUEST)] {
+        for method in [Method::GET, Method::PUT] {
+            let request = cluster.request(N1, method, "/kv/x").json(&json!({"value": 1}));
+            let (status, answer) = cluster.send(request.header(CONTEXT_HEADER, context)).await;
+            assert_eq!(status, code, "{context}: {answer}");
+            assert_eq!(answer["definite"], json!(true), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_counter_that_is_full_is_refused() {
+    let cluster = Cluster::start(1).await;
+    cluster.leader().await;
+    let by = |by: i64| (Method::POST, "/kv/sum/increment", json!({ "by": by }));
+    expect_ok(&cluster, N1, by(i64::MAX), json!({})).await;
+    let full = cluster.request(N1, Method::POST, "/kv/sum/increment").json(&json!({"by": 1}));
+    let (status, answer) = cluster.send(full).await;
+    assert_eq!((status, &answer["error"]), (StatusCode::CONFLICT, &json!("overflow")));
+    expect_ok(&cluster, N1, (Method::GET, "/kv/sum", Value::Null), json!({"value": i64::MAX}))
+        .await;
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ fn op() -> impl Strategy<Value = Op> {
         (key(), value(), value()).prop_map(|(key, expected, new)| Op::Cas { key, expected, new }),
         (key(), value()).prop_map(|(key, value)| Op::Append { key, value }),
         key().prop_map(|key| Op::Delete { key }),
+        (key(), value()).prop_map(|(key, element)| Op::Add { key, element }),
+        (key(), -2i64..3).prop_map(|(key, by)| Op::Increment { key, by }),
     ]
 }
 
@@ -40,11 +42,7 @@ impl Plain {
     fn apply(&mut self, op: &Op) -> Output {
         use serde_json::Value as Json;
         let json = |value: &Value| serde_json::to_value(value).expect("JSON");
-        let (Op::Put { key, .. }
-        | Op::Cas { key, .. }
-        | Op::Append { key, .. }
-        | Op::Delete { key }) = op;
-        let slot = self.0.entry(key.to_string()).or_insert(Json::Null);
+        let slot = self.0.entry(op.key().to_string()).or_insert(Json::Null);
         match op {
             Op::Put { value, .. } => *slot = json(value),
             Op::Delete { .. } => *slot = Json::Null,
@@ -61,21 +59,43 @@ impl Plain {
                 (Json::String(text), Json::String(more)) => text.push_str(&more),
                 (Json::Null, Json::String(text)) => *slot = Json::String(text),
                 (Json::Null, other) => *slot = Json::Array(vec![other]),
-                (current, other) => {
-                    let kind = |json: &Json| match json {
-                        Json::Bool(_) => "a boolean",
-                        Json::Number(_) => "an integer",
-                        Json::String(_) => "text",
-                        Json::Array(_) => "a list",
-                        _ => "null",
-                    };
-                    let (appended, current) = (kind(&other).to_owned(), kind(current).to_owned());
-                    return Output::Rejected(Rejection::TypeMismatch { appended, current });
+                (current, other) => return mismatch(current, &other),
+            },
+            Op::Add { element, .. } => {
+                let mut items = match &*slot {
+                    Json::Null => Vec::new(),
+                    Json::Array(items) => items.clone(),
+                    current => return mismatch(current, &json(element)),
+                };
+                let item =
+                    |json: &Json| serde_json::from_value::<Value>(json.clone()).expect("one");
+                if !items.contains(&json(element)) {
+                    let place = items.iter().position(|one| item(one) >= *element);
+                    items.insert(place.unwrap_or(items.len()), json(element));
                 }
+                *slot = Json::Array(items);
+            }
+            Op::Increment { by, .. } => match &*slot {
+                Json::Null => *slot = (*by).into(),
+                Json::Number(sum) => *slot = (sum.as_i64().expect("it fits") + by).into(),
+                current => return mismatch(current, &(*by).into()),
             },
         }
         Output::Done
     }
+}
+
+fn mismatch(current: &serde_json::Value, added: &serde_json::Value) -> Output {
+    use serde_json::Value as Json;
+    let kind = |json: &Json| match json {
+        Json::Bool(_) => "a boolean",
+        Json::Number(_) => "an integer",
+        Json::String(_) => "text",
+        Json::Array(_) => "a list",
+        _ => "null",
+    };
+    let (appended, current) = (kind(added).to_owned(), kind(current).to_owned());
+    Output::Rejected(Rejection::TypeMismatch { appended, current })
 }
 
 proptest! {

@@ -115,7 +115,7 @@ impl Applied {
         let command = self.entries[*place as usize - 1].as_deref();
         let value = command.and_then(|command| match &command.op {
             Op::Put { value, .. } => Some(value.clone()),
-            Op::Cas { .. } | Op::Append { .. } | Op::Delete { .. } => None,
+            _ => None,
         });
         (servers, value)
     }

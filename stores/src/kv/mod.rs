@@ -4,6 +4,7 @@
 //! the same outputs, so everything here is total and deterministic: a command that makes no sense
 //! has an output that says so, and changes nothing.
 
+mod context;
 mod session;
 mod value;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use context::{Context, NoContext};
 pub use session::{Lookup, SESSIONS_MAX, Session, Sessions};
 pub use value::Value;
 
@@ -53,6 +55,48 @@ pub enum Op {
         /// The key.
         key: Key,
     },
+    /// Bring a value into a set, unless it is there. A set reads as the list of its elements in
+    /// order; an absent key is the empty one.
+    Add {
+        /// The key.
+        key: Key,
+        /// What to bring in.
+        element: Value,
+    },
+    /// Add to a counter. It reads as an integer; an absent key has the value 0.
+    Increment {
+        /// The key.
+        key: Key,
+        /// By how much; less than nothing takes away.
+        by: i64,
+    },
+}
+
+impl Op {
+    /// The key that it changes.
+    pub fn key(&self) -> &Key {
+        match self {
+            Op::Put { key, .. }
+            | Op::Cas { key, .. }
+            | Op::Append { key, .. }
+            | Op::Delete { key }
+            | Op::Add { key, .. }
+            | Op::Increment { key, .. } => key,
+        }
+    }
+
+    /// Its size in bytes, roughly, for limits: the key, and the values that it brings.
+    pub fn size(&self) -> usize {
+        let brought = match self {
+            Op::Put { value, .. } | Op::Append { value, .. } | Op::Add { element: value, .. } => {
+                value.size()
+            }
+            Op::Cas { expected, new, .. } => expected.size() + new.size(),
+            Op::Delete { .. } => 0,
+            Op::Increment { .. } => size_of::<i64>(),
+        };
+        self.key().len() + brought
+    }
 }
 
 /// A change and, if the client wants it to take effect once however often it is sent, who it is.
@@ -80,6 +124,16 @@ pub enum Output {
     },
     /// The command made no sense here, and nothing was changed.
     Rejected(Rejection),
+    /// The values that were read, which were written without knowing of each other: at least two.
+    Siblings(Vec<Value>),
+    /// What came out, and what the client has seen of the key by now: the context of its next
+    /// request for it. Stores that have no single order of writes answer like this.
+    Causal {
+        /// The context.
+        context: Context,
+        /// What came out.
+        output: Box<Output>,
+    },
 }
 
 /// Why a command was not executed.
@@ -96,6 +150,9 @@ pub enum Rejection {
     /// The value would become larger than [`APPENDED_MAX`].
     #[error("the value would grow beyond {APPENDED_MAX} bytes")]
     TooLarge,
+    /// The counter would leave the 64-bit integers.
+    #[error("the counter would not fit into 64 bits")]
+    Overflow,
     /// The client has executed a later command since; what became of this one is forgotten.
     #[error("the session has already executed command {last}, which is later than this one")]
     StaleSequence {
@@ -155,11 +212,18 @@ impl Store {
                 }
                 Output::Cas { applied, current }
             }
-            Op::Append { key, value } => match appended(self.get(key), value) {
-                Ok(longer) if longer.size() > APPENDED_MAX => Output::Rejected(Rejection::TooLarge),
-                Ok(longer) => self.set(key, longer),
-                Err(rejection) => Output::Rejected(rejection),
-            },
+            Op::Append { key, value } => self.grow(key, appended(self.get(key), value)),
+            Op::Add { key, element } => self.grow(key, added(self.get(key), element)),
+            Op::Increment { key, by } => self.grow(key, incremented(self.get(key), *by)),
+        }
+    }
+
+    /// Sets a value that was made from the one before, if it could be.
+    fn grow(&mut self, key: &Key, made: Result<Value, Rejection>) -> Output {
+        match made {
+            Ok(larger) if larger.size() > APPENDED_MAX => Output::Rejected(Rejection::TooLarge),
+            Ok(larger) => self.set(key, larger),
+            Err(rejection) => Output::Rejected(rejection),
         }
     }
 
@@ -174,7 +238,11 @@ impl Store {
     }
 }
 
-fn appended(current: Value, value: &Value) -> Result<Value, Rejection> {
+/// What an append makes of the current value.
+///
+/// # Errors
+/// When the two do not go together.
+pub(crate) fn appended(current: Value, value: &Value) -> Result<Value, Rejection> {
     match (current, value) {
         (Value::Null, Value::Text(text)) => Ok(Value::Text(text.clone())),
         (Value::Null, other) => Ok(Value::list([other.clone()])),
@@ -183,9 +251,34 @@ fn appended(current: Value, value: &Value) -> Result<Value, Rejection> {
             Arc::make_mut(&mut items).push(other.clone());
             Ok(Value::List(items))
         }
-        (current, other) => Err(Rejection::TypeMismatch {
-            appended: other.kind().to_owned(),
-            current: current.kind().to_owned(),
-        }),
+        (current, other) => Err(mismatch(&current, other)),
     }
+}
+
+fn added(current: Value, element: &Value) -> Result<Value, Rejection> {
+    let mut items = match current {
+        Value::Null => Arc::default(),
+        Value::List(items) => items,
+        other => return Err(mismatch(&other, element)),
+    };
+    // A list that appends have made need not be in order: no binary search.
+    if !items.contains(element) {
+        let place = items.iter().position(|item| item > element).unwrap_or(items.len());
+        Arc::make_mut(&mut items).insert(place, element.clone());
+    }
+    Ok(Value::List(items))
+}
+
+fn incremented(current: Value, by: i64) -> Result<Value, Rejection> {
+    match current {
+        Value::Null => Ok(Value::Int(by)),
+        Value::Int(sum) => sum.checked_add(by).map(Value::Int).ok_or(Rejection::Overflow),
+        other => Err(mismatch(&other, &Value::Int(by))),
+    }
+}
+
+/// Why two values do not go together.
+pub(crate) fn mismatch(current: &Value, added: &Value) -> Rejection {
+    let (appended, current) = (added.kind().to_owned(), current.kind().to_owned());
+    Rejection::TypeMismatch { appended, current }
 }

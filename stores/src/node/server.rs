@@ -47,6 +47,10 @@ pub const SESSION_HEADER: &str = "rashomon-session";
 /// The header that numbers the client's commands.
 pub const SEQUENCE_HEADER: &str = "rashomon-sequence";
 
+/// The header with which a client tells what it has seen of the key; its value is the `context` of
+/// an earlier answer.
+pub const CONTEXT_HEADER: &str = "rashomon-context";
+
 /// Enough for two values in which every byte is escaped to six.
 const CLIENT_BODY_MAX: usize = 2 * 6 * VALUE_MAX + 1024;
 
@@ -109,6 +113,8 @@ pub(super) fn router<R: Replica>(api: Arc<Api<R>>) -> Router {
         .route("/kv/{key}", get(read::<R>).put(put::<R>).delete(delete::<R>))
         .route("/kv/{key}/cas", post(cas::<R>))
         .route("/kv/{key}/append", post(append::<R>))
+        .route("/kv/{key}/add", post(add::<R>))
+        .route("/kv/{key}/increment", post(increment::<R>))
         .route("/status", get(status::<R>))
         .route("/admin/transfer", post(admin::transfer::<R>))
         .route("/admin/add", post(admin::add::<R>))
@@ -126,10 +132,11 @@ pub(super) fn router<R: Replica>(api: Arc<Api<R>>) -> Router {
         .with_state(api)
 }
 
-const NO_ROUTE: &str = "there is only /kv/{key}, /kv/{key}/cas, /kv/{key}/append, /status, \
-                        /admin/transfer, /admin/add and /admin/remove";
-const NO_METHOD: &str = "GET, PUT and DELETE go to /kv/{key}; POST to its /cas and /append, and to \
-                         /admin/...; GET to /status";
+const NO_ROUTE: &str = "there is only /kv/{key}, /kv/{key}/cas, /kv/{key}/append, /kv/{key}/add, \
+                        /kv/{key}/increment, /status, /admin/transfer, /admin/add and \
+                        /admin/remove";
+const NO_METHOD: &str = "GET, PUT and DELETE go to /kv/{key}; POST to its /cas, /append, /add and \
+                         /increment, and to /admin/...; GET to /status";
 
 /// An answer that is not 2xx.
 #[derive(Debug)]
@@ -190,6 +197,7 @@ impl Failure {
                 Failure::new(StatusCode::CONFLICT, "type-mismatch", message)
             }
             Rejection::TooLarge => Failure::too_large(message),
+            Rejection::Overflow => Failure::new(StatusCode::CONFLICT, "overflow", message),
             // It has no effect now, but an earlier copy of it may have had one.
             Rejection::StaleSequence { .. } => {
                 Failure::unsure(StatusCode::CONFLICT, "stale-sequence", message)
@@ -229,8 +237,12 @@ type Shared<R> = State<Arc<Api<R>>>;
 type KeyPath = Result<Path<kv::Key>, PathRejection>;
 pub(super) type Body = Result<Bytes, BytesRejection>;
 
-async fn read<R: Replica>(State(api): Shared<R>, key: KeyPath) -> Result<Response, Failure> {
-    let request = Request::Read(checked_key(key)?);
+async fn read<R: Replica>(
+    State(api): Shared<R>,
+    key: KeyPath,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let request = in_context(&headers, Request::Read(checked_key(key)?))?;
     let output = api.ask(request).await.map_err(Failure::of_a_read)?;
     answer(output)
 }
@@ -300,6 +312,35 @@ async fn append<R: Replica>(
     api.write(&headers, op).await
 }
 
+async fn add<R: Replica>(
+    State(api): Shared<R>,
+    key: KeyPath,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let key = checked_key(key)?;
+    let ValueBody { value } = parse(&body?)?;
+    let op = Op::Add { key, element: checked_value(value)? };
+    api.write(&headers, op).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IncrementBody {
+    by: i64,
+}
+
+async fn increment<R: Replica>(
+    State(api): Shared<R>,
+    key: KeyPath,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let key = checked_key(key)?;
+    let IncrementBody { by } = parse(&body?)?;
+    api.write(&headers, Op::Increment { key, by }).await
+}
+
 async fn status<R: Replica>(State(api): Shared<R>) -> Result<Json<StatusBody>, Failure> {
     let (reply, status) = oneshot::channel();
     api.call(Call::Status(reply)).await?;
@@ -330,7 +371,8 @@ async fn peer<R: Replica>(State(api): Shared<R>, body: Body) -> Result<StatusCod
 impl<R: Replica> Api<R> {
     async fn write(&self, headers: &HeaderMap, op: Op) -> Result<Response, Failure> {
         let session = session(headers)?;
-        answer(self.ask(Request::Write(Command { session, op })).await?)
+        let request = in_context(headers, Request::Write(Command { session, op }))?;
+        answer(self.ask(request).await?)
     }
 
     /// Asks the core and waits for the outcome, but not for ever.
@@ -365,14 +407,23 @@ fn stopping() -> Failure {
 }
 
 pub(super) fn answer(output: Output) -> Result<Response, Failure> {
-    let body = match output {
+    Ok(Json(answer_body(output)?).into_response())
+}
+
+fn answer_body(output: Output) -> Result<serde_json::Value, Failure> {
+    Ok(match output {
         Output::Done => json!({}),
         Output::Value(value) => json!({ "value": value }),
+        Output::Siblings(values) => json!({ "values": values }),
         Output::Cas { applied: true, .. } => json!({ "applied": true }),
         Output::Cas { applied: false, current } => json!({ "applied": false, "current": current }),
         Output::Rejected(rejection) => return Err(Failure::rejected(&rejection)),
-    };
-    Ok(Json(body).into_response())
+        Output::Causal { context, output } => {
+            let mut body = answer_body(*output)?;
+            body["context"] = json!(context);
+            body
+        }
+    })
 }
 
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
@@ -395,6 +446,15 @@ fn checked_value(value: Value) -> Result<Value, Failure> {
         return Err(Failure::bad(format!("lists are nested at most {DEPTH_MAX} deep")));
     }
     Ok(value)
+}
+
+/// The request of a client that may say what it has seen of the key.
+fn in_context(headers: &HeaderMap, request: Request) -> Result<Request, Failure> {
+    let Some(header) = headers.get(CONTEXT_HEADER) else { return Ok(request) };
+    let bad = |why: String| Failure::bad(format!("{CONTEXT_HEADER}: {why}"));
+    let text = header.to_str().map_err(|_| bad("it is no visible ASCII".to_owned()))?;
+    let context = text.parse().map_err(|why: kv::NoContext| bad(why.to_string()))?;
+    Ok(Request::Causal { context, request: Box::new(request) })
 }
 
 /// The session of a request: both headers or neither.

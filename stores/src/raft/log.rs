@@ -49,13 +49,7 @@ impl Entry {
             + match &self.payload {
                 Payload::Noop => 0,
                 Payload::Members(members) => members.size(),
-                Payload::Command(command) => match &command.op {
-                    kv::Op::Put { key, value } | kv::Op::Append { key, value } => {
-                        key.len() + value.size()
-                    }
-                    kv::Op::Cas { key, expected, new } => key.len() + expected.size() + new.size(),
-                    kv::Op::Delete { key } => key.len(),
-                },
+                Payload::Command(command) => command.op.size(),
             }
     }
 }

@@ -268,6 +268,9 @@ impl Replica for Raft {
             Input::Request { id, request: Request::Admin(order) } => {
                 self.administer(id, order, out);
             }
+            Input::Request { id, request: Request::Causal { .. } } => {
+                out.reply_at_once(id, Err(Refusal::no_contexts()));
+            }
             Input::Timer(Timer::Election) => self.on_election_timer(now, out),
             Input::Timer(Timer::Heartbeat) => self.heartbeat(now, out),
             Input::Stored(ticket) => self.on_stored(now, ticket, out),
