@@ -126,6 +126,9 @@ impl Replica for Single {
             Input::Request { id, request: Request::Admin(order) } => {
                 out.reply_at_once(id, Err(refusal(&order)));
             }
+            Input::Request { id, request: Request::Causal { .. } } => {
+                out.reply_at_once(id, Err(Refusal::no_contexts()));
+            }
             Input::Message { message, .. } => match message {},
             Input::Timer(timer) => match timer {},
             Input::Stored(_) => {}
