@@ -1,5 +1,6 @@
 //! Histories, sequential models, and the question whether one order explains what clients saw.
 
+pub mod consistency;
 pub mod explain;
 pub mod history;
 pub mod linearizability;

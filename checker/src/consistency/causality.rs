@@ -1,0 +1,147 @@
+//! Which of several values side by side may have seen which: the causal order of one key, as vector
+//! clocks (Fidge 1988, Mattern 1989) over the processes that used the key.
+//!
+//! A store with siblings replaces what the writer had seen, and nothing else (Dynamo, section 4.4).
+//! What that was is the client's context, which a history does not show; but whatever a context
+//! covers came to the client by what it read and wrote of the key before, so it is covered by the
+//! order computed here: session order and reads-from together. This order is the generous bound.
+//! [`Contexts`] is the other one: what a write certainly had seen is what the latest read of its
+//! process returned.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::objects::Object;
+use crate::history::ValueId;
+
+/// What each write may have seen: the generous bound.
+#[derive(Debug)]
+pub(super) struct Causality {
+    /// Of each write: how many writes of each session are covered, itself included.
+    clocks: Vec<Vec<u32>>,
+    /// Of each write: its session, and its number within it, from 1.
+    places: Vec<(usize, u32)>,
+    /// The deletes, by invocation: when, and what all deletes up to this one cover together.
+    deletes: Vec<(u32, Vec<u32>)>,
+}
+
+impl Causality {
+    pub(super) fn of(object: &Object<'_>) -> Self {
+        let mut sessions = FxHashMap::default();
+        for span in spans(object) {
+            let number = sessions.len();
+            sessions.entry(span).or_insert(number);
+        }
+        // A write counts from its invocation, a read from its answer: so whatever one depends on
+        // comes before it, unless a read saw the future, which is another promise's affair.
+        let writes =
+            object.writes.iter().enumerate().map(|(at, write)| (write.span.call, true, at));
+        let reads = object.reads.iter().enumerate().map(|(at, read)| (read.span.ret, false, at));
+        let mut steps: Vec<(u32, bool, usize)> = writes.chain(reads).collect();
+        steps.sort_unstable();
+        let width = sessions.len();
+        let mut current = vec![vec![0; width]; width];
+        let mut clocks = vec![Vec::new(); object.writes.len()];
+        let mut places = vec![(0, 0); object.writes.len()];
+        for (_, is_write, at) in steps {
+            if is_write {
+                let session = sessions[&object.writes[at].span.process];
+                current[session][session] += 1;
+                places[at] = (session, current[session][session]);
+                clocks[at].clone_from(&current[session]);
+            } else {
+                let read = &object.reads[at];
+                let session = sessions[&read.span.process];
+                for writer in read.seen.iter().flat_map(|value| object.writers(*value)) {
+                    join(&mut current[session], &clocks[*writer]);
+                }
+            }
+        }
+        let mut deletes = Vec::new();
+        let mut covered = vec![0; width];
+        for (at, write) in object.writes.iter().enumerate().filter(|(_, it)| it.is_delete()) {
+            join(&mut covered, &clocks[at]);
+            deletes.push((write.span.call, covered.clone()));
+        }
+        Causality { clocks, places, deletes }
+    }
+
+    /// Whether one of these values, or a delete that began before, is the write or may have
+    /// replaced it.
+    pub(super) fn covers(
+        &self,
+        object: &Object<'_>,
+        seen: &[ValueId],
+        before: u32,
+        write: usize,
+    ) -> bool {
+        let (session, number) = self.places[write];
+        let covers = |clock: &[u32]| clock.get(session).is_some_and(|seen| *seen >= number);
+        let writers = seen.iter().flat_map(|value| object.writers(*value));
+        let begun = self.deletes.partition_point(|(call, _)| *call < before);
+        writers.into_iter().any(|writer| covers(&self.clocks[*writer]))
+            || begun.checked_sub(1).is_some_and(|last| covers(&self.deletes[last].1))
+    }
+}
+
+fn spans(object: &Object<'_>) -> impl Iterator<Item = u64> {
+    let writes = object.writes.iter().map(|write| write.span.process);
+    writes.chain(object.reads.iter().map(|read| read.span.process))
+}
+
+fn join(into: &mut [u32], other: &[u32]) {
+    for (mine, theirs) in into.iter_mut().zip(other) {
+        *mine = (*mine).max(*theirs);
+    }
+}
+
+/// What each write certainly had seen: the strict bound.
+///
+/// Clients hand back the context of their latest read of the key, so a write replaces at least what
+/// that read returned, and what those values had replaced in turn.
+#[derive(Debug)]
+pub(super) struct Contexts {
+    /// Of each write: the writes that it certainly replaced by itself.
+    direct: Vec<Vec<usize>>,
+}
+
+impl Contexts {
+    pub(super) fn of(object: &Object<'_>) -> Self {
+        let mut reads: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
+        for (at, read) in object.reads.iter().enumerate() {
+            reads.entry(read.span.process).or_default().push(at);
+        }
+        let direct = object.writes.iter().map(|write| {
+            let own = reads.get(&write.span.process).map_or(&[][..], Vec::as_slice);
+            let before = own.partition_point(|at| object.reads[*at].span.call < write.span.call);
+            let Some(last) = before.checked_sub(1) else { return Vec::new() };
+            let seen = object.reads[own[last]].seen.iter();
+            seen.filter_map(|value| unique(object, *value)).collect()
+        });
+        Contexts { direct: direct.collect() }
+    }
+
+    /// Everything that a write certainly replaced, by itself or through what it replaced, with the
+    /// write through which it did so.
+    pub(super) fn replaced(&self, write: usize) -> Vec<(usize, usize)> {
+        let mut seen = FxHashSet::default();
+        let mut replaced: Vec<(usize, usize)> = Vec::new();
+        let mut next = vec![write];
+        while let Some(by) = next.pop() {
+            for &old in &self.direct[by] {
+                if old != write && seen.insert(old) {
+                    replaced.push((old, by));
+                    next.push(old);
+                }
+            }
+        }
+        replaced
+    }
+}
+
+/// The one write of a value, if there is just one.
+pub(super) fn unique(object: &Object<'_>, value: ValueId) -> Option<usize> {
+    match object.writers(value) {
+        [write] => Some(*write),
+        _ => None,
+    }
+}

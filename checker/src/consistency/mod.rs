@@ -1,0 +1,226 @@
+//! The weaker promises: what a store may keep where it is not linearizable.
+//!
+//! Linearizable or not is one bit. An eventually consistent store promises less and can still break
+//! its word, so each promise is judged by itself, from the same recorded history. The sources: Terry
+//! et al., "Session Guarantees for Weakly Consistent Replicated Data" (PDIS 1994); Burckhardt,
+//! "Principles of Eventual Consistency" (2014), for arbitration and convergence; Bailis et al.,
+//! "Highly Available Transactions" (VLDB 2014), for what stays possible under partition; DeCandia
+//! et al., "Dynamo" (SOSP 2007), for values side by side.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `objects` | a history by key: what was written, read, and read in the end |
+//! | `versions` | the order in which the values of a register replaced each other, as far as it is certain |
+//! | `causality` | which of several values side by side had seen which |
+//! | `convergence`, `provenance`, `loss`, `sessions`, `concurrency` | the promises |
+//!
+//! Only what no store that keeps the promise could do is a violation. Every answer can be given
+//! without knowing how the store works, but one thing must be told: whether it orders writes by
+//! clocks, and how far these may be apart ([`Options::clocks`]).
+
+mod causality;
+mod concurrency;
+mod convergence;
+mod loss;
+mod objects;
+mod provenance;
+mod registers;
+mod sessions;
+mod versions;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::{History, OpId, Value};
+use crate::model::NilRead;
+use objects::Objects;
+
+pub use objects::FINAL_READS;
+
+/// Something that a store may promise its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Promise {
+    /// In the end all nodes answer alike (Burckhardt 2014, section 5.1: eventual visibility).
+    Convergence,
+    /// No acknowledged write is gone in the end, unless another one may have replaced it.
+    NoLostWrites,
+    /// What an acknowledged delete removed does not come back in the end.
+    NoResurrection,
+    /// No read returns what was never written, not yet written, or written only by writes that
+    /// failed.
+    NoValuesFromNowhere,
+    /// A process that wrote sees its write, or what replaced it (Terry et al. 1994).
+    ReadYourWrites,
+    /// A process that saw a value sees it again, or what replaced it (Terry et al. 1994).
+    MonotonicReads,
+    /// The writes of a process replace each other in the order in which it made them (Terry et al.
+    /// 1994).
+    MonotonicWrites,
+    /// A write comes after what its process had seen before (Terry et al. 1994).
+    WritesFollowReads,
+    /// A value is not shown beside another one whose writer had seen it (Dynamo, section 4.4).
+    NoFalseConcurrency,
+}
+
+impl Promise {
+    /// Every promise, in the order in which they are told.
+    pub const ALL: [Promise; 9] = [
+        Promise::Convergence,
+        Promise::NoLostWrites,
+        Promise::NoResurrection,
+        Promise::NoValuesFromNowhere,
+        Promise::ReadYourWrites,
+        Promise::MonotonicReads,
+        Promise::MonotonicWrites,
+        Promise::WritesFollowReads,
+        Promise::NoFalseConcurrency,
+    ];
+
+    /// The name in reports, data and options: `convergence`, `no-lost-writes`, …
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Promise::Convergence => "convergence",
+            Promise::NoLostWrites => "no-lost-writes",
+            Promise::NoResurrection => "no-resurrection",
+            Promise::NoValuesFromNowhere => "no-values-from-nowhere",
+            Promise::ReadYourWrites => "read-your-writes",
+            Promise::MonotonicReads => "monotonic-reads",
+            Promise::MonotonicWrites => "monotonic-writes",
+            Promise::WritesFollowReads => "writes-follow-reads",
+            Promise::NoFalseConcurrency => "no-false-concurrency",
+        }
+    }
+}
+
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A name that no promise has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no promise `{0}`; there are {list}", list = Promise::ALL.map(Promise::as_str).join(", "))]
+pub struct UnknownPromise(String);
+
+impl FromStr for Promise {
+    type Err = UnknownPromise;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPromise> {
+        let found = Promise::ALL.into_iter().find(|promise| promise.as_str() == name);
+        found.ok_or_else(|| UnknownPromise(name.to_owned()))
+    }
+}
+
+/// What must be known to judge, beside the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How far apart the clocks may be by which the store orders writes; zero if it orders them as
+    /// they happen. A write that ended longer than this before another one began is older. `None`
+    /// where nothing is known of the clocks: then only a compare-and-set tells which of two values
+    /// is older.
+    pub clocks: Option<Duration>,
+    /// The value of a register before its first write.
+    pub initial: Value,
+    /// What a read of `nil` says.
+    pub nil: NilRead,
+}
+
+impl Default for Options {
+    /// Perfect clocks; registers are absent at first, and so is what reads as `nil`.
+    fn default() -> Self {
+        Options { clocks: Some(Duration::ZERO), initial: Value::Nil, nil: NilRead::Absent }
+    }
+}
+
+/// What a history says of a promise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "verdict")]
+pub enum Finding {
+    /// Nothing speaks against it.
+    Held {
+        /// How often the promise was put to the test: reads, or acknowledged writes, that could
+        /// have broken it.
+        tested: u64,
+    },
+    /// It was broken.
+    Violated(Violation),
+    /// The history does not tell.
+    Unknown {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// What happened, and why that breaks the promise, with the lines of the history.
+    pub sentence: String,
+    /// The operations that prove it, by invocation.
+    pub proof: Vec<OpId>,
+}
+
+/// A promise with what a history says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// The promise.
+    pub promise: Promise,
+    /// What was found.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// Judges a history by some promises; the rows are in their order.
+pub fn judge(history: &History, promises: &[Promise], options: &Options) -> Vec<Row> {
+    let objects = Objects::of(history, options);
+    let row = |&promise| Row { promise, finding: find(&objects, promise, options) };
+    promises.iter().map(row).collect()
+}
+
+fn find(objects: &Objects<'_>, promise: Promise, options: &Options) -> Finding {
+    match promise {
+        Promise::Convergence => convergence::judge(objects),
+        Promise::NoLostWrites => loss::judge(objects, loss::Of::Writes, options),
+        Promise::NoResurrection => loss::judge(objects, loss::Of::Deletes, options),
+        Promise::NoValuesFromNowhere => provenance::judge(objects),
+        Promise::ReadYourWrites => sessions::judge(objects, sessions::Guarantee::Ryw, options),
+        Promise::MonotonicReads => sessions::judge(objects, sessions::Guarantee::Mr, options),
+        Promise::MonotonicWrites => sessions::judge(objects, sessions::Guarantee::Mw, options),
+        Promise::WritesFollowReads => sessions::judge(objects, sessions::Guarantee::Wfr, options),
+        Promise::NoFalseConcurrency => concurrency::judge(objects),
+    }
+}
+
+/// Gathers what several objects say: a violation is never masked, and what cannot be judged is
+/// never passed over.
+#[derive(Debug, Default)]
+struct Gathering {
+    tested: u64,
+    unknown: Option<String>,
+}
+
+impl Gathering {
+    fn finish(self) -> Finding {
+        match self.unknown {
+            Some(why) => Finding::Unknown { why },
+            None => Finding::Held { tested: self.tested },
+        }
+    }
+
+    fn doubt(&mut self, why: impl FnOnce() -> String) {
+        self.unknown.get_or_insert_with(why);
+    }
+}
+
+impl Violation {
+    fn new(sentence: String, mut proof: Vec<OpId>) -> Self {
+        proof.sort_unstable();
+        proof.dedup();
+        Violation { sentence, proof }
+    }
+}
