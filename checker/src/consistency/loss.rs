@@ -83,7 +83,7 @@ struct Case<'a, 'h> {
 
 impl Case<'_, '_> {
     /// Whether a write is asked about, and had ended before all final reads.
-    fn counts(&self, write: &Write) -> bool {
+    fn counts(&self, write: &Write<'_>) -> bool {
         let span = write.span;
         span.is_acknowledged
             && write.is_delete() == (self.of == Of::Deletes)
@@ -213,7 +213,7 @@ impl Case<'_, '_> {
         told.into_iter().map(clause).collect::<Vec<_>>().join(" and ")
     }
 
-    fn gone(&self, write: &Write, why: &str, proof: Vec<OpId>) -> Violation {
+    fn gone(&self, write: &Write<'_>, why: &str, proof: Vec<OpId>) -> Violation {
         let (prefix, what) = (self.objects.prefix(self.object), self.objects.tell(write.span.id));
         Violation::new(format!("{prefix}{what}{why}"), proof)
     }

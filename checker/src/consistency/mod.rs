@@ -116,14 +116,29 @@ impl FromStr for Promise {
     }
 }
 
+/// By which clocks a store arranges the writes of a key: which of two is certainly the older one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clocks {
+    /// By clocks that are at most this far apart: a write is older than one that began longer than
+    /// this after it had ended. Zero is for a store that arranges writes as they happen.
+    Within(Duration),
+    /// By hybrid logical clocks (Kulkarni et al., "Logical Physical Clocks", OPODIS 2014), however far
+    /// apart the physical ones are: what a node wrote or read is older than what it writes later.
+    Hybrid,
+    /// Nothing is known: only a compare-and-set tells which of two values is older.
+    Unknown,
+}
+
+impl Clocks {
+    /// Writes are arranged as they happen.
+    pub const PERFECT: Clocks = Clocks::Within(Duration::ZERO);
+}
+
 /// What must be known to judge, beside the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How far apart the clocks may be by which the store orders writes; zero if it orders them as
-    /// they happen. A write that ended longer than this before another one began is older. `None`
-    /// where nothing is known of the clocks: then only a compare-and-set tells which of two values
-    /// is older.
-    pub clocks: Option<Duration>,
+    /// By which clocks the store arranges the writes of a key.
+    pub clocks: Clocks,
     /// The value of a register before its first write.
     pub initial: Value,
     /// What a read of `nil` says.
@@ -133,7 +148,7 @@ pub struct Options {
 impl Default for Options {
     /// Perfect clocks; registers are absent at first, and so is what reads as `nil`.
     fn default() -> Self {
-        Options { clocks: Some(Duration::ZERO), initial: Value::Nil, nil: NilRead::Absent }
+        Options { clocks: Clocks::PERFECT, initial: Value::Nil, nil: NilRead::Absent }
     }
 }
 

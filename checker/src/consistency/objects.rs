@@ -46,9 +46,9 @@ pub(super) struct Object<'h> {
     pub(super) key: Option<Value>,
     pub(super) kind: Kind,
     /// What changed it or may have, by invocation.
-    pub(super) writes: Vec<Write>,
+    pub(super) writes: Vec<Write<'h>>,
     /// What certainly did not.
-    pub(super) failed: Vec<Write>,
+    pub(super) failed: Vec<Write<'h>>,
     /// What was answered, by invocation.
     pub(super) reads: Vec<Read<'h>>,
     /// The places of the writes of a value.
@@ -68,7 +68,7 @@ pub(super) struct Span {
 
 /// A change.
 #[derive(Clone, Debug)]
-pub(super) struct Write {
+pub(super) struct Write<'h> {
     pub(super) span: Span,
     /// What it brings: a value, an element; `NIL` for a delete.
     pub(super) value: ValueId,
@@ -76,9 +76,11 @@ pub(super) struct Write {
     pub(super) found: Option<ValueId>,
     /// What a counter is added.
     pub(super) amount: i128,
+    /// Who did it, where that is certain.
+    pub(super) node: Option<&'h str>,
 }
 
-impl Write {
+impl Write<'_> {
     pub(super) fn is_delete(&self) -> bool {
         self.value == ValueId::NIL
     }
@@ -225,12 +227,13 @@ impl<'h> Object<'h> {
                 _ => Cow::Owned(vec![output]),
             };
             let number = operation.output().as_int().map_or(0, i128::from);
-            self.reads.push(Read { span, seen, number, node: operation.node(), is_final });
+            self.reads.push(Read { span, seen, number, node: operation.answered_by(), is_final });
             return;
         }
         let input = operation.input_id();
         let amount = amount(operation);
-        let mut write = Write { span, value: input, found: None, amount };
+        let node = operation.answered_by().filter(|_| span.is_acknowledged);
+        let mut write = Write { span, value: input, found: None, amount, node };
         match (operation.f(), values.items(input)) {
             ("cas", Some(&[expected, new])) => (write.value, write.found) = (new, Some(expected)),
             ("delete", _) => write.value = ValueId::NIL,

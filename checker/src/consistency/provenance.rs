@@ -41,7 +41,7 @@ fn trace(
     if writes.any(|write| write.span.call < read.span.ret) {
         return None;
     }
-    let failed: Option<&Write> = object.failed.iter().find(|write| write.value == value);
+    let failed: Option<&Write<'_>> = object.failed.iter().find(|write| write.value == value);
     let (what, value) = (objects.tell(read.span.id), objects.value(value));
     let prefix = objects.prefix(object);
     let mut proof = vec![read.span.id];

@@ -9,15 +9,13 @@
 //! A read whose value was written more than once has several sources. It is judged alone then: it
 //! is a violation if each of them is certainly too old.
 
-use std::time::Duration;
-
 use petgraph::graph::NodeIndex;
 use rustc_hash::FxHashMap;
 
 use super::objects::{Object, Objects, Read, Span};
 use super::sessions::Guarantee;
 use super::versions::{Step, Version, Versions, Why};
-use super::{Gathering, Violation};
+use super::{Clocks, Gathering, Violation};
 use crate::history::{OpId, ValueId};
 
 /// Where a value that was read comes from.
@@ -75,7 +73,7 @@ pub(super) fn judge(
     objects: &Objects<'_>,
     object: &Object<'_>,
     guarantee: Guarantee,
-    clocks: Option<Duration>,
+    clocks: Clocks,
     gathering: &mut Gathering,
 ) -> Option<Violation> {
     let mut court = Court {
@@ -118,7 +116,7 @@ struct Court<'a, 'h> {
     objects: &'a Objects<'h>,
     object: &'a Object<'h>,
     versions: Versions<'a, 'h>,
-    clocks: Option<Duration>,
+    clocks: Clocks,
     tested: u64,
     /// A read of a value that was written more than once.
     ambiguous: Option<OpId>,

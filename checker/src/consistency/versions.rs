@@ -2,14 +2,14 @@
 //!
 //! A convergent store arranges the writes of a key in one order (Burckhardt 2014, section 4.3:
 //! *arbitration*), which clients never see. What is certain of it: the initial value comes first; a
-//! compare-and-set comes after what it found; and if the store orders writes by clocks that are at
-//! most `d` apart, then a write that ended more than `d` before another began comes before it. A
-//! promise demands more of that order, and is broken where no order is left: at a cycle.
+//! compare-and-set comes after what it found; and whatever the clocks tell by which the store
+//! arranges writes ([`Clocks`]). A promise demands more of that order, and is broken where no order
+//! is left: at a cycle.
 //!
 //! "Ended before the other began" relates too many pairs to be written down, so there is a chain
 //! with one link for each beginning: an end leads to the next link, a link to its beginning.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use petgraph::algo::{kosaraju_scc, toposort};
@@ -17,9 +17,13 @@ use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
 use rustc_hash::FxHashMap;
 
+use super::Clocks;
 use super::causality::unique;
 use super::objects::{Object, Objects, Span, Write};
 use crate::history::{OpId, ValueId};
+
+/// A point of time, and a node of the graph.
+type Instant = (u64, NodeIndex);
 
 /// Why one value comes before another.
 #[derive(Clone, Debug)]
@@ -80,28 +84,63 @@ impl<'a, 'h> Versions<'a, 'h> {
         Versions { object, graph, initial, nodes, demands: Vec::new() }
     }
 
-    /// Learns what clocks tell that are at most so far apart.
-    pub(super) fn order_by_clock(&mut self, objects: &Objects<'_>, apart: Option<Duration>) {
-        let Some(apart) = apart else { return };
-        let clock = Clock { objects, apart };
-        let mut starts: Vec<(u64, NodeIndex)> = Vec::new();
-        for (write, node) in self.object.writes.iter().zip(&self.nodes) {
-            starts.extend(clock.start(write.span).map(|start| (start, *node)));
+    /// Learns what the clocks tell.
+    pub(super) fn order_by_clock(&mut self, objects: &Objects<'_>, clocks: Clocks) {
+        match clocks {
+            Clocks::Unknown => {}
+            Clocks::Within(apart) => {
+                let clock = Clock { objects, apart };
+                let (mut starts, mut ends) = (Vec::new(), Vec::new());
+                for (write, node) in self.object.writes.iter().zip(&self.nodes) {
+                    starts.extend(clock.start(write.span).map(|start| (start, *node)));
+                    ends.extend(clock.end(write.span).map(|end| (end, *node)));
+                }
+                self.timeline(starts, ends);
+            }
+            Clocks::Hybrid => {
+                for (starts, ends) in self.by_node().into_values() {
+                    self.timeline(starts, ends);
+                }
+            }
         }
+    }
+
+    /// Of each node when it began to write what, and when it had written or read what.
+    fn by_node(&self) -> BTreeMap<&'h str, (Vec<Instant>, Vec<Instant>)> {
+        let mut nodes: BTreeMap<&str, (Vec<Instant>, Vec<Instant>)> = BTreeMap::new();
+        for (write, node) in self.object.writes.iter().zip(&self.nodes) {
+            if let Some(at) = write.node {
+                let (starts, ends) = nodes.entry(at).or_default();
+                starts.push((u64::from(write.span.call), *node));
+                ends.push((u64::from(write.span.ret), *node));
+            }
+        }
+        for read in &self.object.reads {
+            let seen = unique(self.object, read.value()).filter(|_| !read.seen.is_empty());
+            if let (Some(at), Some(seen)) = (read.node, seen)
+                && self.object.writes[seen].span.call < read.span.ret
+            {
+                let ends = &mut nodes.entry(at).or_default().1;
+                ends.push((u64::from(read.span.ret), self.nodes[seen]));
+            }
+        }
+        nodes
+    }
+
+    /// What had ended is older than what began later.
+    fn timeline(&mut self, mut starts: Vec<Instant>, ends: Vec<Instant>) {
         starts.sort_unstable();
-        let links: Vec<NodeIndex> =
-            starts.iter().map(|_| self.graph.add_node(Version::Link)).collect();
+        let links: Vec<NodeIndex> = starts.iter().map(|_| self.link()).collect();
         for (number, (_, node)) in starts.iter().enumerate() {
             self.graph.add_edge(links[number], *node, Why::Clock);
             if let Some(next) = links.get(number + 1) {
                 self.graph.add_edge(links[number], *next, Why::Chain);
             }
         }
-        for (write, node) in self.object.writes.iter().zip(&self.nodes) {
-            let Some(end) = clock.end(write.span) else { continue };
+        for (end, node) in ends {
             let next = starts.partition_point(|(start, _)| *start <= end);
             if let Some(link) = links.get(next) {
-                self.graph.add_edge(*node, *link, Why::Chain);
+                self.graph.add_edge(node, *link, Why::Chain);
             }
         }
     }
@@ -273,19 +312,25 @@ impl Clock<'_, '_> {
     }
 }
 
-impl Write {
+impl Write<'_> {
     /// Whether one write is certainly older than the other, by the clocks alone.
     pub(super) fn is_older(
         &self,
-        other: &Write,
+        other: &Write<'_>,
         objects: &Objects<'_>,
-        apart: Option<Duration>,
+        clocks: Clocks,
     ) -> bool {
-        let Some(apart) = apart else { return false };
-        let clock = Clock { objects, apart };
-        match (clock.end(self.span), clock.start(other.span)) {
-            (Some(end), Some(start)) => end < start,
-            _ => false,
+        match clocks {
+            Clocks::Unknown => false,
+            Clocks::Hybrid => {
+                let is_same = self.node.is_some() && self.node == other.node;
+                is_same && self.span.ret < other.span.call
+            }
+            Clocks::Within(apart) => {
+                let clock = Clock { objects, apart };
+                let ends = (clock.end(self.span), clock.start(other.span));
+                matches!(ends, (Some(end), Some(start)) if end < start)
+            }
         }
     }
 }

@@ -68,6 +68,8 @@ pub struct History {
     /// The completion events of those that ended in doubt; they have no rank.
     pub(super) ended_in_doubt: FxHashMap<u32, u32>,
     pub(super) errors: FxHashMap<u32, ValueId>,
+    /// Who answered, where that is another node than was asked.
+    pub(super) answered: FxHashMap<u32, u16>,
     pub(super) lines: Lines,
     pub(super) times: Times,
     pub(super) ranks: Ranks,
@@ -186,9 +188,16 @@ impl History {
     pub fn bytes(&self) -> usize {
         let doubts = self.ended_in_doubt.capacity() * size_of::<(u32, u32)>();
         let errors = self.errors.capacity() * size_of::<(u32, ValueId)>();
+        let answered = self.answered.capacity() * size_of::<(u32, u16)>();
         let timeline = self.lines.bytes() + self.times.bytes() + self.ranks.bytes();
         let processes = self.processes.capacity() * size_of::<u64>();
-        self.columns.bytes() + self.values.bytes() + timeline + processes + doubts + errors
+        self.columns.bytes()
+            + self.values.bytes()
+            + timeline
+            + processes
+            + doubts
+            + errors
+            + answered
     }
 
     pub(crate) fn values(&self) -> &ValueTable {
@@ -290,6 +299,15 @@ impl<'a> Operation<'a> {
             .nodes
             .get(usize::from(self.history.columns.node[self.row()]))
             .map(|node| &**node)
+    }
+
+    /// The node whose answer ended it, where recorded: the one that was asked, or one that it sent
+    /// the client to.
+    pub fn answered_by(self) -> Option<&'a str> {
+        match self.history.answered.get(&self.id.0) {
+            Some(node) => self.history.nodes.get(usize::from(*node)).map(|node| &**node),
+            None => self.node(),
+        }
     }
 
     /// Why it failed, or why nobody knows, where recorded.

@@ -238,8 +238,15 @@ impl Pairing {
         if row.error != ValueId::NIL {
             history.errors.insert(id.0, row.error);
         }
-        if let (NO_NODE, Some(node)) = (columns.node[operation], row.node) {
-            columns.node[operation] = self.nodes.id(node, tables, &mut history.nodes, "nodes")?;
+        if let Some(node) = row.node {
+            let node = self.nodes.id(node, tables, &mut history.nodes, "nodes")?;
+            match columns.node[operation] {
+                NO_NODE => columns.node[operation] = node,
+                asked if asked == node => {}
+                _ => {
+                    history.answered.insert(id.0, node);
+                }
+            }
         }
         let outcome = match row.kind {
             EventType::Ok => Outcome::Ok,

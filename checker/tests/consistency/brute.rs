@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use rashomon_checker::consistency::Clocks;
 use rashomon_checker::history::{EventType, Value};
 
 use crate::scribe::Op;
@@ -15,8 +16,7 @@ pub(crate) struct Facts {
     pub(crate) writes: Vec<Op>,
     pub(crate) reads: Vec<Op>,
     end: u64,
-    /// How far clocks may be apart; `None` for any distance.
-    apart: Option<u64>,
+    clocks: Clocks,
 }
 
 fn brought(op: &Op) -> Value {
@@ -27,14 +27,14 @@ fn brought(op: &Op) -> Value {
 }
 
 impl Facts {
-    pub(crate) fn of(ops: &[Op], end: u64, apart: Option<u64>) -> Self {
+    pub(crate) fn of(ops: &[Op], end: u64, clocks: Clocks) -> Self {
         let mut ops = ops.to_vec();
         ops.sort_by_key(|op| op.call);
         let is_write = |op: &&Op| op.f != "read" && op.kind != EventType::Fail;
         let is_read = |op: &&Op| op.f == "read" && op.kind == EventType::Ok;
         let writes = ops.iter().filter(is_write).cloned().collect();
         let reads = ops.iter().filter(is_read).cloned().collect();
-        Facts { writes, reads, end, apart }
+        Facts { writes, reads, end, clocks }
     }
 
     fn is_acknowledged(&self, write: usize) -> bool {
@@ -65,7 +65,14 @@ impl Facts {
         let mut pairs = Vec::new();
         for (new, write) in self.writes.iter().enumerate() {
             for (old, other) in self.writes.iter().enumerate() {
-                let clock = self.apart.is_some_and(|apart| other.ret + apart < write.call);
+                let clock = match self.clocks {
+                    Clocks::Within(apart) => {
+                        self.is_acknowledged(old)
+                            && other.ret + (apart.as_nanos() as u64) < write.call
+                    }
+                    Clocks::Hybrid => self.node_knew(old, new),
+                    Clocks::Unknown => false,
+                };
                 let found = match write.input.as_list() {
                     Some([expected, _]) if write.f == "cas" && !expected.is_nil() => {
                         *expected == brought(other)
@@ -73,12 +80,22 @@ impl Facts {
                     _ => false,
                 };
                 let found = found && self.is_acknowledged(new) && other.call < write.ret;
-                if old != new && (found || (by_clock && clock && self.is_acknowledged(old))) {
+                if old != new && (found || (by_clock && clock)) {
                     pairs.push((old, new));
                 }
             }
         }
         pairs
+    }
+
+    /// Whether the node of a write had written or read another one before.
+    fn node_knew(&self, old: usize, new: usize) -> bool {
+        let write = &self.writes[new];
+        let before = |op: &Op| op.node == write.node && op.ret < write.call;
+        let read_it =
+            |read: &Op| before(read) && self.sources(read) == [Some(old)] && !read.output.is_nil();
+        let wrote_it = self.is_acknowledged(old) && before(&self.writes[old]);
+        self.is_acknowledged(new) && (wrote_it || self.reads.iter().any(read_it))
     }
 
     /// Whether some order of the writes agrees with what is certain and with `holds`, which is told

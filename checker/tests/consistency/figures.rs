@@ -3,8 +3,9 @@
 //! of a line makes it overlap the one before, `end` marks the final reads.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use rashomon_checker::consistency::{Finding, Options, Promise, judge};
+use rashomon_checker::consistency::{Clocks, Finding, Options, Promise, judge};
 use rashomon_checker::history::{EventType, Value};
 
 use crate::scribe::{NODES, Op, history};
@@ -289,10 +290,24 @@ fn clocks_that_may_be_apart_excuse_what_perfect_ones_do_not() {
         let rows = judge(&history(&ops, end), &[Promise::NoLostWrites], &options);
         matches!(rows[0].finding, Finding::Violated(_))
     };
-    use std::time::Duration;
+    let within = |apart| Clocks::Within(Duration::from_nanos(apart));
     // One write ends 50 ns before the other begins.
-    assert!(lost(Some(Duration::ZERO)) && lost(Some(Duration::from_nanos(49))));
-    assert!(!lost(Some(Duration::from_nanos(50))) && !lost(None));
+    assert!(lost(Clocks::PERFECT) && lost(within(49)));
+    assert!(!lost(within(50)) && !lost(Clocks::Unknown));
+}
+
+#[test]
+fn a_hybrid_clock_orders_what_one_node_did() {
+    let lost = |text| {
+        let (ops, end) = parse(text);
+        let options = Options { clocks: Clocks::Hybrid, ..Options::default() };
+        let rows = judge(&history(&ops, end), &[Promise::NoLostWrites], &options);
+        matches!(rows[0].finding, Finding::Violated(_))
+    };
+    assert!(lost("1 n1 write 1\n 2 n1 write 2\n end\n 8 n1 read 1"));
+    assert!(!lost("1 n1 write 1\n 2 n2 write 2\n end\n 8 n1 read 1"), "another node's clock");
+    assert!(lost("1 n1 write 1\n 3 n2 read 1\n 2 n2 write 2\n end\n 8 n1 read 1"), "it knew");
+    assert!(!lost("1 n1 write 1\n | 2 n1 write 2\n end\n 8 n1 read 1"), "at the same time");
 }
 
 #[test]

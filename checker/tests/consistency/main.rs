@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rashomon_checker::consistency::{Finding, Options, Promise, judge};
+use rashomon_checker::consistency::{Clocks, Finding, Options, Promise, judge};
 use rashomon_checker::history::{EventType, Value};
 
 use brute::Facts;
@@ -152,14 +152,15 @@ fn registers_are_judged_as_defined() {
     for seed in 0..CASES {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (ops, end) = small(&mut rng, false);
-        let apart = [Some(0), Some(20_000), None][seed as usize % 3];
-        let options = Options { clocks: apart.map(Duration::from_nanos), ..Options::default() };
-        let facts = Facts::of(&ops, end, apart);
+        let apart = Clocks::Within(Duration::from_nanos(20_000));
+        let clocks = [Clocks::PERFECT, apart, Clocks::Hybrid, Clocks::Unknown][seed as usize % 4];
+        let options = Options { clocks, ..Options::default() };
+        let facts = Facts::of(&ops, end, clocks);
         if !facts.is_sane() {
             continue;
         }
         let rows = judge(&history(&ops, Some(end)), &Promise::ALL, &options);
-        let context = format!("seed {seed}, clocks {apart:?} apart");
+        let context = format!("seed {seed}, {clocks:?}");
         for row in &rows {
             let (holds, may_miss) = match row.promise {
                 Promise::Convergence => (facts.converged(), false),
@@ -187,7 +188,7 @@ fn values_side_by_side_are_judged_as_defined() {
         if !ops.iter().any(|op| op.output.as_list().is_some()) {
             continue;
         }
-        let facts = Facts::of(&ops, end, None);
+        let facts = Facts::of(&ops, end, Clocks::Unknown);
         let rows = judge(&history(&ops, Some(end)), &Promise::ALL, &Options::default());
         let context = format!("seed {seed}");
         for row in &rows {

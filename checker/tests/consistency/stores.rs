@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rashomon_checker::consistency::{Finding, Options, Promise, judge};
+use rashomon_checker::consistency::{Clocks, Finding, Options, Promise, judge};
 use rashomon_checker::history::{EventType, Value};
 
 use crate::scribe::{NODES, Op, history};
@@ -72,6 +72,8 @@ struct World {
     rng: ChaCha8Rng,
     siblings: bool,
     flaw: Flaw,
+    /// Whether stamps are greater than those that the node has seen.
+    hybrid: bool,
     /// How far the clocks are ahead of the time.
     clocks: [u64; 3],
     replicas: [Replica; 3],
@@ -85,7 +87,7 @@ struct World {
 const APART: u64 = 400;
 
 impl World {
-    fn new(seed: u64, siblings: bool, flaw: Flaw, apart: u64) -> Self {
+    fn new(seed: u64, siblings: bool, flaw: Flaw, apart: u64, hybrid: bool) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let clocks = [0; 3].map(|_: u64| rng.random_range(0..=apart));
         let clients = (0..4).map(|process| Client { process, ..Client::default() }).collect();
@@ -93,6 +95,7 @@ impl World {
             rng,
             siblings,
             flaw,
+            hybrid,
             clocks,
             replicas: Default::default(),
             clients,
@@ -192,8 +195,10 @@ impl World {
         if self.flaw == Flaw::Forgets && self.rng.random_bool(0.3) {
             return;
         }
-        let stamp = (self.time + self.clocks[node], node);
         let replica = &mut self.replicas[node];
+        let known = replica.held.as_ref().map_or(0, |held| held.0.0 + 1);
+        let least = if self.hybrid { known } else { 0 };
+        let stamp = (least.max(self.time + self.clocks[node]), node);
         if value.is_nil() && self.flaw == Flaw::NoTombstones {
             replica.held = None;
         } else if replica.held.as_ref().is_none_or(|held| held.0 < stamp) {
@@ -231,11 +236,11 @@ impl World {
 }
 
 /// How many runs break each promise.
-fn broken(siblings: bool, flaw: Flaw, apart: u64, clocks: Option<u64>) -> BTreeMap<Promise, u64> {
-    let options = Options { clocks: clocks.map(Duration::from_nanos), ..Options::default() };
+fn broken(siblings: bool, flaw: Flaw, apart: u64, clocks: Clocks) -> BTreeMap<Promise, u64> {
+    let options = Options { clocks, ..Options::default() };
     let mut broken = BTreeMap::new();
     for seed in 0..400 {
-        let (ops, end) = World::new(seed, siblings, flaw, apart).run();
+        let (ops, end) = World::new(seed, siblings, flaw, apart, clocks == Clocks::Hybrid).run();
         for row in judge(&history(&ops, Some(end)), &Promise::ALL, &options) {
             match row.finding {
                 Finding::Violated(violation) => {
@@ -253,17 +258,21 @@ fn broken(siblings: bool, flaw: Flaw, apart: u64, clocks: Option<u64>) -> BTreeM
 
 #[test]
 fn right_stores_keep_their_promises() {
-    assert_eq!(broken(false, Flaw::None, 0, Some(0)), BTreeMap::new(), "last write wins");
-    assert_eq!(broken(true, Flaw::None, 0, Some(0)), BTreeMap::new(), "side by side");
+    assert_eq!(broken(false, Flaw::None, 0, Clocks::PERFECT), BTreeMap::new(), "last write wins");
+    assert_eq!(broken(true, Flaw::None, 0, Clocks::PERFECT), BTreeMap::new(), "side by side");
     // Whoever orders by clocks that are apart may not keep the order of a session's writes, but the
     // promises that it makes are to be judged with that in mind.
     let of = |clocks| broken(false, Flaw::None, APART, clocks);
     let on_writes = [Promise::MonotonicWrites, Promise::WritesFollowReads];
-    for clocks in [Some(APART), Some(10 * APART), None] {
+    let within = |apart| Clocks::Within(Duration::from_nanos(apart));
+    for clocks in [within(APART), within(10 * APART), Clocks::Hybrid, Clocks::Unknown] {
         let broken = of(clocks);
         assert!(broken.keys().all(|promise| on_writes.contains(promise)), "{clocks:?}: {broken:?}");
     }
-    assert!(of(Some(0)).contains_key(&Promise::NoLostWrites), "perfect clocks would not do that");
+    assert!(
+        of(Clocks::PERFECT).contains_key(&Promise::NoLostWrites),
+        "perfect clocks would not do that"
+    );
 }
 
 #[test]
@@ -283,7 +292,7 @@ fn wrong_stores_are_found_out() {
         (true, Flaw::Hoards, Promise::NoResurrection),
     ];
     for (siblings, flaw, promise) in cases {
-        let broken = broken(siblings, flaw, 0, Some(0));
+        let broken = broken(siblings, flaw, 0, Clocks::PERFECT);
         let count = broken.get(&promise).copied().unwrap_or(0);
         assert!(count >= 10, "{flaw:?}, side by side {siblings}: {promise} in {broken:?} of 400");
     }
