@@ -10,11 +10,13 @@
 //! | [`zoo`] | every planted bug, hunted in the simulator |
 //! | [`target`] | systems under test |
 //! | [`report`] | results for terminals, programs and browsers |
+//! | [`contract`] | what stores promise, and so by what they are judged |
 //! | [`cli`] | the command line |
 
 pub mod campaign;
 pub mod cli;
 pub mod client;
+pub mod contract;
 pub mod exit;
 pub mod report;
 pub mod sim;

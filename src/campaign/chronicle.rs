@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
+use rashomon_checker::consistency::FINAL_READS;
 use rashomon_checker::history::{Event, EventType, Process, Value};
 use rashomon_nemesis::Resolved;
 use serde::Serialize;
@@ -79,6 +80,11 @@ pub fn healed(id: u64, bit: bool, observed: &str) -> Entry {
         ("observed", Value::text(observed)),
     ]);
     named("nemesis", "heal", value)
+}
+
+/// Entry for the beginning of the final reads: every fault is undone, and all clients are done.
+pub fn final_reads() -> Entry {
+    named("monitor", FINAL_READS, Value::Nil)
 }
 
 /// Entry for a new leader.

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use rashomon_checker::consistency;
 use rashomon_checker::history::{Event, History, HistoryError, Outcome, ReadError, read_file};
 use rashomon_checker::linearizability::{self, CertificateError, Options, Verdict};
 use rashomon_checker::model::{Model, ModelError, ParseModelError};
@@ -13,6 +14,7 @@ use super::chronicle;
 use super::plan::Plan;
 use super::run::Recovery;
 use super::run_dir::RunDir;
+use crate::contract::{self, Contract, Judgement, Kept, LINEARIZABLE, Row};
 use crate::report::{
     Coverage, Finding, FunctionSummary, Latency, OperationLine, Results, VerdictWord, html,
 };
@@ -60,13 +62,14 @@ pub fn judge(
     stopped_by: Option<&'static str>,
 ) -> Result<Judged, JudgeError> {
     let recording = read_file(&directory.history())?;
-    let mut judged = judge_events(plan, &recording.events, recovery)?;
+    let mut judged = judge_events(plan, &recording.events, recovery, true)?;
     judged.results.stopped_by = stopped_by;
     judged.results.run = directory.path().to_owned();
     Ok(judged)
 }
 
-/// Judges the events of a run that has no directory yet.
+/// Judges the events of a run that has no directory yet; with curiosity also by promises that the
+/// store does not make, if it is not linearizable.
 ///
 /// # Errors
 /// When they are no history, or none of the workload's model.
@@ -74,6 +77,7 @@ pub fn judge_events(
     plan: &Plan,
     events: &[Event],
     recovery: Recovery,
+    curious: bool,
 ) -> Result<Judged, JudgeError> {
     let history = History::from_events(events)?;
     let model: Model = plan.workload.build().model().parse()?;
@@ -82,13 +86,22 @@ pub fn judge_events(
         linearizability::certify(&history, &model, witness)?;
     }
     let coverage = coverage(events, &history);
-    let (verdict, why, finding) = decide(plan, &verdict, &recovery, &coverage, &history);
+    let contract = Contract::of(&plan.store);
+    let options = consistency::Options { clocks: contract.clocks, ..Default::default() };
+    let judgement = Judgement { contract: &contract, curious, options: &options };
+    let promises = judgement.rows(&history, Some(&verdict));
+    let finding = match &verdict {
+        Verdict::Invalid(explanation) => Some(Finding::of(&history, explanation)),
+        Verdict::Valid(_) | Verdict::Unknown(_) => None,
+    };
+    let (verdict, why) = decide(plan, &promises, &recovery, &coverage, history.len());
     let results = Results {
         schema: Results::SCHEMA,
         verdict,
         why,
         model: model.to_string(),
         finding,
+        promises,
         recovery,
         coverage,
         functions: functions(&history),
@@ -103,22 +116,21 @@ pub fn judge_events(
 /// Puts everything together: nothing masks a violation, and nothing tested is not valid.
 fn decide(
     plan: &Plan,
-    verdict: &Verdict,
+    promises: &[Row],
     recovery: &Recovery,
     coverage: &Coverage,
-    history: &History,
-) -> (VerdictWord, String, Option<Finding>) {
-    if let Verdict::Invalid(explanation) = verdict {
-        let finding = Finding::of(history, explanation);
-        return (VerdictWord::Violation, explanation.sentence().to_owned(), Some(finding));
+    operations: usize,
+) -> (VerdictWord, String) {
+    if let Some(row) = contract::broken(promises) {
+        return (VerdictWord::Violation, contract::sentence(row));
     }
     if let Some(missing) = &recovery.missing {
         let why = format!("after every fault was healed the store did not recover: {missing}");
-        return (VerdictWord::Violation, why, None);
+        return (VerdictWord::Violation, why);
     }
-    let unknown = |why: String| (VerdictWord::Unknown, why, None);
-    if let Verdict::Unknown(bound) = verdict {
-        return unknown(bound.to_string());
+    let unknown = |why: String| (VerdictWord::Unknown, why);
+    if let Some(row) = contract::undecided(promises) {
+        return unknown(contract::sentence(row));
     }
     if coverage.successful_reads == 0 {
         return unknown("no read succeeded, so nothing was tested".into());
@@ -126,8 +138,23 @@ fn decide(
     if !plan.schedule.steps().is_empty() && coverage.faults.iter().all(|fault| !fault.bit) {
         return unknown("none of the faults bit, so the store was not tested under faults".into());
     }
-    let why = format!("{} operations are linearizable", history.len());
-    (VerdictWord::Valid, why, None)
+    (VerdictWord::Valid, kept(promises, operations))
+}
+
+/// What to say when every promise was kept.
+fn kept(promises: &[Row], operations: usize) -> String {
+    let made = promises.iter().filter(|row| row.promised);
+    let made: Vec<&str> = made.map(|row| row.promise).collect();
+    let kept = match made.as_slice() {
+        [LINEARIZABLE] => return format!("{operations} operations are linearizable"),
+        made => format!("{operations} operations keep what is promised: {}", made.join(", ")),
+    };
+    match promises.iter().find(|row| row.promise == LINEARIZABLE && !row.promised) {
+        Some(Row { verdict: Kept::Violated, why: Some(why), .. }) => {
+            format!("{kept}; not linearizable, as expected of this store: {why}")
+        }
+        _ => kept,
+    }
 }
 
 impl Judged {

@@ -6,6 +6,7 @@
 pub mod chronicle;
 pub(crate) mod conductor;
 pub(crate) mod desk;
+pub(crate) mod finals;
 pub mod judge;
 pub mod plan;
 mod recorder;

@@ -9,16 +9,20 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use rashomon_checker::history::Value;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::chronicle;
 use super::conductor::Conductor;
 use super::desk::Desk;
+use super::finals::FinalReads;
 use super::plan::Plan;
 use super::recorder::Recorder;
 use super::run_dir::RunDir;
 use super::worker::{Shop, Worker};
+use crate::contract::Contract;
 use crate::target::{Target, TargetError};
 use crate::workload::{Outcome, Request};
 
@@ -127,41 +131,70 @@ fn worker<T: Target>(
     Ok(Worker { client, process, stride: u64::from(plan.concurrency), shop: shop.clone() })
 }
 
-/// Reads the latest keys by way of every node until all reads succeed and the nodes agree.
+/// Reads every key by way of every node until all reads succeed and the nodes agree.
 async fn recover<T: Target>(
     plan: &Plan,
     conductor: &mut Conductor<'_, T>,
     shop: &Arc<Shop>,
 ) -> Result<Recovery, RunError> {
     let healed = Instant::now();
-    let reads = shop.desk().workload.final_reads();
-    let mut missing = None;
+    let deadline = healed + RECOVERY_LIMIT;
+    let mut readers = Vec::new();
     for node in 0..plan.nodes {
         let process = FINAL_READERS + u64::from(node);
-        let mut reader = worker(plan, conductor.target, shop, node, process)?;
-        for request in &reads {
-            conductor.watch().await;
-            if let Err(why) = read_in_time(&mut reader, request, healed + RECOVERY_LIMIT).await {
-                missing.get_or_insert(why);
-                break;
-            }
+        readers.push(worker(plan, conductor.target, shop, node, process)?);
+    }
+    shop.recorder.record(chronicle::final_reads());
+    let reads = shop.desk().workload.final_reads();
+    let mut finals = FinalReads::new(reads, &Contract::of(&plan.store));
+    let mut missing = None;
+    while missing.is_none() {
+        missing = read_all(conductor, &mut readers, &mut finals, deadline).await.err();
+        match finals.disagreement() {
+            None => break,
+            Some(why) if Instant::now() >= deadline => missing = missing.or(Some(why)),
+            Some(_) => tokio::time::sleep(RECOVERY_POLL).await,
         }
     }
     if missing.is_none() {
-        missing = settle_in_time(conductor, healed + RECOVERY_LIMIT).await.err();
+        missing = settle_in_time(conductor, deadline).await.err();
     }
     let took = u64::try_from(healed.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Recovery { took_ms: missing.is_none().then_some(took), missing })
+}
+
+/// One round of the final reads; says which one fails.
+async fn read_all<T: Target>(
+    conductor: &mut Conductor<'_, T>,
+    readers: &mut [Worker<T::Client>],
+    finals: &mut FinalReads,
+    deadline: Instant,
+) -> Result<(), String> {
+    let requests = finals.requests();
+    let mut missing = None;
+    for reader in readers {
+        conductor.watch().await;
+        for (place, request) in requests.iter().enumerate() {
+            match read_in_time(reader, request, deadline).await {
+                Ok(value) => finals.answered(place, value),
+                Err(why) => {
+                    missing.get_or_insert(why);
+                    break;
+                }
+            }
+        }
+    }
+    missing.map_or(Ok(()), Err)
 }
 
 async fn read_in_time<C: crate::client::Client>(
     reader: &mut Worker<C>,
     request: &Request,
     deadline: Instant,
-) -> Result<(), String> {
+) -> Result<Value, String> {
     loop {
         let why = match reader.perform(request).await {
-            Outcome::Ok(_) => return Ok(()),
+            Outcome::Ok(value) => return Ok(value),
             Outcome::Fail(why) | Outcome::Info(why) => why,
         };
         if Instant::now() >= deadline {

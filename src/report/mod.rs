@@ -10,4 +10,4 @@ mod terminal;
 pub use results::{
     Coverage, Finding, FunctionSummary, Latency, OperationLine, Results, VerdictWord,
 };
-pub use terminal::{print, proof};
+pub use terminal::{evidence, print, proof, shown};

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::campaign::Recovery;
 use crate::campaign::chronicle::{FaultSpan, LeaderChange};
 use crate::campaign::plan::Plan;
+use crate::contract::{self, LINEARIZABLE, Row};
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -45,9 +46,12 @@ pub struct Results {
     pub why: String,
     /// The model that the history was judged by.
     pub model: String,
-    /// The violation, if the history is none of the model's.
+    /// Why the history is none of the model's, if it is none: a violation if the store promises that
+    /// one order explains it, and else an example of what it does not promise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finding: Option<Finding>,
+    /// What became of the promises of the store, and perhaps of others.
+    pub promises: Vec<Row>,
     /// What became of the store after healing.
     pub recovery: Recovery,
     /// What was really tested.
@@ -68,6 +72,16 @@ pub struct Results {
 impl Results {
     /// The current version of the schema.
     pub const SCHEMA: u32 = 1;
+
+    /// The first promise of the store that was broken.
+    pub fn broken(&self) -> Option<&Row> {
+        contract::broken(&self.promises)
+    }
+
+    /// Whether the store promises that one order explains everything.
+    pub fn promises_linearizable(&self) -> bool {
+        self.promises.iter().all(|row| row.promised || row.promise != LINEARIZABLE)
+    }
 
     /// Operations, and how many of them ended ok, fail, and info.
     pub fn totals(&self) -> [usize; 4] {

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use super::diagram::{self, Bar};
 use super::results::{Coverage, Finding, OperationLine, Results, VerdictWord};
+use crate::contract::{LINEARIZABLE, Row};
 
 /// The widest drawing; wider ones are listed instead.
 const WIDTH: usize = 120;
@@ -42,9 +43,10 @@ fn write_all(out: &mut String, results: &Results) -> fmt::Result {
     if let Some(signal) = results.stopped_by {
         field(out, "stopped", &format!("early, by {signal}"))?;
     }
-    if let Some(finding) = &results.finding {
-        writeln!(out)?;
-        out.push_str(&proof(finding));
+    promises(out, results)?;
+    let shown = shown(results);
+    if !shown.is_empty() {
+        writeln!(out, "\n{}", shown.trim_end())?;
     }
     writeln!(out)?;
     let word = results.verdict.as_str();
@@ -59,6 +61,16 @@ fn write_all(out: &mut String, results: &Results) -> fmt::Result {
 
 fn field(out: &mut String, name: &str, text: &str) -> fmt::Result {
     writeln!(out, "{name:11}{text}")
+}
+
+/// What became of the promises, where there is more to say than that all is linearizable.
+fn promises(out: &mut String, results: &Results) -> fmt::Result {
+    let mut name = "promises";
+    for row in results.promises.iter().filter(|_| results.promises.len() > 1) {
+        field(out, name, &format!("{:22} {}", row.promise, row.remark()))?;
+        name = "";
+    }
+    Ok(())
 }
 
 /// How many faults are told one by one.
@@ -108,12 +120,15 @@ fn coverage(out: &mut String, coverage: &Coverage) -> fmt::Result {
 
 /// The picture of a violation and what would have been legal.
 pub fn proof(finding: &Finding) -> String {
-    let bars: Vec<Bar> = finding.shown().into_iter().map(|line| bar(line, finding)).collect();
+    let bars: Vec<Bar> =
+        finding.shown().into_iter().map(|line| bar(line, finding.is_stuck(line))).collect();
     let mut text = String::new();
     if let Some(start) = &finding.explanation.start {
         text += &format!("at first it is certainly {}\n", start.state);
     }
-    text += &diagram::draw(&bars, WIDTH).unwrap_or_else(|| list(finding));
+    text += &diagram::draw(&bars, WIDTH).unwrap_or_else(|| {
+        list(finding.shown().into_iter().map(|line| (line, finding.is_stuck(line))))
+    });
     let legal = &finding.explanation.legal;
     if !legal.is_empty() {
         text += &format!("\nlegal would have been: {}\n", legal.join(", "));
@@ -121,7 +136,30 @@ pub fn proof(finding: &Finding) -> String {
     text
 }
 
-fn bar(line: &OperationLine, finding: &Finding) -> Bar {
+/// The pictures of a run: why it is not linearizable, and what proves that another promise of the
+/// store is broken; nothing if there is neither.
+pub fn shown(results: &Results) -> String {
+    let mut text = String::new();
+    if let Some(finding) = &results.finding {
+        if !results.promises_linearizable() {
+            text += "not linearizable, as expected of this store:\n";
+        }
+        text += &proof(finding);
+    }
+    if let Some(row) = results.broken().filter(|row| row.promise != LINEARIZABLE) {
+        let gap = if text.is_empty() { "" } else { "\n" };
+        text += &format!("{gap}{} is broken:\n{}", row.promise, evidence(row));
+    }
+    text
+}
+
+/// The picture of what proves that a promise is broken.
+pub fn evidence(row: &Row) -> String {
+    let bars: Vec<Bar> = row.operations.iter().map(|line| bar(line, false)).collect();
+    diagram::draw(&bars, WIDTH).unwrap_or_else(|| list(row.operations.iter().map(|it| (it, false))))
+}
+
+fn bar(line: &OperationLine, culprit: bool) -> Bar {
     Bar {
         lane: match &line.node {
             Some(node) => format!("process {} at {node}", line.process),
@@ -130,15 +168,15 @@ fn bar(line: &OperationLine, finding: &Finding) -> Bar {
         label: line.label.clone(),
         from: u64::from(line.call),
         to: line.ret.map(u64::from),
-        culprit: finding.is_stuck(line),
+        culprit,
     }
 }
 
 /// The operations of a violation that is too wide to be drawn, a line each.
-fn list(finding: &Finding) -> String {
+fn list<'a>(lines: impl Iterator<Item = (&'a OperationLine, bool)>) -> String {
     let mut text = String::new();
-    for line in finding.shown() {
-        let mark = if finding.is_stuck(line) { "  <- cannot be placed" } else { "" };
+    for (line, culprit) in lines {
+        let mark = if culprit { "  <- cannot be placed" } else { "" };
         let ms = |ns: u64| format!("{:.3} ms", ns as f64 / 1e6);
         let from = line.from_ns.map_or(format!("#{}", line.call), ms);
         let to = match (line.to_ns, line.ret) {

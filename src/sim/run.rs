@@ -4,6 +4,7 @@
 //! Safety, then heal, then liveness, as there; every decision a client makes and every line of the
 //! history is made by the same code.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +22,12 @@ use super::script::Script;
 use super::story::Story;
 use super::witness::{Breach, Witness};
 use super::world::{Happening, Hardship, World};
+use crate::campaign::chronicle;
+use crate::campaign::finals::FinalReads;
 use crate::campaign::{Entry, FINAL_READERS, RECOVERY_LIMIT, RECOVERY_POLL, Recovery};
 use crate::client::Answer;
 use crate::client::pursuit::{Next, PAUSE};
+use crate::contract::Contract;
 use crate::target::agree;
 use crate::workload::{Outcome, Request};
 
@@ -411,23 +415,60 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         let operations = self.scenario.operations.operations();
         let begun = self.begun.iter().map(|place| operations[*place].clone());
         let reads = Script::new(begun.collect()).reads();
-        let nodes = usize::from(self.scenario.nodes);
         let mut missing = self.restore_in_time(limit)?;
-        for id in self.living_members() {
-            let node = usize::from(id.0) - 1;
-            self.clients.push(Client::new(node, nodes, FINAL_READERS + node as u64));
-            for request in &reads {
-                if let Some(why) = self.read_in_time(request, limit)? {
-                    missing.get_or_insert(why);
-                    break;
-                }
+        let readers = self.readers();
+        self.tape.record(self.world.now(), chronicle::final_reads());
+        let mut finals = FinalReads::new(reads, &Contract::of(&self.scenario.store));
+        loop {
+            let failed = self.read_all(readers.clone(), &mut finals, limit)?;
+            missing = missing.or(failed);
+            let Some(why) = finals.disagreement() else { break };
+            if self.world.now() >= limit {
+                missing = missing.or(Some(why));
             }
+            if missing.is_some() {
+                break;
+            }
+            self.rest(nanoseconds(RECOVERY_POLL))?;
         }
         if missing.is_none() {
             missing = self.settle_in_time(limit)?;
         }
         let took_ms = missing.is_none().then(|| (self.world.now() - healed) / 1_000_000);
         Ok(Recovery { took_ms, missing })
+    }
+
+    /// A client at every living member.
+    fn readers(&mut self) -> Range<usize> {
+        let (first, nodes) = (self.clients.len(), usize::from(self.scenario.nodes));
+        for id in self.living_members() {
+            let node = usize::from(id.0) - 1;
+            self.clients.push(Client::new(node, nodes, FINAL_READERS + node as u64));
+        }
+        first..self.clients.len()
+    }
+
+    /// One round of the final reads; says which one fails.
+    fn read_all(
+        &mut self,
+        readers: Range<usize>,
+        finals: &mut FinalReads,
+        limit: u64,
+    ) -> Result<Option<String>, Breach> {
+        let requests = finals.requests();
+        let mut missing = None;
+        for reader in readers {
+            for (place, request) in requests.iter().enumerate() {
+                match self.read_in_time(reader, request, limit)? {
+                    Ok(value) => finals.answered(place, value),
+                    Err(why) => {
+                        missing.get_or_insert(why);
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(missing)
     }
 
     /// Lets the operator bring the cluster back to its size; says why, if it is not in time.
@@ -446,22 +487,27 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         Ok(Some("not everybody is a member who is to be one".into()))
     }
 
-    /// Lets the newest client read until that succeeds; says why, if it does not in time.
-    fn read_in_time(&mut self, request: &Request, limit: u64) -> Result<Option<String>, Breach> {
+    /// Lets a client read until that succeeds; says why, if it does not in time.
+    fn read_in_time(
+        &mut self,
+        reader: usize,
+        request: &Request,
+        limit: u64,
+    ) -> Result<Result<Value, String>, Breach> {
         loop {
-            self.begin(self.clients.len() - 1, request.clone());
+            self.begin(reader, request.clone());
             self.pump(u64::MAX, |run| run.busy == 0)?;
             let why = match self.last_outcome.take() {
+                Some(Outcome::Ok(value)) => {
+                    self.rest(BREATH)?;
+                    return Ok(Ok(value));
+                }
                 Some(Outcome::Fail(why) | Outcome::Info(why)) => why,
-                Some(Outcome::Ok(_)) | None => String::new(),
+                None => "no answer".to_owned(),
             };
-            if why.is_empty() {
-                self.rest(BREATH)?;
-                return Ok(None);
-            }
             if self.world.now() >= limit {
                 let (f, key) = (request.action.f(), &request.key);
-                return Ok(Some(format!("{f} of {key} fails: {why}")));
+                return Ok(Err(format!("{f} of {key} fails: {why}")));
             }
             self.rest(nanoseconds(RECOVERY_POLL))?;
         }

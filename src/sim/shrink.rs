@@ -19,12 +19,15 @@ use super::mishap::Mishap;
 use super::script::{Planned, Script};
 use super::system::System;
 use super::verdict::{Seed, SeedError, run_scenario};
+use crate::contract::LINEARIZABLE;
 
 /// What kind of violation a run shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Symptom {
     /// Clients saw something that no order explains.
     Anomaly(Cause),
+    /// Clients saw this promise of the store broken.
+    Broken(&'static str),
     /// The store did not live again after healing.
     Stuck,
     /// An invariant was broken, and clients saw nothing of it.
@@ -36,6 +39,7 @@ impl fmt::Display for Symptom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Symptom::Anomaly(cause) => cause.fmt(f),
+            Symptom::Broken(promise) => f.write_str(promise),
             Symptom::Stuck => f.write_str("stuck"),
             Symptom::Breach(invariant) => f.write_str(invariant),
         }
@@ -46,8 +50,13 @@ impl Symptom {
     /// That of a run; none if it shows no violation.
     pub fn of(run: &Seed) -> Option<Self> {
         let results = &run.judged.results;
-        if let Some(finding) = &results.finding {
-            return Some(Symptom::Anomaly(finding.explanation.cause));
+        if let Some(row) = results.broken() {
+            return Some(match &results.finding {
+                Some(finding) if row.promise == LINEARIZABLE => {
+                    Symptom::Anomaly(finding.explanation.cause)
+                }
+                _ => Symptom::Broken(row.promise),
+            });
         }
         if results.recovery.missing.is_some() {
             return Some(Symptom::Stuck);

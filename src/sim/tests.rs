@@ -372,7 +372,7 @@ fn a_store_that_never_answers_is_not_alive_and_any_core_can_be_put_in() {
     assert!(missing.contains("timeout"), "{missing}");
     assert_eq!(run.breach.map(|breach| breach.invariant), Some("no crashes"));
     let judged =
-        judge_events(&scenario.plan(), &run.events, run.recovery).expect("a sound history");
+        judge_events(&scenario.plan(), &run.events, run.recovery, false).expect("a sound history");
     assert_eq!(judged.results.verdict, VerdictWord::Violation);
     assert!(judged.results.why.contains("did not recover"), "{}", judged.results.why);
 }

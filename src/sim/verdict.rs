@@ -73,7 +73,7 @@ pub fn run_scenario(
     let recorded =
         system.simulate(&scenario, told).map_err(|error| SeedError::Simulate(seed, error))?;
     let recovery = recorded.recovery.clone();
-    let mut judged = judge_events(&scenario.plan(), &recorded.events, recovery)
+    let mut judged = judge_events(&scenario.plan(), &recorded.events, recovery, false)
         .map_err(|error| SeedError::Judge(seed, error))?;
     let results = &mut judged.results;
     if let (Some(breach), true) = (&recorded.breach, results.verdict != VerdictWord::Violation) {

@@ -49,6 +49,6 @@ impl Workload for Append {
 
     fn final_reads(&self) -> Vec<Request> {
         let get = |number| Request { key: keys::name(number), action: Action::Get };
-        self.keys.hot().map(get).collect()
+        self.keys.used().map(get).collect()
     }
 }

@@ -48,6 +48,6 @@ impl Workload for Counter {
 
     fn final_reads(&self) -> Vec<Request> {
         let read = |number| Request { key: keys::name(number), action: Action::Count };
-        self.keys.hot().map(read).collect()
+        self.keys.used().map(read).collect()
     }
 }

@@ -37,9 +37,9 @@ impl Keys {
         key.number
     }
 
-    /// The keys in use now.
-    pub(super) fn hot(&self) -> impl Iterator<Item = u32> {
-        self.hot.iter().map(|key| key.number)
+    /// The keys that were ever in use.
+    pub(super) fn used(&self) -> impl Iterator<Item = u32> {
+        0..self.next
     }
 }
 

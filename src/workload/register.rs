@@ -70,7 +70,7 @@ impl Workload for Register {
 
     fn final_reads(&self) -> Vec<Request> {
         let read = |number| Request { key: keys::name(number), action: Action::Read };
-        self.keys.hot().map(read).collect()
+        self.keys.used().map(read).collect()
     }
 }
 

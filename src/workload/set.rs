@@ -49,6 +49,6 @@ impl Workload for Set {
 
     fn final_reads(&self) -> Vec<Request> {
         let read = |number| Request { key: keys::name(number), action: Action::Elements };
-        self.keys.hot().map(read).collect()
+        self.keys.used().map(read).collect()
     }
 }

@@ -2,7 +2,7 @@
 //! tester is worth what it catches, and what it does not report.
 //!
 //! A mutant whose entry names an anomaly must be caught by the verdict on what clients saw: those
-//! runs have no witness inside. A second search, with the invariants on and without a verdict, tells
+//! runs have no witness inside; and one whose entry names a promise, by that promise. A second search, with the invariants on and without a verdict, tells
 //! how soon they would have shown it. A control runs with both, and neither may find anything.
 
 mod search;
@@ -17,6 +17,7 @@ use rashomon_stores::catalogue::{Mutant, Shows, Store};
 use serde::Serialize;
 
 use crate::campaign::plan::WorkloadName;
+use crate::contract::{Kept, LINEARIZABLE, Row};
 use crate::report::VerdictWord;
 use crate::sim::climate::Kinds;
 use crate::sim::system::{Stores, System, Unwatched};
@@ -138,7 +139,8 @@ pub fn hunt(store: Store, mutant: &Mutant, effort: Effort) -> Result<Report, See
         if mutant.is_control() { Duration::from_secs(86_400) } else { effort.time_limit };
     let bounds = Bounds { jobs: effort.jobs, last, deadline: began + patience };
     let found = match mutant.shows {
-        Shows::Anomaly(_) => least(bounds, |seed| anomaly(&settings, seed)),
+        Shows::Anomaly(_) => least(bounds, |seed| anomaly(&settings, seed, None)),
+        Shows::Broken(promise) => least(bounds, |seed| anomaly(&settings, seed, Some(promise))),
         Shows::Invariant(_) => least(bounds, |seed| breach(&settings, seed)),
         Shows::Nothing(_) => least(bounds, |seed| anything(&settings, seed)),
     }?;
@@ -178,19 +180,24 @@ struct Catch {
 
 type Look = Result<(u64, Option<Catch>), SeedError>;
 
-/// What clients saw, and nobody else.
-fn anomaly(settings: &Settings, seed: u64) -> Look {
+/// What clients saw, and nobody else: that this promise is broken, or any.
+fn anomaly(settings: &Settings, seed: u64, promise: Option<&str>) -> Look {
     let run = run_scenario(&Unwatched, Scenario::generate(seed, settings), false)?;
-    Ok((run.recorded.virtual_ns, seen_by_clients(&run)))
+    Ok((run.recorded.virtual_ns, seen_by_clients(&run, promise)))
 }
 
-fn seen_by_clients(run: &Seed) -> Option<Catch> {
-    let finding = run.judged.results.finding.as_ref()?;
-    Some(Catch {
-        shown: finding.explanation.cause.to_string(),
-        sentence: finding.explanation.sentence().to_owned(),
-        operations: Some(finding.minimal.len()),
-    })
+fn seen_by_clients(run: &Seed, promise: Option<&str>) -> Option<Catch> {
+    let results = &run.judged.results;
+    let is_it = |row: &&Row| {
+        row.promised && row.verdict == Kept::Violated && promise.is_none_or(|it| it == row.promise)
+    };
+    let row = results.promises.iter().find(is_it)?;
+    let shown = match &results.finding {
+        Some(finding) if row.promise == LINEARIZABLE => finding.explanation.cause.to_string(),
+        _ => row.promise.to_owned(),
+    };
+    let sentence = row.why.clone().unwrap_or_default();
+    Some(Catch { shown, sentence, operations: Some(row.operations.len()) })
 }
 
 /// What the invariants see, without a verdict on what clients saw.
@@ -214,7 +221,7 @@ fn anything(settings: &Settings, seed: u64) -> Look {
     let flagged = results.verdict == VerdictWord::Violation;
     let catch =
         || Catch { shown: "violation".to_owned(), sentence: results.why.clone(), operations: None };
-    let catch = flagged.then(|| seen_by_clients(&run).unwrap_or_else(catch));
+    let catch = flagged.then(|| seen_by_clients(&run, None).unwrap_or_else(catch));
     Ok((run.recorded.virtual_ns, catch))
 }
 
@@ -228,7 +235,7 @@ fn first_breach(
     found: &Found<Catch>,
     bounds: Bounds,
 ) -> Result<Option<(u64, &'static str)>, SeedError> {
-    if !matches!(mutant.shows, Shows::Anomaly(_)) {
+    if !matches!(mutant.shows, Shows::Anomaly(_) | Shows::Broken(_)) {
         return Ok(None);
     }
     let last = found.tried.min(BREACH_SEEDS);

@@ -85,6 +85,7 @@ fn summary(reports: &[Report], control_seeds: u64) -> String {
 fn shows(mutant: &Mutant) -> String {
     match mutant.shows {
         Shows::Anomaly(what) => what.to_owned(),
+        Shows::Broken(promise) => format!("not {promise}"),
         Shows::Invariant(what) => format!("nothing that clients see: {what}"),
         Shows::Nothing(why) => format!("nothing, it is right: {why}"),
     }

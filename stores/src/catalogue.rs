@@ -170,6 +170,9 @@ impl Area {
 pub enum Shows {
     /// Clients see this anomaly, so a verdict on what they saw must find it.
     Anomaly(&'static str),
+    /// Clients see that this promise of the store is broken, by its name: `convergence`,
+    /// `no-lost-writes`, …
+    Broken(&'static str),
     /// A promise is broken of which clients see nothing: this one.
     Invariant(&'static str),
     /// Nothing is wrong: a control, right for this reason.

@@ -313,3 +313,48 @@ fn keys_can_be_decided_together() {
         assert_eq!(json(&check)["histories"][0]["keys"], keys, "{}", check.everything());
     }
 }
+
+/// A stale read of a process that has not written is no session's affair; that of the writer is.
+#[test]
+fn promises_are_judged_instead_of_linearizability() {
+    let bench = Bench::new();
+    bench.write("stale.jsonl", stale());
+    let own = stale()
+        + r#"{"index":8,"time":9,"process":0,"type":"invoke","f":"read","key":"x","value":null}
+{"index":9,"time":10,"process":0,"type":"ok","f":"read","key":"x","value":1}
+"#;
+    bench.write("own.jsonl", own);
+    let sessions = ["check", "--promises", "read-your-writes,monotonic-reads"];
+    let of = |file, more: &[&str]| bench.rashomon(&[&sessions[..], more, &[file]].concat());
+
+    let check = of("stale.jsonl", &[]);
+    assert_eq!(check.code(), Some(0), "{}", check.everything());
+    assert!(check.stdout.contains("read-your-writes       held"), "{}", check.everything());
+
+    let check = of("own.jsonl", &[]);
+    assert_eq!(check.code(), Some(1), "{}", check.everything());
+    for part in ["process 0 wrote 2 (line 6) and then read 1 (line 10)", "1 was written before 2"] {
+        assert!(check.stdout.contains(part), "{part}\n{}", check.everything());
+    }
+    let check = of("own.jsonl", &["--json"]);
+    let row = &json(&check)["histories"][0]["promises"][0];
+    assert_eq!(
+        (&row["promise"], &row["verdict"]),
+        (&"read-your-writes".into(), &"violated".into())
+    );
+    assert_eq!(row["operations"].as_array().map(Vec::len), Some(3), "{row}");
+
+    // Clocks that may be so far apart that nobody knows which write is older.
+    let check = of("own.jsonl", &["--clocks", "1s"]);
+    assert_eq!(check.code(), Some(0), "{}", check.everything());
+
+    let check = bench.rashomon(&["check", "--promises", "all", "own.jsonl"]);
+    assert_eq!(check.code(), Some(1), "{}", check.everything());
+    assert!(check.stdout.contains("convergence            unknown"), "{}", check.everything());
+    let check = bench.rashomon(&["check", "--promises", "convergence", "own.jsonl"]);
+    assert_eq!(check.code(), Some(3), "{}", check.everything());
+    assert!(check.stdout.contains("no final reads"), "{}", check.everything());
+    let check = bench.rashomon(&["check", "--promises", "speed", "own.jsonl"]);
+    assert_eq!(check.code(), Some(2), "{}", check.everything());
+    assert!(check.stderr.contains("there is no promise `speed`"), "{}", check.everything());
+}

@@ -83,6 +83,7 @@ fn report_of_stale_read(bench: &Bench, text: &str) -> PathBuf {
         why: explanation.sentence().to_owned(),
         model: model.to_string(),
         finding: Some(Finding::of(&history, &explanation)),
+        promises: Vec::new(),
         recovery: Recovery { took_ms: Some(120), missing: None },
         coverage: Coverage {
             faults: vec![fault],

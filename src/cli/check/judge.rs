@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::CheckArguments;
 use super::sources::Source;
+use crate::contract::{self, Contract, Judgement, Row};
 use crate::exit::Exit;
 use crate::report::{Finding, VerdictWord};
 
@@ -41,6 +42,9 @@ pub(super) struct Checked {
     pub(super) bound: Option<Bound>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) witness: Option<Witness>,
+    /// What became of the promises that were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) promises: Vec<Row>,
     pub(super) milliseconds: Milliseconds,
     pub(super) memory: Memory,
     pub(super) warnings: Vec<String>,
@@ -102,54 +106,103 @@ pub(super) fn check(source: &Source, arguments: &CheckArguments) -> Result<Check
     let file = source.name();
     let began = Instant::now();
     let Loaded { history, format, warnings } = load(source, arguments)?;
-    let mut milliseconds = Milliseconds { read: since(began), ..Milliseconds::default() };
+    let milliseconds = Milliseconds { read: since(began), ..Milliseconds::default() };
     let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     for warning in &warnings {
         eprintln!("warning: {file}: {warning}");
     }
-    let model = match &arguments.model {
-        Some(model) => model.clone(),
-        None => suggest(&history, format).ok_or_else(|| CheckError::NoModel(file.clone()))?,
-    };
-    let began = Instant::now();
-    let failed = |error| CheckError::Model { file: file.clone(), error };
-    let Examined { verdict, parts, engines, memory } =
-        linearizability::examine(&history, &model, &arguments.options()).map_err(failed)?;
-    milliseconds.check = since(began);
+    let model = arguments.model.clone().or_else(|| suggest(&history, format));
     let mut checked = Checked {
         format: format.to_string(),
-        model: model.to_string(),
+        model: model.as_ref().map_or("no model".to_owned(), Model::to_string),
         operations: history.len(),
-        keys: parts,
-        engines,
+        keys: 0,
+        engines: BTreeMap::new(),
         verdict: VerdictWord::Valid,
-        why: "linearizable".to_owned(),
+        why: String::new(),
         certified: None,
         finding: None,
         bound: None,
         witness: None,
+        promises: Vec::new(),
         milliseconds,
-        memory: Memory { history: history.bytes(), engines: memory },
+        memory: Memory { history: history.bytes(), engines: 0 },
         warnings,
-        file: file.clone(),
+        file,
     };
-    match verdict {
-        Verdict::Valid(witness) => checked.take_valid(&history, &model, witness, arguments)?,
-        Verdict::Invalid(explanation) => {
-            if let Some(dot) = &arguments.dot {
-                let graph = ConflictGraph::of(&history, &model, &explanation);
-                draw(&graph.map_err(failed)?, dot);
-            }
-            checked.verdict = VerdictWord::Violation;
-            checked.why = explanation.sentence().to_owned();
-            checked.finding = Some(Finding::of(&history, &explanation));
-        }
-        Verdict::Unknown(bound) => checked.take_unknown(bound)?,
-    }
+    checked.judge(&history, model.as_ref(), arguments)?;
     Ok(checked)
 }
 
 impl Checked {
+    /// By linearizability, or by the promises that were asked for.
+    fn judge(
+        &mut self,
+        history: &History,
+        model: Option<&Model>,
+        arguments: &CheckArguments,
+    ) -> Result<(), CheckError> {
+        let began = Instant::now();
+        let contract = arguments.promises.clone().unwrap_or_else(Contract::strong);
+        let mut verdict = None;
+        if contract.linearizable {
+            let model = model.ok_or_else(|| CheckError::NoModel(self.file.clone()))?;
+            verdict = Some((model, self.examine(history, model, arguments)?));
+        }
+        if arguments.promises.is_some() {
+            let options = arguments.consistency(model);
+            let judgement = Judgement { contract: &contract, curious: false, options: &options };
+            self.promises = judgement.rows(history, verdict.as_ref().map(|(_, verdict)| verdict));
+        }
+        self.milliseconds.check = since(began);
+        match verdict {
+            Some((model, Verdict::Valid(witness))) => {
+                self.take_valid(history, model, witness, arguments)?;
+            }
+            Some((_, Verdict::Unknown(bound))) => self.take_unknown(bound)?,
+            Some((_, Verdict::Invalid(_))) | None => {}
+        }
+        self.take_promises();
+        Ok(())
+    }
+
+    /// Whether it is linearizable, and if not, why.
+    fn examine(
+        &mut self,
+        history: &History,
+        model: &Model,
+        arguments: &CheckArguments,
+    ) -> Result<Verdict, CheckError> {
+        let failed = |error| CheckError::Model { file: self.file.clone(), error };
+        let Examined { verdict, parts, engines, memory } =
+            linearizability::examine(history, model, &arguments.options()).map_err(failed)?;
+        if let Verdict::Invalid(explanation) = &verdict {
+            if let Some(dot) = &arguments.dot {
+                let graph = ConflictGraph::of(history, model, explanation);
+                draw(&graph.map_err(failed)?, dot);
+            }
+            self.verdict = VerdictWord::Violation;
+            self.why = explanation.sentence().to_owned();
+            self.finding = Some(Finding::of(history, explanation));
+        }
+        (self.keys, self.engines, self.memory.engines) = (parts, engines, memory);
+        Ok(verdict)
+    }
+
+    /// What promises other than the strongest add: a violation is masked by nothing.
+    fn take_promises(&mut self) {
+        if self.verdict == VerdictWord::Violation {
+            return;
+        }
+        if let Some(row) = contract::broken(&self.promises) {
+            (self.verdict, self.why) = (VerdictWord::Violation, contract::sentence(row));
+        } else if let Some(row) = contract::undecided(&self.promises) {
+            (self.verdict, self.why) = (VerdictWord::Unknown, contract::sentence(row));
+        } else if self.why.is_empty() {
+            self.why = "the promises are kept".to_owned();
+        }
+    }
+
     fn take_valid(
         &mut self,
         history: &History,
@@ -165,6 +218,7 @@ impl Checked {
             self.certified = Some(true);
         }
         self.witness = arguments.witness.then_some(witness);
+        self.why = "linearizable".to_owned();
         Ok(())
     }
 

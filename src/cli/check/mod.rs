@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use rashomon_checker::consistency::{self, Clocks};
 use rashomon_checker::history::{Format, ReadOptions};
 use rashomon_checker::linearizability::{Engine, Options};
 use rashomon_checker::model::Model;
 
 use super::{complain, duration, print_json, print_text};
+use crate::contract::Contract;
 use crate::exit::Exit;
 use judge::{CheckError, check};
 use show::{Document, Entry};
@@ -33,6 +35,12 @@ pub(super) struct CheckArguments {
     /// Whether values are independent `[key value]` pairs, as of jepsen.independent; found out if not given
     #[arg(long, value_name = "BOOL")]
     keyed: Option<bool>,
+    /// What to judge by instead of linearizability: linearizable, convergence, no-lost-writes, no-resurrection, no-values-from-nowhere, read-your-writes, monotonic-reads, monotonic-writes, writes-follow-reads or no-false-concurrency, with commas; or all
+    #[arg(long, value_name = "LIST", help_heading = "Promises")]
+    promises: Option<Contract>,
+    /// By which clocks the store arranges the writes of a key: perfect, a time by which they may be apart, hybrid, or unknown
+    #[arg(long, default_value = "perfect", value_parser = clocks, requires = "promises", help_heading = "Promises")]
+    clocks: Clocks,
     /// The only engine to use: zones, elements, lazy or general; the fastest that can if not given
     #[arg(long)]
     engine: Option<Engine>,
@@ -59,9 +67,31 @@ pub(super) struct CheckArguments {
     dot: Option<PathBuf>,
 }
 
+fn clocks(text: &str) -> Result<Clocks, String> {
+    match text {
+        "perfect" => Ok(Clocks::PERFECT),
+        "hybrid" => Ok(Clocks::Hybrid),
+        "unknown" => Ok(Clocks::Unknown),
+        apart => duration::parse(apart)
+            .map(Clocks::Within)
+            .map_err(|error| format!("perfect, hybrid, unknown, or a time: {error}")),
+    }
+}
+
 impl CheckArguments {
     fn read_options(&self) -> ReadOptions {
         ReadOptions { format: self.format, keyed: self.keyed }
+    }
+
+    /// How registers are to be understood by promises, given the model.
+    fn consistency(&self, model: Option<&Model>) -> consistency::Options {
+        let options = consistency::Options { clocks: self.clocks, ..Default::default() };
+        match model {
+            Some(Model::Register { initial, nil } | Model::CasRegister { initial, nil }) => {
+                consistency::Options { initial: initial.clone(), nil: *nil, ..options }
+            }
+            _ => options,
+        }
     }
 
     fn options(&self) -> Options {

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::judge::{CheckError, Checked};
 use super::sources::{Skipped, Source};
-use crate::report::{VerdictWord, proof};
+use crate::contract;
+use crate::report::{VerdictWord, evidence, proof};
 
 /// The version of what `--json` prints. Fields may be added; what one means changes only with it.
 const SCHEMA: u32 = 2;
@@ -135,16 +136,22 @@ pub(super) fn picture(checked: &Checked) -> String {
         duration(checked.milliseconds.total()),
         size(checked.memory.history + checked.memory.engines),
     );
-    if checked.verdict != VerdictWord::Valid {
+    if checked.verdict != VerdictWord::Valid && checked.promises.is_empty() {
         let _ = writeln!(text, "           {}", checked.why);
     }
     if let (Some(true), Some(took)) = (checked.certified, checked.milliseconds.certify) {
         let _ = writeln!(text, "           certified: the verifier accepts ({})", duration(took));
     }
-    if let Some(finding) = &checked.finding {
-        for line in proof(finding).lines() {
-            let _ = writeln!(text, "           {line}");
-        }
+    for row in &checked.promises {
+        let _ = writeln!(text, "           {:22} {}", row.promise, row.remark());
+    }
+    let evidence = match (&checked.finding, contract::broken(&checked.promises)) {
+        (Some(finding), _) => proof(finding),
+        (None, Some(row)) => evidence(row),
+        (None, None) => String::new(),
+    };
+    for line in evidence.lines() {
+        let _ = writeln!(text, "           {line}");
     }
     text
 }
@@ -155,7 +162,11 @@ pub(super) fn line(entry: &Entry, width: usize) -> String {
         Entry::Checked(checked) => checked,
         Entry::Failed(failed) => return format!("{:10} {}\n", "ERROR", failed.file),
     };
+    let broken = contract::broken(&checked.promises);
     let remark = match (&checked.finding, &checked.bound, checked.certified) {
+        (None, ..) if broken.is_some() => {
+            broken.map_or(String::new(), |row| format!("  {}", contract::sentence(row)))
+        }
         (Some(finding), ..) => {
             let explanation = &finding.explanation;
             format!("  {} at {}", explanation.cause, explanation.place)

@@ -135,10 +135,8 @@ fn show(mut shrunk: Shrunk, file: &Path, json: bool) -> Fallible<Exit> {
         return Ok(Exit::Violation);
     }
     let mut out = String::new();
-    if let Some(finding) = &results.finding {
-        out += &report::proof(finding);
-        out += "\n";
-    }
+    out += &report::shown(results);
+    out += "\n";
     out += "            faults  nodes  clients  operations  seconds\n";
     for (name, size) in [("from", from), ("to", to)] {
         out += &format!(

@@ -129,8 +129,9 @@ fn write_findings(
             let more = if summary.violations.len() > SHOWN { ", ..." } else { "" };
             writeln!(out, "violations seeds {}{more}", seeds.join(", "))?;
         }
-        if let Some(finding) = &results.finding {
-            writeln!(out, "\n{}", report::proof(finding))?;
+        let shown = report::shown(results);
+        if !shown.is_empty() {
+            writeln!(out, "\n{shown}")?;
         }
         if let Some(breach) = &first.recorded.breach {
             writeln!(out, "broken     {breach}")?;

@@ -31,6 +31,7 @@ use markup::text;
 use shown::Shown;
 
 use super::{Finding, OperationLine, Results, VerdictWord};
+use crate::contract::LINEARIZABLE;
 
 /// More operations than this are not put into a page: it would take browsers seconds to open.
 const MOST_EMBEDDED: usize = 500_000;
@@ -48,6 +49,7 @@ pub fn render(results: &Results, operations: &[OperationLine]) -> String {
     page += "<main>";
     violation(&mut page, results, &shown);
     page += &tables::facts(results);
+    page += &tables::promises(results);
     timeline(&mut page, results, operations);
     details(&mut page, results, &shown, operations);
     page += "</main>";
@@ -101,7 +103,13 @@ fn head(page: &mut String, results: &Results) {
 fn verdict(page: &mut String, results: &Results) {
     let (_, sign) = sign(results.verdict);
     let plan = &results.plan;
-    let cause = results.finding.as_ref().map(|finding| finding.explanation.cause.as_str());
+    let cause = match (results.broken(), &results.finding) {
+        (Some(row), _) if row.promise != LINEARIZABLE => Some(row.promise),
+        (_, Some(finding)) if results.promises_linearizable() => {
+            Some(finding.explanation.cause.as_str())
+        }
+        _ => None,
+    };
     let cause = cause.map_or(String::new(), |cause| {
         format!(" <span class=\"cause\">{}</span>", text(cause.replace('-', " ")))
     });
@@ -127,6 +135,9 @@ fn violation(page: &mut String, results: &Results, shown: &[Shown<'_>]) {
         let _ = write!(page, "<p>The run was ended early, by {}.</p>", text(signal));
     }
     if let Some(finding) = &results.finding {
+        if !results.promises_linearizable() {
+            *page += "<p>An example of why the store is not linearizable, which it does not promise:</p>";
+        }
         let _ = write!(
             page,
             "<figure class=\"wide\"><div class=\"scroll\">{}</div><figcaption>{}</figcaption></figure>",
@@ -213,9 +224,10 @@ fn details(
 ) {
     if !shown.is_empty() {
         let table = tables::operations(shown);
+        let what = if results.promises_linearizable() { "violation" } else { "example" };
         let _ = write!(
             page,
-            "<section><h2>The operations of the violation</h2><div class=\"scroll\">{table}</div></section>"
+            "<section><h2>The operations of the {what}</h2><div class=\"scroll\">{table}</div></section>"
         );
     }
     if let Some(plot) = plot::draw(operations, &results.coverage) {

@@ -8,6 +8,7 @@ use super::figures::{count, instant, many, span};
 use super::markup::{clip, text};
 use super::shown::{Shown, process_name};
 use crate::campaign::chronicle::FaultSpan;
+use crate::contract::{LINEARIZABLE, Row};
 use crate::report::{Coverage, Results};
 
 /// Longer labels are cut in tables.
@@ -46,6 +47,52 @@ fn recovery(results: &Results) -> (String, String) {
         (None, Some(missing)) => ("not recovered".to_owned(), missing.clone()),
         (None, None) => ("recovery unknown".to_owned(), "nobody looked".to_owned()),
     }
+}
+
+/// What became of the promises, with the operations that prove one broken; nothing where there is
+/// only one and the page tells of it anyway.
+pub(super) fn promises(results: &Results) -> String {
+    if results.promises.len() < 2 {
+        return String::new();
+    }
+    let mut html = String::from(
+        "<section><h2>Promises</h2><div class=\"scroll\"><table><thead><tr><th>Promise</th>\
+         <th>Made</th><th>Kept</th><th>Why</th></tr></thead><tbody>",
+    );
+    for row in &results.promises {
+        let made = if row.promised { "yes" } else { "no" };
+        let why = match (&row.why, row.tested) {
+            (Some(why), _) => why.clone(),
+            (None, Some(0)) => "never put to the test".to_owned(),
+            (None, tested) => {
+                tested.map_or(String::new(), |tested| format!("tested {tested} times"))
+            }
+        };
+        let _ = write!(
+            html,
+            "<tr><td>{}</td><td>{made}</td><td>{}</td><td>{}{}</td></tr>",
+            text(row.promise),
+            row.verdict.as_str(),
+            text(why),
+            evidence(row),
+        );
+    }
+    html + "</tbody></table></div></section>"
+}
+
+/// The operations that prove a promise broken. Those of linearizability have a picture.
+fn evidence(row: &Row) -> String {
+    if row.promise == LINEARIZABLE || row.operations.is_empty() {
+        return String::new();
+    }
+    let mut html = String::from("<ul>");
+    for line in &row.operations {
+        let node = line.node.as_ref().map_or(String::new(), |node| format!(" at {node}"));
+        let label = clip(&line.label, LONGEST_LABEL);
+        let told = format!("process {}{node}: {label} (line {})", line.process, line.line);
+        let _ = write!(html, "<li>{}</li>", text(told));
+    }
+    html + "</ul>"
 }
 
 /// Every fault, whether it bit, and which leaders followed.

@@ -122,6 +122,7 @@ fn results(verdict: VerdictWord, why: &str, operations: &[OperationLine]) -> Res
         why: why.into(),
         model: "cas-register".into(),
         finding: None,
+        promises: Vec::new(),
         recovery: Recovery { took_ms: Some(412), missing: None },
         coverage: Coverage {
             faults: vec![

@@ -1,0 +1,231 @@
+//! Contracts: what a store promises, and so by what it is judged.
+//!
+//! Breaking a promise of one's own is a violation; breaking one that was never made is information,
+//! and shown as that. An eventual store is not linearizable and says so: an example of it is part of
+//! every report, and no reason to fail.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rashomon_checker::consistency::{self, Clocks, Finding, Options, Promise};
+use rashomon_checker::history::{History, OpId};
+use rashomon_checker::linearizability::Verdict;
+use rashomon_stores::catalogue::Store;
+use serde::Serialize;
+
+use crate::report::OperationLine;
+
+/// The name of the one promise that is judged by an order of all operations.
+pub const LINEARIZABLE: &str = "linearizable";
+
+/// What a store promises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// One order explains all that clients see.
+    pub linearizable: bool,
+    /// What it promises beside that, or instead.
+    pub promises: Vec<Promise>,
+    /// By which clocks it arranges writes.
+    pub clocks: Clocks,
+}
+
+impl Contract {
+    /// The strongest one, which has all others in it.
+    pub fn strong() -> Self {
+        Contract { linearizable: true, promises: Vec::new(), clocks: Clocks::PERFECT }
+    }
+
+    /// That of a store by its name. A store that is not the project's own is held to the strongest.
+    pub fn of(store: &str) -> Self {
+        match store.parse::<Store>() {
+            Ok(Store::Raft | Store::Single) | Err(_) => Contract::strong(),
+        }
+    }
+}
+
+/// As it is written: `linearizable`, or names of promises with commas, or `all`.
+impl FromStr for Contract {
+    type Err = consistency::UnknownPromise;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "all" {
+            return Ok(Contract { promises: Promise::ALL.to_vec(), ..Contract::strong() });
+        }
+        let mut contract = Contract { linearizable: false, ..Contract::strong() };
+        for name in text.split(',').map(str::trim) {
+            match name {
+                LINEARIZABLE => contract.linearizable = true,
+                name => contract.promises.push(name.parse()?),
+            }
+        }
+        Ok(contract)
+    }
+}
+
+impl fmt::Display for Contract {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let strongest = self.linearizable.then_some(LINEARIZABLE).into_iter();
+        let names = strongest.chain(self.promises.iter().map(|promise| promise.as_str()));
+        f.write_str(&names.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// What became of a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kept {
+    /// Nothing speaks against it.
+    Held,
+    /// It was broken.
+    Violated,
+    /// Nobody can tell.
+    Unknown,
+}
+
+impl Kept {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kept::Held => "held",
+            Kept::Violated => "violated",
+            Kept::Unknown => "unknown",
+        }
+    }
+}
+
+/// A promise, and what a history says of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Its name.
+    pub promise: &'static str,
+    /// Whether the store makes it: then it is a violation to break it.
+    pub promised: bool,
+    /// What became of it.
+    pub verdict: Kept,
+    /// How often it was put to the test.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tested: Option<u64>,
+    /// Why it is violated, or unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The operations that prove a violation, by invocation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<OperationLine>,
+}
+
+impl Row {
+    /// In a line: `held, tested 512 times`, or why not.
+    pub fn remark(&self) -> String {
+        let excuse = if self.promised { "" } else { ", and not promised" };
+        match (&self.why, self.tested) {
+            (Some(why), _) => format!("{}{excuse}: {why}", self.verdict.as_str()),
+            (None, Some(0)) => format!("{}, never put to the test", self.verdict.as_str()),
+            (None, Some(tested)) => format!("{}, tested {tested} times", self.verdict.as_str()),
+            (None, None) => self.verdict.as_str().to_owned(),
+        }
+    }
+}
+
+/// How a history is judged by a contract.
+#[derive(Clone, Copy, Debug)]
+pub struct Judgement<'a> {
+    /// The contract.
+    pub contract: &'a Contract,
+    /// Whether to say also what becomes of promises that are not made.
+    pub curious: bool,
+    /// What is said of registers before their first write.
+    pub options: &'a Options,
+}
+
+impl Judgement<'_> {
+    /// A row for whether the history is linearizable, if that is known, and one for each promise of the
+    /// contract; with curiosity, for every promise, unless the history is linearizable, which has all
+    /// of them in it.
+    pub fn rows(&self, history: &History, linearizability: Option<&Verdict>) -> Vec<Row> {
+        let contract = self.contract;
+        let strongest =
+            linearizability.map(|verdict| strongest(contract.linearizable, history, verdict));
+        let mut rows: Vec<Row> = strongest.into_iter().collect();
+        let is_curious = self.curious && rows.iter().all(|row| row.verdict != Kept::Held);
+        let is_asked = |promise: &Promise| is_curious || contract.promises.contains(promise);
+        let asked: Vec<Promise> = Promise::ALL.into_iter().filter(is_asked).collect();
+        for consistency::Row { promise, finding } in
+            consistency::judge(history, &asked, self.options)
+        {
+            rows.push(row(
+                promise.as_str(),
+                contract.promises.contains(&promise),
+                finding,
+                history,
+            ));
+        }
+        rows
+    }
+}
+
+fn strongest(promised: bool, history: &History, verdict: &Verdict) -> Row {
+    let finding = match verdict {
+        Verdict::Valid(_) => Finding::Held { tested: history.len() as u64 },
+        Verdict::Unknown(bound) => Finding::Unknown { why: bound.to_string() },
+        Verdict::Invalid(explanation) => Finding::Violated(consistency::Violation {
+            sentence: explanation.sentence().to_owned(),
+            proof: explanation.minimal.clone(),
+        }),
+    };
+    row(LINEARIZABLE, promised, finding, history)
+}
+
+fn row(promise: &'static str, promised: bool, finding: Finding, history: &History) -> Row {
+    let line = |id: &OpId| OperationLine::of(history, *id);
+    let (verdict, tested, why, operations) = match finding {
+        Finding::Held { tested } => (Kept::Held, Some(tested), None, Vec::new()),
+        Finding::Unknown { why } => (Kept::Unknown, None, Some(why), Vec::new()),
+        Finding::Violated(violation) => {
+            let operations = violation.proof.iter().map(line).collect();
+            (Kept::Violated, None, Some(violation.sentence), operations)
+        }
+    };
+    Row { promise, promised, verdict, tested, why, operations }
+}
+
+/// The first promise that was made and broken.
+pub fn broken(rows: &[Row]) -> Option<&Row> {
+    rows.iter().find(|row| row.promised && row.verdict == Kept::Violated)
+}
+
+/// What to say of a promise that was broken, or of which nobody can tell. That no order explains what
+/// was seen needs no name.
+pub fn sentence(row: &Row) -> String {
+    let why = row.why.as_deref().unwrap_or_default();
+    match (row.promise, row.verdict) {
+        (LINEARIZABLE, _) => why.to_owned(),
+        (promise, Kept::Violated) => format!("{promise} is broken: {why}"),
+        (promise, _) => format!("{promise}: {why}"),
+    }
+}
+
+/// The first promise that was made and of which nobody can tell.
+pub fn undecided(rows: &[Row]) -> Option<&Row> {
+    rows.iter().find(|row| row.promised && row.verdict == Kept::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contracts_are_read_and_told() {
+        for store in Store::ALL {
+            let contract = Contract::of(store.name());
+            assert!(contract.linearizable || !contract.promises.is_empty(), "{store}");
+        }
+        assert_eq!(Contract::of("primary-backup"), Contract::strong());
+        let contract: Contract = "convergence, no-lost-writes".parse().expect("two promises");
+        assert!(!contract.linearizable);
+        assert_eq!(contract.to_string(), "convergence, no-lost-writes");
+        let all: Contract = "all".parse().expect("all of them");
+        assert_eq!(all.promises.len(), Promise::ALL.len());
+        let error = "linearizable,speed".parse::<Contract>().unwrap_err().to_string();
+        assert!(error.contains("`speed`"), "{error}");
+    }
+}
