@@ -309,6 +309,7 @@ mod tests {
         for entry in table() {
             let shows = match entry.shows {
                 crate::catalogue::Shows::Anomaly(what)
+                | crate::catalogue::Shows::Broken(what)
                 | crate::catalogue::Shows::Invariant(what)
                 | crate::catalogue::Shows::Nothing(what) => what,
             };
