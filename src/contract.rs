@@ -38,7 +38,7 @@ impl Contract {
     /// That of a store by its name. A store that is not the project's own is held to the strongest.
     pub fn of(store: &str) -> Self {
         match store.parse::<Store>() {
-            Ok(Store::Raft | Store::Single) | Err(_) => Contract::strong(),
+            Ok(Store::Raft | Store::Paxos | Store::Single) | Err(_) => Contract::strong(),
         }
     }
 }

@@ -81,6 +81,8 @@ impl Plan {
 pub enum WorkloadName {
     /// Reads, writes and compare-and-sets of registers.
     Register,
+    /// The same, and deletes.
+    Delete,
     /// Appends to lists, and reads of them.
     Append,
     /// Additions to sets that only grow, and reads of them.

@@ -99,6 +99,7 @@ impl HttpClient {
             Action::Read | Action::Get | Action::Elements | Action::Count => {
                 (Method::GET, base, None)
             }
+            Action::Delete => (Method::DELETE, base, None),
             Action::Write(value) => (Method::PUT, base, Some(json!({ "value": value }))),
             Action::Cas { expected, new } => (
                 Method::POST,

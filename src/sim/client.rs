@@ -94,6 +94,7 @@ fn store_request(request: &Request, session: Session) -> StoreRequest {
         Action::Read | Action::Get | Action::Elements | Action::Count => {
             return StoreRequest::Read(key);
         }
+        Action::Delete => Op::Delete { key },
         Action::Write(value) => Op::Put { key, value: value.into() },
         Action::Cas { expected, new } => {
             Op::Cas { key, expected: expected.into(), new: new.into() }
@@ -117,6 +118,8 @@ fn attempt(heard: Heard, action: &Action) -> Attempt {
                 elsewhere(leader.and_then(|id| usize::from(id.0).checked_sub(1)), "not-leader")
             }
             Refusal::Busy => elsewhere(None, "busy"),
+            Refusal::NotChosen { proposed: true } => Attempt::Unsure("not-chosen".into()),
+            Refusal::NotChosen { proposed: false } => elsewhere(None, "not-chosen"),
             // Answers to an operator's orders, which clients do not give.
             Refusal::Inapplicable { why } => Attempt::Refused(why),
             Refusal::Unfinished { why } => Attempt::Unsure(why),

@@ -1,12 +1,14 @@
 //! What can be simulated: the project's own stores by name, and any core that somebody brings.
 
 use rashomon_stores::catalogue::{Store, UnknownName};
+use rashomon_stores::paxos::{self, Paxos};
 use rashomon_stores::raft::{self, Raft};
 use rashomon_stores::replica::Replica;
 use rashomon_stores::single::{self, Single};
 
 use super::Scenario;
-use super::invariants::RaftWitness;
+use super::invariants::{PaxosWitness, RaftWitness};
+use super::mishap::Mishap;
 use super::run::{Recorded, Run};
 use super::witness::{NoWitness, Witness};
 use super::{churn, tuning, world};
@@ -50,6 +52,7 @@ impl System for Stores {
     fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError> {
         match scenario.store.parse()? {
             Store::Raft => RaftSubject::of(scenario)?.simulate(scenario, told),
+            Store::Paxos => PaxosSubject::of(scenario)?.simulate(scenario, told),
             Store::Single => SingleSubject::of(scenario)?.simulate(scenario, told),
         }
     }
@@ -63,6 +66,7 @@ impl System for Unwatched {
     fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError> {
         match scenario.store.parse()? {
             Store::Raft => Ok(unwatched(&RaftSubject::of(scenario)?, scenario, told)),
+            Store::Paxos => Ok(unwatched(&PaxosSubject::of(scenario)?, scenario, told)),
             Store::Single => Ok(unwatched(&SingleSubject::of(scenario)?, scenario, told)),
         }
     }
@@ -102,6 +106,33 @@ impl Subject for RaftSubject {
 
     fn witness(&self) -> RaftWitness {
         RaftWitness::default()
+    }
+}
+
+/// CASPaxos as a scenario asks for it.
+#[derive(Clone, Debug)]
+struct PaxosSubject(paxos::Options);
+
+impl PaxosSubject {
+    fn of(scenario: &Scenario) -> Result<Self, UnknownName> {
+        let bug = scenario.bug.as_deref().map(str::parse).transpose()?;
+        // A quorum must be left when a minority has lost its disks for good.
+        let majorities = scenario.climate.every.every(Mishap::BitRot).is_some();
+        let rng = &mut world::stream(scenario.seed, TUNING);
+        Ok(PaxosSubject(tuning::paxos(bug, usize::from(scenario.nodes), majorities, rng)))
+    }
+}
+
+impl Subject for PaxosSubject {
+    type Core = Paxos;
+    type Witness = PaxosWitness;
+
+    fn options(&self) -> paxos::Options {
+        self.0.clone()
+    }
+
+    fn witness(&self) -> PaxosWitness {
+        PaxosWitness::default()
     }
 }
 

@@ -68,6 +68,31 @@ fn a_seed_run_twice_leaves_the_same_bytes() {
 }
 
 #[test]
+fn a_store_without_a_leader_keeps_what_it_promises() {
+    let kinds = "partition,kill,pause,network,disk,clock,cpu";
+    let paxos = |workload| Settings { store: "paxos".into(), ..settings(workload, kinds, None) };
+    for workload in [WorkloadName::Append, WorkloadName::Delete] {
+        let found = explored(&paxos(workload), 25, 2, true);
+        assert_eq!(found.violations, [0; 0], "{workload}");
+        let seen = &found.coverage.sometimes;
+        for what in [
+            "proposals at once",
+            "proposals for several requests",
+            "proposals overtaken again and again",
+            "promises kept over a crash",
+            "tombstones collected",
+            "tombstones not collected",
+        ] {
+            assert!(seen[what] > 0, "never any {what}: {seen:?}");
+        }
+        assert_eq!(found.coverage.sometimes["mishaps of leaders"], 0);
+    }
+    let run = run_seed(&paxos(WorkloadName::Delete), 1, true).expect("it runs");
+    let again = run_seed(&paxos(WorkloadName::Delete), 1, false).expect("it runs");
+    assert_eq!(history(&run), history(&again));
+}
+
+#[test]
 fn a_single_node_loses_nothing_whatever_befalls_it() {
     let alone = Settings {
         store: "single".into(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use rashomon_stores::paxos;
 use rashomon_stores::raft::mutants::Bug;
 use rashomon_stores::raft::{Options, ReadMode};
 use rashomon_stores::single;
@@ -47,4 +48,31 @@ pub(super) fn raft(
 /// The settings of a single node.
 pub(super) fn single(rng: &mut ChaCha8Rng) -> single::Options {
     single::Options { snapshot_every: [1, 3, 50, 10_000][rng.random_range(0..4)] }
+}
+
+/// The settings of CASPaxos's nodes. Where nodes are lost for good quorums are majorities.
+pub(super) fn paxos(
+    bug: Option<paxos::mutants::Bug>,
+    nodes: usize,
+    majorities: bool,
+    rng: &mut ChaCha8Rng,
+) -> paxos::Options {
+    let milliseconds = |choices: [u64; 4], rng: &mut ChaCha8Rng| {
+        Duration::from_millis(choices[rng.random_range(0..4)])
+    };
+    let uneven = rng.random_bool(0.3) && !majorities;
+    paxos::Options {
+        accept_quorum: uneven.then(|| rng.random_range(1..=nodes)),
+        prepare_quorum: None,
+        one_round: rng.random_bool(0.75),
+        resend: milliseconds([20, 100, 100, 400], rng),
+        backoff_min: milliseconds([1, 5, 20, 50], rng),
+        backoff_max: milliseconds([100, 300, 300, 800], rng),
+        patience: milliseconds([300, 1_000, 2_000, 4_000], rng),
+        batch_max: [1, 4, 256, 256][rng.random_range(0..4)],
+        // Soon, so that it is done before the key is used again.
+        collect_after: milliseconds([1, 10, 50, 300], rng),
+        bug,
+        ..paxos::Options::default()
+    }
 }

@@ -14,7 +14,7 @@ use rashomon_nemesis::{
     Action, Cluster, Hands, HandsError, Launch, Links, Node, NodeProcess, Outcome,
 };
 use rashomon_stores::node::server::StatusBody;
-use rashomon_stores::node::{Config, Snapshots, Timing};
+use rashomon_stores::node::{Config, QuorumSizes, Snapshots, Timing};
 use rashomon_stores::replica::{NodeId, Role, Status};
 use reqwest::Client as Http;
 
@@ -261,6 +261,7 @@ fn prepare(
         cluster: directory.name(),
         timing: Timing::default(),
         reads: plan.reads,
+        quorums: QuorumSizes::default(),
         snapshots: SNAPSHOTS,
     };
     let file = place.join("config.json");

@@ -6,6 +6,7 @@
 
 mod append;
 mod counter;
+mod delete;
 mod keys;
 mod register;
 mod set;
@@ -18,6 +19,7 @@ use crate::campaign::plan::WorkloadName;
 
 pub use append::Append;
 pub use counter::Counter;
+pub use delete::Delete;
 pub use register::Register;
 pub use set::Set;
 pub use text::RequestError;
@@ -45,6 +47,8 @@ pub enum Action {
         /// The value that replaces it.
         new: i64,
     },
+    /// Remove the value.
+    Delete,
     /// Read the list.
     Get,
     /// Put one element at the end of the list.
@@ -64,7 +68,8 @@ impl Action {
     pub fn f(&self) -> &'static str {
         match self {
             Action::Read | Action::Elements | Action::Count => "read",
-            Action::Write(_) => "write",
+            // It leaves nothing, which is a value like any other.
+            Action::Write(_) | Action::Delete => "write",
             Action::Cas { .. } => "cas",
             Action::Get => "get",
             Action::Append(_) => "append",
@@ -76,7 +81,9 @@ impl Action {
     /// The argument in the history: `nil` for a read, `[expected new]` for a compare-and-set.
     pub fn argument(&self) -> Value {
         match *self {
-            Action::Read | Action::Get | Action::Elements | Action::Count => Value::Nil,
+            Action::Read | Action::Get | Action::Elements | Action::Count | Action::Delete => {
+                Value::Nil
+            }
             Action::Write(value)
             | Action::Append(value)
             | Action::Add(value)
@@ -88,7 +95,7 @@ impl Action {
     /// What reads a key that this is done with.
     pub fn reader(&self) -> Action {
         match self {
-            Action::Read | Action::Write(_) | Action::Cas { .. } => Action::Read,
+            Action::Read | Action::Write(_) | Action::Cas { .. } | Action::Delete => Action::Read,
             Action::Get | Action::Append(_) => Action::Get,
             Action::Elements | Action::Add(_) => Action::Elements,
             Action::Count | Action::Increment(_) => Action::Count,
@@ -145,6 +152,7 @@ impl WorkloadName {
             WorkloadName::Register => Box::new(Register::new()),
             WorkloadName::Append => Box::new(Append::new()),
             WorkloadName::Set => Box::new(Set::new()),
+            WorkloadName::Delete => Box::new(Delete::new()),
             WorkloadName::Counter => Box::new(Counter::new()),
         }
     }

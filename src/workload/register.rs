@@ -24,7 +24,12 @@ pub struct Register {
 impl Register {
     /// Starts with keys `x0`, `x1`, … and values `1`, `2`, …
     pub fn new() -> Self {
-        Register { keys: Keys::new(4, 150), next_value: 1, seen: BTreeMap::new() }
+        Self::with_keys(4, 150)
+    }
+
+    /// The same with so many keys at a time, each for so many operations.
+    pub(super) fn with_keys(hot: u32, operations_per_key: u32) -> Self {
+        Register { keys: Keys::new(hot, operations_per_key), next_value: 1, seen: BTreeMap::new() }
     }
 
     fn fresh_value(&mut self) -> i64 {

@@ -1,5 +1,5 @@
 //! Requests as text, for scenarios: `read x0`, `write x0 5`, `cas x0 5 6`, `get x1`, `append x1 7`,
-//! `elements x2`, `add x2 8`, `count x3`, `increment x3 -1`.
+//! `elements x2`, `add x2 8`, `count x3`, `increment x3 -1`, `delete x0`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,8 @@ use super::{Action, Request};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no operation; write `read KEY`, `write KEY INT`, `cas KEY INT INT`, `get KEY`, \
-     `append KEY INT`, `elements KEY`, `add KEY INT`, `count KEY` or `increment KEY INT`"
+     `append KEY INT`, `elements KEY`, `add KEY INT`, `count KEY`, `increment KEY INT` or \
+     `delete KEY`"
 )]
 pub struct RequestError(String);
 
@@ -20,11 +21,14 @@ impl fmt::Display for Request {
         let name = match self.action {
             Action::Elements => "elements",
             Action::Count => "count",
+            Action::Delete => "delete",
             ref action => action.f(),
         };
         write!(f, "{name} {}", self.key)?;
         match self.action {
-            Action::Read | Action::Get | Action::Elements | Action::Count => Ok(()),
+            Action::Read | Action::Get | Action::Elements | Action::Count | Action::Delete => {
+                Ok(())
+            }
             Action::Write(value)
             | Action::Append(value)
             | Action::Add(value)
@@ -46,6 +50,7 @@ impl FromStr for Request {
 fn read(words: &[&str]) -> Option<Request> {
     let (key, action) = match *words {
         ["read", key] => (key, Action::Read),
+        ["delete", key] => (key, Action::Delete),
         ["get", key] => (key, Action::Get),
         ["write", key, value] => (key, Action::Write(value.parse().ok()?)),
         ["append", key, value] => (key, Action::Append(value.parse().ok()?)),

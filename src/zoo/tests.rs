@@ -12,8 +12,13 @@ const SHORT: Effort = Effort {
     run: Duration::from_secs(6),
 };
 
+fn entries() -> impl Iterator<Item = (Store, &'static Mutant)> {
+    Store::ALL.iter().flat_map(|store| store.mutants().map(|mutant| (*store, mutant)))
+}
+
 fn entry(name: &str) -> &'static Mutant {
-    Store::Raft.mutants().find(|mutant| mutant.name == name).expect("it is in the catalogue")
+    let (_, entry) = entries().find(|(_, entry)| entry.name == name).expect("it is there");
+    entry
 }
 
 #[test]
@@ -49,14 +54,16 @@ const RARE: &[&str] = &[
     "learner-counts",
     "config-not-in-snapshot",
     "transfer-unchecked",
+    "promise-forgotten",
+    "sessions-buried",
 ];
 
 #[test]
 fn mutants_are_caught_by_what_clients_saw_alone() {
     assert!(RARE.iter().all(|name| !entry(name).is_control()));
-    let shown = Store::Raft.mutants().filter(|mutant| matches!(mutant.shows, Shows::Anomaly(_)));
-    for mutant in shown.filter(|mutant| !RARE.contains(&mutant.name)) {
-        let report = hunt(Store::Raft, mutant, SHORT).expect("its seeds can be run");
+    let shown = entries().filter(|(_, mutant)| matches!(mutant.shows, Shows::Anomaly(_)));
+    for (store, mutant) in shown.filter(|(_, mutant)| !RARE.contains(&mutant.name)) {
+        let report = hunt(store, mutant, SHORT).expect("its seeds can be run");
         assert_eq!(report.fate, Fate::Caught, "{report:?}");
         assert!(report.operations.is_some_and(|count| count > 0), "{report:?}");
         assert!(report.replay.is_some_and(|replay| replay.contains(mutant.name)));
@@ -78,8 +85,8 @@ fn what_the_invariants_see_is_told_also_when_clients_see_nothing_in_time() {
 
 #[test]
 fn controls_are_left_alone() {
-    for control in Store::Raft.mutants().filter(|entry| entry.is_control()) {
-        let report = hunt(Store::Raft, control, SHORT).expect("its seeds can be run");
+    for (store, control) in entries().filter(|(_, entry)| entry.is_control()) {
+        let report = hunt(store, control, SHORT).expect("its seeds can be run");
         assert_eq!((report.fate, report.seeds), (Fate::Clean, 2), "{report:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::raft;
+use crate::{paxos, raft};
 
 /// A store that a node can run.
 #[derive(
@@ -16,18 +16,21 @@ pub enum Store {
     /// Raft: one leader, a replicated log, linearizable reads and writes.
     #[default]
     Raft,
+    /// CASPaxos: a register for every key, any node proposes, linearizable reads and writes.
+    Paxos,
     /// One node, and nobody to agree with: the baseline.
     Single,
 }
 
 impl Store {
     /// Every store.
-    pub const ALL: &[Store] = &[Store::Raft, Store::Single];
+    pub const ALL: &[Store] = &[Store::Raft, Store::Paxos, Store::Single];
 
     /// The name on command lines and in configuration files.
     pub fn name(self) -> &'static str {
         match self {
             Store::Raft => "raft",
+            Store::Paxos => "paxos",
             Store::Single => "single",
         }
     }
@@ -36,7 +39,7 @@ impl Store {
     pub fn is_alone(self) -> bool {
         match self {
             Store::Single => true,
-            Store::Raft => false,
+            Store::Raft | Store::Paxos => false,
         }
     }
 
@@ -44,7 +47,7 @@ impl Store {
     pub fn changes_members(self) -> bool {
         match self {
             Store::Raft => true,
-            Store::Single => false,
+            Store::Paxos | Store::Single => false,
         }
     }
 
@@ -52,7 +55,7 @@ impl Store {
     pub fn chooses_reads(self) -> bool {
         match self {
             Store::Raft => true,
-            Store::Single => false,
+            Store::Paxos | Store::Single => false,
         }
     }
 
@@ -60,6 +63,7 @@ impl Store {
     pub fn mutants(self) -> Box<dyn Iterator<Item = &'static Mutant>> {
         match self {
             Store::Raft => Box::new(raft::mutants::table()),
+            Store::Paxos => Box::new(paxos::mutants::table()),
             Store::Single => Box::new(std::iter::empty()),
         }
     }
@@ -73,6 +77,7 @@ impl Store {
             Some(name) if !self.mutants().any(|known| known.name == name) => {
                 let kind = match self {
                     Store::Raft => "Raft bug",
+                    Store::Paxos => "Paxos bug",
                     Store::Single => "bug of a single node",
                 };
                 Err(UnknownName::new(kind, name, self.mutants().map(|known| known.name)))
@@ -146,6 +151,10 @@ pub enum Area {
     Leases,
     /// Who belongs to the cluster, and leadership that is handed over.
     Membership,
+    /// Who may propose what: ballots, promises, quorums.
+    Proposals,
+    /// What becomes of deleted keys.
+    Deletion,
 }
 
 impl Area {
@@ -160,6 +169,8 @@ impl Area {
             Area::Snapshots => "snapshots",
             Area::Leases => "leases",
             Area::Membership => "membership",
+            Area::Proposals => "proposals",
+            Area::Deletion => "deletion",
         }
     }
 }
@@ -182,7 +193,7 @@ pub enum Shows {
 /// The setting in which a mutant is looked for: what whoever tests the store is best asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Hunt {
-    /// What clients do: `register` or `append`.
+    /// What clients do: `register`, `append` or `delete`.
     pub workload: &'static str,
     /// Kinds of fault, with commas.
     pub nemesis: &'static str,

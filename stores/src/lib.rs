@@ -6,6 +6,7 @@
 //! | [`kv`] | what is replicated: a key-value map with client sessions |
 //! | [`raft`] | the Raft consensus protocol as a core |
 //! | [`clock`] | logical clocks: Lamport, vector, hybrid |
+//! | [`paxos`] | CASPaxos, a replicated register for every key, as a core |
 //! | [`single`] | one node without anybody to agree with: the baseline |
 //! | [`catalogue`] | the stores and their planted bugs, by name |
 //! | [`node`] | the live host of a core: HTTP for clients and peers, a disk that is fsynced |
@@ -18,6 +19,7 @@ pub mod catalogue;
 pub mod clock;
 pub mod kv;
 pub mod node;
+pub mod paxos;
 pub mod raft;
 pub mod replica;
 pub mod single;

@@ -319,6 +319,11 @@ pub trait Replica: Sized + Debug + Send + 'static {
         false
     }
 
+    /// Whether a note tells of what happens all the time, and is of no interest in a node's log.
+    fn is_routine(_note: &Self::Note) -> bool {
+        false
+    }
+
     /// Where a node is reached that was not there when this one was set up, if the cluster has been
     /// told.
     fn address(&self, _node: NodeId) -> Option<&str> {
@@ -393,6 +398,12 @@ pub enum Refusal {
     /// Too many requests are waiting; this one was not taken up.
     #[error("too many requests are waiting for an outcome")]
     Busy,
+    /// No quorum was found in time for a request that needs one.
+    #[error("{}", if *.proposed { "this was proposed, but no quorum is known to have chosen it" } else { "this was not proposed in time" })]
+    NotChosen {
+        /// Whether it changes something and was proposed, so that it may be chosen, or may be yet.
+        proposed: bool,
+    },
     /// The order cannot be carried out here, and was not begun.
     #[error("this cannot be done: {why}")]
     Inapplicable {
@@ -421,6 +432,7 @@ impl Refusal {
     pub fn is_definite(&self) -> bool {
         match self {
             Refusal::NotLeader { .. } | Refusal::Busy | Refusal::Inapplicable { .. } => true,
+            Refusal::NotChosen { proposed } => !proposed,
             Refusal::LostLeadership { .. } | Refusal::Unfinished { .. } => false,
         }
     }

@@ -77,6 +77,35 @@ fn the_append_workload_is_judged_too() {
 }
 
 #[test]
+fn nodes_without_a_leader_are_cut_off_and_killed_and_valid() {
+    let bench = Bench::new();
+    let run = bench.rashomon(&[
+        "test",
+        "--store",
+        "paxos",
+        "--workload",
+        "delete",
+        "--time-limit",
+        "9s",
+        "--seed",
+        "4",
+        "--nemesis",
+        "partition,kill",
+    ]);
+    assert_eq!(run.code(), Some(0), "{}", run.everything());
+    let results = json(&bench.latest().join("results.json"));
+    let faults = results["coverage"]["faults"].as_array().unwrap();
+    for kind in ["cut", "kill"] {
+        let bit = |fault: &Json| fault["kind"] == kind && fault["bit"] == true;
+        assert!(faults.iter().any(bit), "{results:#}");
+    }
+    assert!(faults.iter().any(|fault| {
+        fault["sentence"].as_str().is_some_and(|text| text.contains("no leader was known"))
+    }));
+    assert_eq!(bench.processes_after(NOTHING_LEFT), [""; 0]);
+}
+
+#[test]
 fn a_single_node_is_killed_and_comes_back_with_everything() {
     let bench = Bench::new();
     let run = bench.rashomon(&["test", "--store", "single", "--time-limit", "5s", "--seed", "2"]);

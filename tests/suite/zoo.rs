@@ -36,6 +36,7 @@ fn what_there_is_can_be_listed() {
     for (what, word) in [
         ("bugs", "vote-forgotten (mutant, durability)"),
         ("stores", "raft"),
+        ("stores", "paxos"),
         ("stores", "single"),
         ("models", "cas-register"),
         ("workloads", "append"),

@@ -1,4 +1,5 @@
-//! What must hold of Raft in every state it can reach, one file a property, each with its source.
+//! What must hold of a store in every state it can reach, one file a property, each with its source:
+//! here of Raft, in `paxos` of CASPaxos.
 //!
 //! They are checked from outside while a run goes on, beside the verdict on what clients saw: a
 //! broken invariant shows long before its consequences do, and may have none in this run.
@@ -9,12 +10,15 @@ mod election_safety;
 mod leader_completeness;
 mod log_matching;
 mod membership_safety;
+mod paxos;
 mod snapshot_safety;
 mod state_machine_safety;
 
 use rashomon_stores::raft::message::Message;
 use rashomon_stores::raft::{Note, Raft};
 use rashomon_stores::replica::{NodeId, Role};
+
+pub use paxos::PaxosWitness;
 
 use super::witness::{Breach, Promise, Records, Witness};
 use commit_monotonic::CommitMonotonic;

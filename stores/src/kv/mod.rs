@@ -5,6 +5,7 @@
 //! has an output that says so, and changes nothing.
 
 mod context;
+mod register;
 mod session;
 mod value;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use context::{Context, NoContext};
+pub use register::{KEY_SESSIONS_MAX, Register};
 pub use session::{Lookup, SESSIONS_MAX, Session, Sessions};
 pub use value::Value;
 
@@ -201,40 +203,39 @@ impl Store {
     }
 
     fn execute(&mut self, op: &Op) -> Output {
-        match op {
-            Op::Put { key, value } => self.set(key, value.clone()),
-            Op::Delete { key } => self.set(key, Value::Null),
-            Op::Cas { key, expected, new } => {
-                let current = self.get(key);
-                let applied = current == *expected;
-                if applied {
-                    self.set(key, new.clone());
-                }
-                Output::Cas { applied, current }
-            }
-            Op::Append { key, value } => self.grow(key, appended(self.get(key), value)),
-            Op::Add { key, element } => self.grow(key, added(self.get(key), element)),
-            Op::Increment { key, by } => self.grow(key, incremented(self.get(key), *by)),
+        let key = op.key();
+        let (changed, output) = change(self.map.get(key).unwrap_or(&Value::Null), op);
+        match changed {
+            // Null and absent are one, so that a cas cannot tell them apart either.
+            Some(Value::Null) => drop(self.map.remove(key)),
+            Some(value) => drop(self.map.insert(key.clone(), value)),
+            None => {}
         }
+        output
     }
+}
 
-    /// Sets a value that was made from the one before, if it could be.
-    fn grow(&mut self, key: &Key, made: Result<Value, Rejection>) -> Output {
-        match made {
-            Ok(larger) if larger.size() > APPENDED_MAX => Output::Rejected(Rejection::TooLarge),
-            Ok(larger) => self.set(key, larger),
-            Err(rejection) => Output::Rejected(rejection),
+/// What a change makes of a value, if it changes it, and what its client is told.
+fn change(current: &Value, op: &Op) -> (Option<Value>, Output) {
+    match op {
+        Op::Put { value, .. } => (Some(value.clone()), Output::Done),
+        Op::Delete { .. } => (Some(Value::Null), Output::Done),
+        Op::Cas { expected, new, .. } => {
+            let applied = current == expected;
+            (applied.then(|| new.clone()), Output::Cas { applied, current: current.clone() })
         }
+        Op::Append { value, .. } => grown(appended(current.clone(), value)),
+        Op::Add { element, .. } => grown(added(current.clone(), element)),
+        Op::Increment { by, .. } => grown(incremented(current.clone(), *by)),
     }
+}
 
-    /// Null and absent are one, so that a cas cannot tell them apart either.
-    fn set(&mut self, key: &Key, value: Value) -> Output {
-        if value == Value::Null {
-            self.map.remove(key);
-        } else {
-            self.map.insert(key.clone(), value);
-        }
-        Output::Done
+/// What becomes of a value that was made from the one before, if it could be.
+fn grown(made: Result<Value, Rejection>) -> (Option<Value>, Output) {
+    match made {
+        Ok(larger) if larger.size() > APPENDED_MAX => (None, Output::Rejected(Rejection::TooLarge)),
+        Ok(larger) => (Some(larger), Output::Done),
+        Err(rejection) => (None, Output::Rejected(rejection)),
     }
 }
 

@@ -73,17 +73,30 @@ impl Sessions {
 
     /// Remembers the output of a new command in place of the client's one before.
     pub fn remember(&mut self, session: &Session, output: Output) {
+        self.remember_at_most(session, output, SESSIONS_MAX);
+    }
+
+    /// The same where there is room for so many sessions.
+    pub fn remember_at_most(&mut self, session: &Session, output: Output, most: usize) {
         self.uses += 1;
         let last = LastCommand { sequence: session.sequence, output, used: self.uses };
         if let Some(before) = self.clients.insert(session.client.clone(), last) {
             self.by_use.remove(&before.used);
         }
         self.by_use.insert(self.uses, session.client.clone());
-        if self.clients.len() > SESSIONS_MAX
+        if self.clients.len() > most
             && let Some((_, oldest)) = self.by_use.pop_first()
         {
             self.clients.remove(&oldest);
         }
+    }
+
+    /// The last command of each client and its output, the one unused for longest first.
+    pub fn iter(&self) -> impl Iterator<Item = (Session, &Output)> {
+        self.by_use.values().filter_map(|client| {
+            let LastCommand { sequence, output, .. } = self.clients.get(client)?;
+            Some((Session { client: client.clone(), sequence: *sequence }, output))
+        })
     }
 
     /// How many sessions are remembered.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Store, UnknownName};
+use crate::paxos::{self, QuorumError, Quorums};
 use crate::raft::{self, ReadMode};
 use crate::replica::NodeId;
 use crate::single;
@@ -51,6 +52,9 @@ pub struct Config {
     /// How reads are answered.
     #[serde(default)]
     pub reads: ReadMode,
+    /// How many nodes have to agree, in the store paxos.
+    #[serde(default)]
+    pub quorums: QuorumSizes,
     /// How the log is kept short.
     #[serde(default)]
     pub snapshots: Snapshots,
@@ -88,6 +92,17 @@ impl Default for Timing {
             request_timeout_ms: 2000,
         }
     }
+}
+
+/// How many nodes promise, and how many accept, for a proposal to be chosen; a majority, if not given,
+/// or what goes with the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuorumSizes {
+    /// How many promise.
+    pub prepare: Option<usize>,
+    /// How many accept.
+    pub accept: Option<usize>,
 }
 
 /// How a node keeps its log short.
@@ -155,6 +170,9 @@ pub enum ConfigError {
     /// The limits of snapshots make no sense.
     #[error("snapshots need 0 < every and 0 < chunk_bytes <= {CHUNK_BYTES_MAX}, not {0:?}")]
     Snapshots(Snapshots),
+    /// Quorums need not meet, or cannot be reached.
+    #[error(transparent)]
+    Quorums(#[from] QuorumError),
     /// The bug is not in the catalogue.
     #[error(transparent)]
     Bug(#[from] UnknownName),
@@ -211,6 +229,7 @@ impl Config {
             return Err(ConfigError::Snapshots(self.snapshots));
         }
         self.store.check_bug(self.bug.as_deref())?;
+        Quorums::of(members.len(), self.quorums.prepare, self.quorums.accept)?;
         Ok(())
     }
 
@@ -225,6 +244,17 @@ impl Config {
             snapshot_chunk_bytes: self.snapshots.chunk_bytes,
             bug: self.bug.as_deref().map(str::parse).transpose()?,
             ..raft::Options::default()
+        })
+    }
+
+    /// The settings of the CASPaxos core.
+    pub(super) fn paxos_options(&self) -> Result<paxos::Options, ConfigError> {
+        Ok(paxos::Options {
+            prepare_quorum: self.quorums.prepare,
+            accept_quorum: self.quorums.accept,
+            patience: self.timing.request_timeout(),
+            bug: self.bug.as_deref().map(str::parse).transpose()?,
+            ..paxos::Options::default()
         })
     }
 
@@ -290,6 +320,11 @@ mod tests {
             (r#""id": 1, "timing": {"request_timeout_ms": 0}"#, "request_timeout_ms"),
             (r#""id": 1, "snapshots": {"every": 0}"#, "every"),
             (r#""id": 1, "snapshots": {"chunk_bytes": 2000000}"#, "chunk_bytes"),
+            (r#""id": 1, "quorums": {"prepare": 2}"#, "quorums of 1 to 1"),
+            (
+                r#""id": 1, "members": [1, 2, 3], "quorums": {"prepare": 1, "accept": 2}"#,
+                "more than 3",
+            ),
             (r#""id": 1, "bug": "no-such-bug""#, "stale-read"),
             (r#""id": 1, "store": "single", "bug": "stale-read""#, "known: none"),
             (r#""id": 1, "store": "single", "members": [1, 2]"#, "has one node"),

@@ -189,6 +189,7 @@ impl<R: Replica> Host<R> {
             Effect::SetTimer { timer, at } => {
                 self.timers.insert(timer, at);
             }
+            Effect::Note(note) if R::is_routine(&note) => tracing::debug!("{} {note}", self.id),
             Effect::Note(note) => tracing::info!("{} {note}", self.id),
         }
     }

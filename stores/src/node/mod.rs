@@ -34,11 +34,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-pub use config::{CHUNK_BYTES_MAX, Config, ConfigError, Snapshots, Timing};
+pub use config::{CHUNK_BYTES_MAX, Config, ConfigError, QuorumSizes, Snapshots, Timing};
 pub use error::NodeError;
 pub use storage::StorageError;
 
 use crate::catalogue::Store;
+use crate::paxos::Paxos;
 use crate::raft::Raft;
 use crate::replica::{Effects, Replica, Setup};
 use crate::single::Single;
@@ -102,6 +103,10 @@ impl Node {
             Store::Raft => {
                 let options = config.raft_options().map_err(ConfigError::from)?;
                 start::<Raft>(config, options, listener).await
+            }
+            Store::Paxos => {
+                let options = config.paxos_options()?;
+                start::<Paxos>(config, options, listener).await
             }
             Store::Single => {
                 let options = config.single_options();

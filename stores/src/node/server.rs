@@ -181,6 +181,7 @@ impl Failure {
                 (StatusCode::SERVICE_UNAVAILABLE, "lost-leadership", *leader)
             }
             Refusal::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", None),
+            Refusal::NotChosen { .. } => (StatusCode::SERVICE_UNAVAILABLE, "not-chosen", None),
             Refusal::Inapplicable { .. } => (StatusCode::CONFLICT, "inapplicable", None),
             Refusal::Unfinished { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unfinished", None),
         };

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rashomon_stores::node::server::{SEQUENCE_HEADER, SESSION_HEADER, StatusBody};
-use rashomon_stores::node::{Config, Node, NodeError, Snapshots, Timing};
+use rashomon_stores::node::{Config, Node, NodeError, QuorumSizes, Snapshots, Timing};
 use rashomon_stores::raft::ReadMode;
 use rashomon_stores::replica::{NodeId, Role};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -59,6 +59,7 @@ impl Cluster {
                 cluster: data.path().display().to_string(),
                 timing: Timing { request_timeout_ms: 5000, ..Timing::default() },
                 reads: ReadMode::default(),
+                quorums: QuorumSizes::default(),
                 snapshots,
             }
         };

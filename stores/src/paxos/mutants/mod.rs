@@ -1,0 +1,162 @@
+//! Planted bugs, and controls that only look like bugs; see [`crate::raft::mutants`].
+//!
+//! Each sits at one guarded place in the core, which asks `Paxos::bug`.
+
+mod accepting;
+mod collecting;
+mod controls;
+mod proposing;
+
+use std::str::FromStr;
+
+use super::proposer::Want;
+use super::{Options, Paxos, Quorums};
+use crate::catalogue::{Mutant, UnknownName};
+use crate::kv::{Command, Key, Output, Register};
+use crate::replica::{Effects, RecoverError, Setup};
+
+/// A bug that can be planted in the CASPaxos core, or a control; its entry in [`table`] has the same
+/// name, in lower case and with dashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// Accepts what is below its promise.
+    OldBallotAccepted,
+    /// Forgets in a crash what it has promised.
+    PromiseForgotten,
+    /// Answers before what it promises is on its disk.
+    AnswerBeforeFsync,
+    /// Does not tell others what it has accepted of anybody else.
+    PromiseWithoutValue,
+    /// Goes on from the first state that it is told.
+    FirstValueChosen,
+    /// Has the same ballots as the others.
+    BallotsCollide,
+    /// Answers a read with what it has found, chosen or not.
+    ReadNotProposed,
+    /// Goes on from what it knew before it was overtaken.
+    CacheKept,
+    /// Counts acceptances of earlier proposals.
+    OldAckCounted,
+    /// Takes what one node has accepted for chosen.
+    OneAckIsEnough,
+    /// Has quorums that need not meet.
+    QuorumsApart,
+    /// Calls a write refused that may be chosen.
+    CertainRefusal,
+    /// Executes a command again when it proposes it again.
+    AppliedAgain,
+    /// Collects a tombstone that not everybody holds.
+    CollectedEarly,
+    /// Keeps what it has cached of a key that is collected.
+    CacheOutlivesTombstone,
+    /// Listens to proposals from before a tombstone was collected.
+    AgeUnchecked,
+    /// Forgets with a tombstone which commands were executed.
+    SessionsBuried,
+    /// A control: ballots are counted in tens.
+    BallotsInTens,
+    /// A control: every answer is sent twice.
+    EverythingTwice,
+    /// A control: every proposal asks for promises first.
+    TwoRoundsAlways,
+    /// A control: every proposal carries out one request.
+    OneAtATime,
+}
+
+const AREAS: &[&[(Bug, Mutant)]] =
+    &[accepting::TABLE, proposing::TABLE, collecting::TABLE, controls::TABLE];
+
+fn entries() -> impl Iterator<Item = &'static (Bug, Mutant)> {
+    AREAS.iter().copied().flatten()
+}
+
+/// The catalogue: the mutants by area, then the controls.
+pub fn table() -> impl Iterator<Item = &'static Mutant> {
+    entries().map(|(_, mutant)| mutant)
+}
+
+impl FromStr for Bug {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        entries()
+            .find(|(_, mutant)| mutant.name == name)
+            .map(|(bug, _)| *bug)
+            .ok_or_else(|| UnknownName::new("Paxos bug", name, table().map(|mutant| mutant.name)))
+    }
+}
+
+/// The quorums of a node.
+pub(super) fn quorums(setup: &Setup, options: &Options) -> Result<Quorums, RecoverError> {
+    let nodes = setup.members.len();
+    let quorums = Quorums::of(nodes, options.prepare_quorum, options.accept_quorum);
+    let quorums = quorums.map_err(|error| RecoverError(error.to_string()))?;
+    if options.bug == Some(Bug::QuorumsApart) {
+        return Ok(Quorums { prepare: (nodes - quorums.accept).max(1), ..quorums });
+    }
+    Ok(quorums)
+}
+
+impl Options {
+    /// The settings as the controls among the bugs have them.
+    pub(super) fn with_controls(self) -> Self {
+        match self.bug {
+            Some(Bug::TwoRoundsAlways) => Options { one_round: false, ..self },
+            Some(Bug::OneAtATime) => Options { batch_max: 1, ..self },
+            _ => self,
+        }
+    }
+}
+
+impl Paxos {
+    /// Whether this bug is planted.
+    pub(super) fn bug(&self, bug: Bug) -> bool {
+        self.options.bug == Some(bug)
+    }
+
+    /// Executes a command on a key.
+    pub(super) fn apply(&self, command: &Command, register: &mut Register) -> Output {
+        if !self.bug(Bug::AppliedAgain) {
+            return register.apply(command);
+        }
+        register.apply(&Command { session: None, op: command.op.clone() })
+    }
+
+    /// Answers the reads in line with this state.
+    pub(super) fn answer_reads(&mut self, key: &Key, state: &Register, out: &mut Effects<Self>) {
+        let Some(line) = self.lines.get_mut(key) else { return };
+        let (reads, writes) =
+            line.queue.drain(..).partition(|waiting| matches!(waiting.want, Want::Read));
+        line.queue = writes;
+        for read in reads {
+            self.reply(read.id, Ok(Output::Value(state.value().clone())), out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_entry_is_found_by_a_name_of_its_own() {
+        let mut names = BTreeSet::new();
+        for (bug, mutant) in entries() {
+            let mut name = String::new();
+            for letter in format!("{bug:?}").chars() {
+                if letter.is_uppercase() && !name.is_empty() {
+                    name.push('-');
+                }
+                name.extend(letter.to_lowercase());
+            }
+            assert_eq!(mutant.name, name);
+            assert_eq!(mutant.name.parse(), Ok(*bug));
+            assert!(names.insert(mutant.name), "{} is there twice", mutant.name);
+        }
+        assert!("no-such-bug".parse::<Bug>().is_err());
+        let controls = table().filter(|entry| entry.is_control()).count();
+        assert!(names.len() >= 8 + controls && controls >= 2, "{names:?}");
+    }
+}

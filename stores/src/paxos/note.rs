@@ -1,0 +1,121 @@
+//! What a node tells whoever watches: for logs, traces, coverage and invariants.
+
+use std::fmt;
+
+use super::message::Ballot;
+use crate::kv::Key;
+use crate::replica::NodeId;
+
+/// What a node tells whoever watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// It asks for promises.
+    Prepared {
+        /// The key.
+        key: Key,
+        /// Its ballot.
+        ballot: Ballot,
+    },
+    /// It proposes a state.
+    Proposed {
+        /// The key.
+        key: Key,
+        /// Its ballot.
+        ballot: Ballot,
+        /// The ballot of the state that it began with.
+        parent: Ballot,
+        /// How many requests it carries out.
+        requests: usize,
+        /// Whether it did so without asking for promises first.
+        at_once: bool,
+    },
+    /// Its proposal was chosen, as far as it can tell.
+    Chosen {
+        /// The key.
+        key: Key,
+        /// The ballot.
+        ballot: Ballot,
+    },
+    /// It gives a proposal up, because others were promised more.
+    Overtaken {
+        /// The key.
+        key: Key,
+        /// Its ballot.
+        ballot: Ballot,
+        /// The ballot that came before it.
+        by: Ballot,
+        /// How often in a row that has happened.
+        times: u32,
+    },
+    /// Requests for which no quorum was found in time.
+    GaveUp {
+        /// The key.
+        key: Key,
+        /// How many.
+        requests: usize,
+    },
+    /// All acceptors hold the tombstone of a key, and nobody knows an older state of it: it is
+    /// about to be erased.
+    Collecting {
+        /// The key.
+        key: Key,
+        /// The ballot of the tombstone.
+        tombstone: Ballot,
+    },
+    /// No acceptor holds the tombstone any more.
+    Collected {
+        /// The key.
+        key: Key,
+        /// The ballot of the tombstone.
+        tombstone: Ballot,
+    },
+    /// A tombstone was not collected: somebody was not there, or the key is in use.
+    NotCollected {
+        /// The key.
+        key: Key,
+    },
+    /// It did not listen to a proposal that was made before a tombstone was collected.
+    TooYoung {
+        /// The key.
+        key: Key,
+        /// The proposer.
+        from: NodeId,
+    },
+    /// It refused a message that no correct node sends: the protocol is broken somewhere.
+    Nonsense {
+        /// Who sent it.
+        from: NodeId,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::Prepared { key, ballot } => write!(f, "prepares {key} at {ballot}"),
+            Note::Proposed { key, ballot, parent, requests, at_once } => {
+                let how = if *at_once { ", at once" } else { "" };
+                write!(f, "proposes {key} at {ballot} after {parent} for {requests} requests{how}")
+            }
+            Note::Chosen { key, ballot } => write!(f, "has {key} chosen at {ballot}"),
+            Note::Overtaken { key, ballot, by, times } => {
+                write!(f, "is overtaken with {key} at {ballot} by {by}, {times} times now")
+            }
+            Note::GaveUp { key, requests } => {
+                write!(f, "gives up {requests} requests for {key}")
+            }
+            Note::Collecting { key, tombstone } => {
+                write!(f, "begins to erase the tombstone of {key} at {tombstone}")
+            }
+            Note::Collected { key, tombstone } => {
+                write!(f, "has erased the tombstone of {key} at {tombstone}")
+            }
+            Note::NotCollected { key } => write!(f, "leaves the tombstone of {key} for now"),
+            Note::TooYoung { key, from } => {
+                write!(f, "does not listen to what {from} proposed for {key} long ago")
+            }
+            Note::Nonsense { from, why } => write!(f, "refuses a message of {from}: {why}"),
+        }
+    }
+}

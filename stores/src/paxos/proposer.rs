@@ -1,0 +1,580 @@
+//! The proposer: how a node gets requests for a key carried out.
+//!
+//! Rystsov, *CASPaxos* (2018), §2.2: ask a quorum of acceptors for promises and for what they have
+//! accepted (phase 1), take the state with the highest ballot, change it, and ask a quorum to accept
+//! the new one (phase 2). A read is the change that changes nothing; it has to be accepted, too,
+//! because the state that it found may be on a minority only, where the next proposer need not find
+//! it. Keys have nothing to do with each other: each has a [`Line`] of its own at every node.
+//!
+//! **One at a time.** A node has one proposal for a key at a time. Requests that arrive meanwhile
+//! wait in line, and the next proposal carries them all out, one after the other.
+//!
+//! **One round trip** (§2.2.1). An accept can bring the prepare for the node's next ballot with it.
+//! If a quorum for phase 1 has accepted, that one has promised the next ballot and holds exactly
+//! this state: the node can leave out phase 1 next time. What it knows is worth nothing any more
+//! when anybody has promised another's higher ballot, so it is dropped at the first sign of that.
+//!
+//! **Conflicts.** A proposal is given up when so many acceptors have promised a higher ballot that
+//! there is no quorum left, or when any has and the others are silent; if the others are enough, one
+//! that has does not matter. The requests go back in line, and the node
+//! rests for a random time whose bound doubles each time in a row, so that one of several that get
+//! in each other's way finishes first (Lamport, "The Part-Time Parliament", §2.4, leaves this to a
+//! president). What was proposed may be chosen all the same, by the next who finds it. Therefore
+//! each command carries its session, and the state says whether it has been executed; a command
+//! without a session is not proposed a second time, and its client is told that nobody knows.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+
+use super::collect::Collection;
+use super::message::{Ballot, Body};
+use super::mutants::Bug;
+use super::{Note, Paxos};
+use crate::kv::{Command, Key, Lookup, Output, Register, Rejection};
+use crate::replica::{Effects, NodeId, Refusal, RequestId, Time};
+
+/// What a client wants of a key.
+#[derive(Clone, Debug)]
+pub(super) enum Want {
+    Read,
+    Write(Command),
+}
+
+/// A request without an answer.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) id: RequestId,
+    pub(super) want: Want,
+    /// When it is given up.
+    pub(super) until: Time,
+    /// Whether it changes something and was proposed, so that it may be chosen.
+    pub(super) proposed: bool,
+}
+
+/// What a node does about a key as a proposer.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    pub(super) queue: VecDeque<Waiting>,
+    pub(super) round: Option<Round>,
+    pub(super) cache: Option<Cache>,
+    /// How often in a row a proposal was given up.
+    times: u32,
+    /// Until when nothing is proposed.
+    rests_until: Option<Time>,
+    /// When those are asked again who have not answered.
+    pub(super) resend: Option<Time>,
+    pub(super) collection: Option<Collection>,
+    /// When a collection is given up.
+    pub(super) collects_until: Time,
+    /// How often in a row one was.
+    pub(super) failures: u32,
+    /// The time in the agenda.
+    pub(super) alarm: Option<Time>,
+}
+
+/// A quorum has promised this ballot and holds this state.
+#[derive(Debug)]
+pub(super) struct Cache {
+    ballot: Ballot,
+    parent: Ballot,
+    state: Arc<Register>,
+}
+
+/// A proposal under way.
+#[derive(Debug)]
+pub(super) struct Round {
+    ballot: Ballot,
+    /// Who has promised a higher ballot, and which.
+    conflicts: BTreeMap<NodeId, Ballot>,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// What was promised by whom, as the answers came.
+    Prepare(Vec<(NodeId, Ballot, Arc<Register>)>),
+    Accept(Proposal),
+}
+
+#[derive(Debug)]
+struct Proposal {
+    /// The ballot of the state that it began with.
+    parent: Ballot,
+    /// That state.
+    before: Arc<Register>,
+    state: Arc<Register>,
+    next: Option<Ballot>,
+    acks: BTreeSet<NodeId>,
+    batch: Vec<(Waiting, Output)>,
+    chosen: bool,
+}
+
+impl Line {
+    /// Whether nothing is to be done.
+    pub(super) fn is_free(&self) -> bool {
+        self.queue.is_empty() && self.round.is_none() && self.rests_until.is_none()
+    }
+
+    /// Whether nothing is worth remembering either.
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_free() && self.cache.is_none() && self.collection.is_none()
+    }
+
+    /// Whether the round under way, if any, has nobody left who waits for it.
+    fn is_done(&self) -> bool {
+        let chosen = |round: &Round| matches!(&round.phase, Phase::Accept(it) if it.chosen);
+        self.round.as_ref().is_none_or(chosen)
+    }
+
+    /// When the line is to be looked at again.
+    pub(super) fn next_alarm(&self) -> Option<Time> {
+        let rest = self.rests_until.filter(|_| !self.queue.is_empty());
+        let due = match &self.collection {
+            Some(Collection::Due(at)) => Some(*at),
+            _ => None,
+        };
+        let asks =
+            self.round.is_some() || self.collection.as_ref().is_some_and(Collection::is_under_way);
+        let resend = self.resend.filter(|_| asks);
+        [rest, due, resend].into_iter().flatten().min()
+    }
+}
+
+/// A time from nothing up to this.
+pub(super) fn drawn_up_to(most: Duration, rng: &mut ChaCha8Rng) -> Duration {
+    let nanoseconds = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+    Duration::from_nanos(rng.next_u64() % nanoseconds.saturating_add(1))
+}
+
+impl Paxos {
+    /// Takes a client's request up.
+    pub(super) fn take(&mut self, id: RequestId, key: &Key, want: Want, out: &mut Effects<Self>) {
+        if self.waiting >= self.options.requests_max {
+            return out.reply_at_once(id, Err(Refusal::Busy));
+        }
+        self.waiting += 1;
+        let until = self.now + self.options.patience;
+        let line = self.lines.entry(key.clone()).or_default();
+        line.queue.push_back(Waiting { id, want, until, proposed: false });
+        // Whatever it wants, the key is in use.
+        if line.collection.as_ref().is_some_and(Collection::is_under_way) {
+            line.collection = None;
+            out.note(Note::NotCollected { key: key.clone() });
+        }
+    }
+
+    /// Proposes what waits in line, if nothing else is proposed for the key.
+    pub(super) fn serve(&mut self, key: &Key, out: &mut Effects<Self>) {
+        let promised = self.acceptor.promised(key);
+        let Some(line) = self.lines.get_mut(key) else { return };
+        if line.queue.is_empty() || line.rests_until.is_some() || !line.is_done() {
+            return;
+        }
+        line.round = None;
+        // What this node has promised to others is a conflict that need not be waited for.
+        match line.cache.take().filter(|cache| cache.ballot >= promised) {
+            Some(cache) => self.propose(key, cache.ballot, (cache.parent, cache.state), true, out),
+            None => self.prepare(key, out),
+        }
+    }
+
+    /// Begins phase 1.
+    pub(super) fn prepare(&mut self, key: &Key, out: &mut Effects<Self>) {
+        let ballot = self.next_ballot(self.acceptor.promised(key), out);
+        let resend = self.now + self.options.resend;
+        let Some(line) = self.lines.get_mut(key) else { return };
+        let phase = Phase::Prepare(Vec::new());
+        line.round = Some(Round { ballot, conflicts: BTreeMap::new(), phase });
+        line.resend = Some(resend);
+        out.note(Note::Prepared { key: key.clone(), ballot });
+        self.ask(key, out);
+    }
+
+    /// Asks the acceptors that have not answered yet.
+    fn ask(&mut self, key: &Key, out: &mut Effects<Self>) {
+        let age = self.age;
+        let Some(round) = self.lines.get(key).and_then(|line| line.round.as_ref()) else { return };
+        let ballot = round.ballot;
+        let (body, heard): (Body, BTreeSet<NodeId>) = match &round.phase {
+            Phase::Prepare(promises) => {
+                (Body::Prepare { ballot, age }, promises.iter().map(|(node, ..)| *node).collect())
+            }
+            Phase::Accept(Proposal { state, next, acks, .. }) => {
+                (Body::Accept { ballot, age, state: state.clone(), next: *next }, acks.clone())
+            }
+        };
+        let own = self.members.iter().filter(|node| **node == self.id);
+        let others = self.members.iter().filter(|node| **node != self.id);
+        let asked: Vec<NodeId> = others.chain(own).copied().collect();
+        for node in asked.into_iter().filter(|node| !heard.contains(node)) {
+            self.post(node, key, body.clone(), out);
+        }
+    }
+
+    /// An acceptor has promised: with enough of them, phase 2 begins.
+    pub(super) fn on_promise(
+        &mut self,
+        from: NodeId,
+        key: &Key,
+        ballot: Ballot,
+        (accepted, state): (Ballot, Arc<Register>),
+        out: &mut Effects<Self>,
+    ) {
+        let takes_first = self.bug(Bug::FirstValueChosen);
+        let Some(round) = self.round(key, ballot) else { return };
+        let Phase::Prepare(promises) = &mut round.phase else { return };
+        if promises.iter().any(|(node, ..)| *node == from) {
+            return;
+        }
+        round.conflicts.remove(&from);
+        promises.push((from, accepted, state));
+        if promises.len() < self.prepare_quorum {
+            return;
+        }
+        let Some(round) = self.round(key, ballot) else { return };
+        let Phase::Prepare(promises) = &mut round.phase else { return };
+        let highest = promises
+            .drain(..)
+            .reduce(|best, next| if next.1 > best.1 && !takes_first { next } else { best });
+        let Some((_, parent, state)) = highest else { return };
+        if self.bug(Bug::ReadNotProposed) {
+            self.answer_reads(key, &state, out);
+        }
+        self.propose(key, ballot, (parent, state), false, out);
+    }
+
+    /// Begins phase 2: carries out what waits in line, and proposes the outcome.
+    fn propose(
+        &mut self,
+        key: &Key,
+        ballot: Ballot,
+        (parent, before): (Ballot, Arc<Register>),
+        at_once: bool,
+        out: &mut Effects<Self>,
+    ) {
+        let Some(line) = self.lines.get_mut(key) else { return };
+        let count = line.queue.len().min(self.options.batch_max);
+        let requests: Vec<Waiting> = line.queue.drain(..count).collect();
+        let mut register = (*before).clone();
+        let batch: Vec<(Waiting, Output)> = requests
+            .into_iter()
+            .map(|mut waiting| {
+                waiting.proposed = matches!(waiting.want, Want::Write(_));
+                let output = self.carry_out(&waiting.want, &mut register);
+                (waiting, output)
+            })
+            .collect();
+        let state = if register == *before { before.clone() } else { Arc::new(register) };
+        if !self.keeps_spreading(key, &state, batch.is_empty(), out) && batch.is_empty() {
+            // There is nothing to propose any more.
+            if let Some(line) = self.lines.get_mut(key) {
+                line.round = None;
+            }
+            return;
+        }
+        let spreads = self.is_spreading(key);
+        let next = (self.options.one_round && !spreads).then(|| self.next_ballot(ballot, out));
+        out.note(Note::Proposed { key: key.clone(), ballot, parent, requests: count, at_once });
+        let acks = BTreeSet::new();
+        let proposal = Proposal { parent, before, state, next, acks, batch, chosen: false };
+        let resend = self.now + self.options.resend;
+        if let Some(line) = self.lines.get_mut(key) {
+            let phase = Phase::Accept(proposal);
+            line.round = Some(Round { ballot, conflicts: BTreeMap::new(), phase });
+            line.resend = Some(resend);
+        }
+        self.ask(key, out);
+    }
+
+    /// Carries a request out on a key.
+    fn carry_out(&self, want: &Want, register: &mut Register) -> Output {
+        let command = match want {
+            Want::Read => return Output::Value(register.value().clone()),
+            Want::Write(command) => command,
+        };
+        let buried = command.session.as_ref().map(|session| self.graves.look_up(session));
+        match buried {
+            Some(Lookup::Repeated(output)) => output,
+            Some(Lookup::Stale { last }) => Output::Rejected(Rejection::StaleSequence { last }),
+            Some(Lookup::New) | None => self.apply(command, register),
+        }
+    }
+
+    /// Whether what is proposed is a tombstone that is to be collected; if it has become something
+    /// else, it is not collected any more.
+    fn keeps_spreading(
+        &mut self,
+        key: &Key,
+        state: &Register,
+        for_nobody: bool,
+        out: &mut Effects<Self>,
+    ) -> bool {
+        let spreads = self.is_spreading(key);
+        let suits = for_nobody && *state.value() == crate::kv::Value::Null;
+        if spreads && !suits {
+            self.give_up_collection(key, out);
+        }
+        spreads && suits
+    }
+
+    fn is_spreading(&self, key: &Key) -> bool {
+        let line = self.lines.get(key);
+        line.is_some_and(|line| matches!(line.collection, Some(Collection::Spreading)))
+    }
+
+    /// An acceptor has accepted: with enough of them, the proposal is chosen.
+    pub(super) fn on_accepted(
+        &mut self,
+        from: NodeId,
+        key: &Key,
+        ballot: Ballot,
+        out: &mut Effects<Self>,
+    ) {
+        let current = self.lines.get(key).and_then(|line| line.round.as_ref());
+        let ballot = match current {
+            Some(round) if self.bug(Bug::OldAckCounted) => round.ballot,
+            _ => ballot,
+        };
+        let quorum = if self.bug(Bug::OneAckIsEnough) { 1 } else { self.accept_quorum };
+        let Some(round) = self.round(key, ballot) else { return };
+        let Phase::Accept(proposal) = &mut round.phase else { return };
+        round.conflicts.remove(&from);
+        proposal.acks.insert(from);
+        if proposal.acks.len() >= quorum && !proposal.chosen {
+            proposal.chosen = true;
+            let batch = std::mem::take(&mut proposal.batch);
+            self.on_chosen(key, ballot, batch, out);
+        }
+        self.conclude(key, ballot, out);
+    }
+
+    /// A proposal is chosen: whoever waited for it is answered.
+    fn on_chosen(
+        &mut self,
+        key: &Key,
+        ballot: Ballot,
+        batch: Vec<(Waiting, Output)>,
+        out: &mut Effects<Self>,
+    ) {
+        out.note(Note::Chosen { key: key.clone(), ballot });
+        if let Some(line) = self.lines.get_mut(key) {
+            line.times = 0;
+        }
+        for (waiting, output) in batch {
+            match waiting.want {
+                Want::Read => self.reads += 1,
+                Want::Write(_) => self.writes += 1,
+            }
+            // A quorum has it on its disks, so nothing on the way to this one is promised.
+            self.reply(waiting.id, Ok(output), out);
+        }
+    }
+
+    /// Ends a proposal that was chosen, when it has all the answers that it waits for.
+    fn conclude(&mut self, key: &Key, ballot: Ballot, out: &mut Effects<Self>) {
+        let (everybody, quorum) = (self.everybody(), self.prepare_quorum);
+        let spreads = self.is_spreading(key);
+        let Some(line) = self.lines.get_mut(key) else { return };
+        let Some(Round { phase: Phase::Accept(proposal), conflicts, .. }) = &line.round else {
+            return;
+        };
+        if !proposal.chosen {
+            return;
+        }
+        let Proposal { next, acks, state, .. } = proposal;
+        if spreads {
+            if acks.len() >= everybody {
+                line.round = None;
+                self.spread(key, ballot, out);
+            }
+            return;
+        }
+        match next.filter(|_| conflicts.is_empty()) {
+            // The cache needs a quorum of promises, which may be more than those that accept.
+            Some(_) if acks.len() < quorum => {}
+            Some(next) => {
+                let cache = Cache { ballot: next, parent: ballot, state: state.clone() };
+                line.cache = Some(cache);
+                line.round = None;
+            }
+            None => line.round = None,
+        }
+    }
+
+    /// An acceptor has promised somebody else a higher ballot.
+    pub(super) fn on_conflict(
+        &mut self,
+        from: NodeId,
+        key: &Key,
+        ballot: Ballot,
+        promised: Ballot,
+        out: &mut Effects<Self>,
+    ) {
+        // The answer to a late copy: what this node was promised since is no conflict.
+        if promised.node == self.id {
+            return;
+        }
+        self.counter = self.counter.max(promised.counter);
+        if let Some(line) = self.lines.get_mut(key)
+            && line.cache.as_ref().is_some_and(|cache| cache.ballot < promised)
+        {
+            line.cache = None;
+        }
+        let spreads = self.is_spreading(key);
+        let (members, everybody) = (self.members.len(), self.everybody());
+        let (prepare, accept) = (self.prepare_quorum, self.accept_quorum);
+        let Some(round) = self.round(key, ballot) else { return };
+        let (heard, needed) = match &round.phase {
+            Phase::Prepare(promises) => (promises.iter().any(|(node, ..)| *node == from), prepare),
+            Phase::Accept(proposal) if spreads => (proposal.acks.contains(&from), everybody),
+            Phase::Accept(proposal) if proposal.chosen => {
+                // Nobody is kept waiting, but what it would leave in the cache is worth nothing.
+                if let Some(line) = self.lines.get_mut(key) {
+                    line.round = None;
+                }
+                return;
+            }
+            Phase::Accept(proposal) => (proposal.acks.contains(&from), accept),
+        };
+        if heard {
+            return;
+        }
+        round.conflicts.insert(from, promised);
+        if members - round.conflicts.len() < needed {
+            self.abandon(key, out);
+        }
+    }
+
+    /// Gives a proposal up; its requests go back in line, for after a rest.
+    pub(super) fn abandon(&mut self, key: &Key, out: &mut Effects<Self>) {
+        if self.is_spreading(key) {
+            self.give_up_collection(key, out);
+        }
+        let Some(line) = self.lines.get_mut(key) else { return };
+        let Some(round) = line.round.take() else { return };
+        line.cache = None;
+        line.times += 1;
+        let doubled = self.options.backoff_min * (1 << (line.times - 1).min(16));
+        let most = doubled.min(self.options.backoff_max);
+        line.rests_until = Some(self.now + drawn_up_to(most, &mut self.rng));
+        let by = round.conflicts.values().max().copied().unwrap_or_default();
+        let (ballot, times) = (round.ballot, line.times);
+        out.note(Note::Overtaken { key: key.clone(), ballot, by, times });
+        if let Phase::Accept(Proposal { parent, before, batch, .. }) = round.phase {
+            if self.bug(Bug::CacheKept) {
+                let ballot = self.next_ballot(by, out);
+                if let Some(line) = self.lines.get_mut(key) {
+                    line.cache = Some(Cache { ballot, parent, state: before });
+                }
+            }
+            for (waiting, _) in batch.into_iter().rev() {
+                self.put_back(key, waiting, out);
+            }
+        }
+    }
+
+    /// Puts a request back in line, if it can be proposed a second time.
+    fn put_back(&mut self, key: &Key, waiting: Waiting, out: &mut Effects<Self>) {
+        let is_repeatable = match &waiting.want {
+            Want::Read => true,
+            Want::Write(command) => command.session.is_some() && !self.bug(Bug::CertainRefusal),
+        };
+        match self.lines.get_mut(key) {
+            Some(line) if is_repeatable => line.queue.push_front(waiting),
+            _ => self.refuse(&waiting, out),
+        }
+    }
+
+    /// Tells a client that its request was not chosen in time.
+    fn refuse(&mut self, waiting: &Waiting, out: &mut Effects<Self>) {
+        let proposed = waiting.proposed && !self.bug(Bug::CertainRefusal);
+        self.reply(waiting.id, Err(Refusal::NotChosen { proposed }), out);
+    }
+
+    /// A line's time has come.
+    pub(super) fn on_alarm(&mut self, key: &Key, out: &mut Effects<Self>) {
+        let now = self.now;
+        let is_due = |time: Time| time <= now;
+        self.give_up_requests(key, out);
+        let Some(line) = self.lines.get_mut(key) else { return };
+        if line.rests_until.is_some_and(is_due) {
+            line.rests_until = None;
+        }
+        let collects = line.collection.as_ref().is_some_and(Collection::is_under_way);
+        if matches!(line.collection, Some(Collection::Due(at)) if at <= now) {
+            self.begin_collection(key, out);
+        } else if line.resend.is_some_and(is_due) {
+            line.resend = Some(now + self.options.resend);
+            if collects && is_due(line.collects_until) {
+                line.round = None;
+                self.give_up_collection(key, out);
+            } else if line.round.is_some() && line.is_done() && !collects {
+                // It waits for answers that would only fill the cache.
+                line.round = None;
+            } else if line.round.as_ref().is_some_and(|round| !round.conflicts.is_empty()) {
+                // Those who are missing may never answer, and those who refuse do not change their
+                // minds.
+                self.abandon(key, out);
+            } else if line.round.is_some() {
+                self.ask(key, out);
+            } else {
+                self.ask_collected(key, out);
+            }
+        }
+    }
+
+    /// Gives up what has waited for too long.
+    fn give_up_requests(&mut self, key: &Key, out: &mut Effects<Self>) {
+        let now = self.now;
+        let spreads = self.is_spreading(key);
+        let Some(line) = self.lines.get_mut(key) else { return };
+        let mut late: Vec<Waiting> = Vec::new();
+        let mut kept = VecDeque::new();
+        for waiting in line.queue.drain(..) {
+            if waiting.until <= now { late.push(waiting) } else { kept.push_back(waiting) }
+        }
+        line.queue = kept;
+        if let Some(Round { phase: Phase::Accept(proposal), .. }) = &mut line.round {
+            let batch = std::mem::take(&mut proposal.batch);
+            let (over, rest): (Vec<_>, Vec<_>) =
+                batch.into_iter().partition(|(waiting, _)| waiting.until <= now);
+            proposal.batch = rest;
+            late.extend(over.into_iter().map(|(waiting, _)| waiting));
+        }
+        let nobody_waits = line.queue.is_empty()
+            && match line.round.as_ref().map(|round| &round.phase) {
+                Some(Phase::Accept(proposal)) => proposal.batch.is_empty(),
+                _ => true,
+            };
+        if nobody_waits && !spreads && !late.is_empty() {
+            line.round = None;
+            line.rests_until = None;
+        }
+        if !late.is_empty() {
+            out.note(Note::GaveUp { key: key.clone(), requests: late.len() });
+        }
+        for waiting in late {
+            self.refuse(&waiting, out);
+        }
+    }
+
+    pub(super) fn reply(
+        &mut self,
+        id: RequestId,
+        reply: crate::replica::Reply,
+        out: &mut Effects<Self>,
+    ) {
+        self.waiting -= 1;
+        out.reply_at_once(id, reply);
+    }
+
+    /// The round of a key, if it has this ballot.
+    fn round(&mut self, key: &Key, ballot: Ballot) -> Option<&mut Round> {
+        let round = self.lines.get_mut(key)?.round.as_mut()?;
+        (round.ballot == ballot).then_some(round)
+    }
+}
