@@ -219,3 +219,59 @@ fn functions(history: &History) -> Vec<FunctionSummary> {
     };
     names.into_iter().map(of).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(promise: &'static str, promised: bool, verdict: Kept) -> Row {
+        let why = (verdict != Kept::Held).then(|| "process 1 read 5".to_owned());
+        Row { promise, promised, verdict, tested: None, why, operations: Vec::new() }
+    }
+
+    fn decided(promises: &[Row]) -> (VerdictWord, String) {
+        let plan = Plan {
+            version: String::new(),
+            seed: 1,
+            store: "eventual".into(),
+            bug: None,
+            reads: Default::default(),
+            nodes: 3,
+            concurrency: 1,
+            rate: 1.0,
+            time_limit_s: 1.0,
+            operation_timeout_ms: 1,
+            workload: crate::campaign::plan::WorkloadName::Register,
+            nemesis: Default::default(),
+            schedule: "seed 1\n".parse().expect("an empty schedule"),
+        };
+        let recovery = Recovery { took_ms: Some(1), missing: None };
+        let (faults, leaders) = (Vec::new(), Vec::new());
+        let coverage = Coverage { faults, leaders, overlapping: 0, successful_reads: 1 };
+        decide(&plan, promises, &recovery, &coverage, 9)
+    }
+
+    #[test]
+    fn only_what_is_promised_can_be_broken() {
+        let weak =
+            |verdict| [row(LINEARIZABLE, false, Kept::Violated), row("convergence", true, verdict)];
+        let (word, why) = decided(&weak(Kept::Held));
+        assert_eq!(word, VerdictWord::Valid);
+        assert!(
+            why.contains("what is promised: convergence; not linearizable, as expected"),
+            "{why}"
+        );
+        assert!(why.ends_with("process 1 read 5"), "{why}");
+        let (word, why) = decided(&weak(Kept::Violated));
+        assert_eq!(
+            (word, &*why),
+            (VerdictWord::Violation, "convergence is broken: process 1 read 5")
+        );
+        let (word, why) = decided(&weak(Kept::Unknown));
+        assert_eq!((word, &*why), (VerdictWord::Unknown, "convergence: process 1 read 5"));
+        let (word, why) = decided(&[row(LINEARIZABLE, true, Kept::Violated)]);
+        assert_eq!((word, &*why), (VerdictWord::Violation, "process 1 read 5"));
+        let (word, why) = decided(&[row(LINEARIZABLE, true, Kept::Held)]);
+        assert_eq!((word, &*why), (VerdictWord::Valid, "9 operations are linearizable"));
+    }
+}

@@ -12,6 +12,7 @@ use super::{render, shown, window};
 use crate::campaign::Recovery;
 use crate::campaign::chronicle::{FaultSpan, LeaderChange};
 use crate::campaign::plan::{Plan, WorkloadName};
+use crate::contract::{Kept, LINEARIZABLE, Row};
 use crate::report::{
     Coverage, Finding, FunctionSummary, Latency, OperationLine, Results, VerdictWord,
 };
@@ -167,6 +168,40 @@ fn valid() -> (Results, Vec<OperationLine>) {
 
 /// A read of an old leader, long after another value was acknowledged. `text` stands wherever a
 /// history's own text may.
+/// A store that keeps what it promises, and is not linearizable.
+#[test]
+fn promises_are_listed_with_what_proves_them_broken() {
+    let (mut results, operations) = stale_read(HOSTILE);
+    results.verdict = VerdictWord::Violation;
+    let row = |promise, promised, verdict| Row {
+        promise,
+        promised,
+        verdict,
+        tested: (verdict == Kept::Held).then_some(12),
+        why: (verdict != Kept::Held).then(|| HOSTILE.to_owned()),
+        operations: match verdict {
+            Kept::Violated => operations[..2].to_vec(),
+            Kept::Held | Kept::Unknown => Vec::new(),
+        },
+    };
+    results.promises = vec![
+        row(LINEARIZABLE, false, Kept::Violated),
+        row("convergence", true, Kept::Held),
+        row("monotonic-reads", true, Kept::Violated),
+    ];
+    let page = render(&results, &operations);
+    for part in [
+        "<td>convergence</td><td>yes</td><td>held</td><td>tested 12 times</td>",
+        "<td>linearizable</td><td>no</td><td>violated</td>",
+        "which it does not promise",
+        "<span class=\"cause\">monotonic reads</span>",
+        "<li>process ",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("<img src=x"), "hostile text stays text");
+}
+
 fn stale_read(text: &str) -> (Results, Vec<OperationLine>) {
     let mut operations = operations(1_500, 2);
     let mut rows = [
