@@ -114,21 +114,23 @@ impl Contexts {
             let own = reads.get(&write.span.process).map_or(&[][..], Vec::as_slice);
             let before = own.partition_point(|at| object.reads[*at].span.call < write.span.call);
             let Some(last) = before.checked_sub(1) else { return Vec::new() };
-            let seen = object.reads[own[last]].seen.iter();
-            seen.filter_map(|value| unique(object, *value)).collect()
+            let last = &object.reads[own[last]];
+            let seen = last.seen.iter().filter_map(|value| unique(object, *value));
+            seen.filter(|old| object.writes[*old].span.call < last.span.ret).collect()
         });
         Contexts { direct: direct.collect() }
     }
 
-    /// Everything that a write certainly replaced, by itself or through what it replaced, with the
-    /// write through which it did so.
-    pub(super) fn replaced(&self, write: usize) -> Vec<(usize, usize)> {
+    /// Everything from some place on that a write certainly replaced, by itself or through what it
+    /// replaced, with the write through which it did so. Whoever replaced something began later, so
+    /// nothing before that place leads to anything behind it.
+    pub(super) fn replaced(&self, write: usize, from: usize) -> Vec<(usize, usize)> {
         let mut seen = FxHashSet::default();
         let mut replaced: Vec<(usize, usize)> = Vec::new();
         let mut next = vec![write];
         while let Some(by) = next.pop() {
             for &old in &self.direct[by] {
-                if old != write && seen.insert(old) {
+                if old >= from && old != write && seen.insert(old) {
                     replaced.push((old, by));
                     next.push(old);
                 }

@@ -33,8 +33,9 @@ fn beside(
     read: &Read<'_>,
 ) -> Option<Violation> {
     let shown: Vec<usize> = read.seen.iter().filter_map(|value| unique(object, *value)).collect();
+    let first = shown.iter().copied().min().unwrap_or(0);
     for &new in &shown {
-        let replaced = contexts.replaced(new);
+        let replaced = contexts.replaced(new, first);
         let Some(&(old, by)) = replaced.iter().find(|(old, _)| shown.contains(old)) else {
             continue;
         };

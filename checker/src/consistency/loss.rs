@@ -141,9 +141,11 @@ impl Case<'_, '_> {
 
     fn deleted_by_who_had_seen(&self) -> Option<Violation> {
         let contexts = Contexts::of(self.object);
+        let shown = self.last.iter().flat_map(|read| read.seen.iter());
+        let first = shown.filter_map(|value| unique(self.object, *value)).min()?;
         let deletes = self.object.writes.iter().enumerate().filter(|(_, it)| self.counts(it));
         for (at, delete) in deletes {
-            for (old, by) in contexts.replaced(at) {
+            for (old, by) in contexts.replaced(at, first) {
                 let value = self.object.writes[old].value;
                 let shows = |read: &&&Read<'_>| {
                     read.seen.contains(&value) && unique(self.object, value).is_some()

@@ -162,8 +162,13 @@ impl Court<'_, '_> {
             Source::Nowhere => {}
             Source::OneOf(writes) => self.judge_alone(&writes, *last, id(*last), read),
             Source::Known(node) => {
+                // What is one's own and read is mostly recent.
                 let is_it = |(write, _): &(usize, NodeIndex)| self.versions.node(*write) == node;
-                let Some(at) = own.iter().position(is_it) else {
+                let writers = self.object.writers(read.value()).iter();
+                let mut processes = writers.map(|write| self.object.writes[*write].span.process);
+                let is_own = processes.any(|process| process == read.span.process);
+                let at = if is_own { own.iter().rposition(is_it) } else { None };
+                let Some(at) = at else {
                     let why = Why::Session(id(*last), read.span.id);
                     self.versions.demand(*link, node, why);
                     return;

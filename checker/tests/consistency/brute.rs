@@ -334,8 +334,9 @@ impl Facts {
         for (new, write) in self.writes.iter().enumerate() {
             let mut own =
                 self.reads.iter().filter(|it| it.process == write.process && it.ret < write.call);
-            for value in own.next_back().map(seen).unwrap_or_default() {
-                self.writers(&value).into_iter().for_each(|old| replaced[old][new] = true);
+            let Some(last) = own.next_back() else { continue };
+            for old in seen(last).iter().flat_map(|value| self.writers(value)) {
+                replaced[old][new] |= self.writes[old].call < last.ret;
             }
         }
         closed(replaced)
