@@ -20,8 +20,10 @@ pub(super) struct Causality {
     clocks: Vec<Vec<u32>>,
     /// Of each write: its session, and its number within it, from 1.
     places: Vec<(usize, u32)>,
-    /// The deletes, by invocation: when, and what all deletes up to this one cover together.
-    deletes: Vec<(u32, Vec<u32>)>,
+    /// What leaves nothing to be seen of what it replaced, by invocation: deletes, and
+    /// compare-and-sets, which replace what they found, seen by their clients or not. When, and what
+    /// all up to this one cover together.
+    removals: Vec<(u32, Vec<u32>)>,
 }
 
 impl Causality {
@@ -56,17 +58,23 @@ impl Causality {
                 }
             }
         }
-        let mut deletes = Vec::new();
+        let mut removals = Vec::new();
         let mut covered = vec![0; width];
-        for (at, write) in object.writes.iter().enumerate().filter(|(_, it)| it.is_delete()) {
-            join(&mut covered, &clocks[at]);
-            deletes.push((write.span.call, covered.clone()));
+        for (at, write) in object.writes.iter().enumerate() {
+            let own = write.is_delete().then_some(&at);
+            let found = write.found.filter(|found| *found != ValueId::NIL);
+            let found = found.map_or(&[][..], |found| object.writers(found));
+            if own.is_some() || !found.is_empty() {
+                let removed = own.into_iter().chain(found);
+                removed.for_each(|removed| join(&mut covered, &clocks[*removed]));
+                removals.push((write.span.call, covered.clone()));
+            }
         }
-        Causality { clocks, places, deletes }
+        Causality { clocks, places, removals }
     }
 
-    /// Whether one of these values, or a delete that began before, is the write or may have
-    /// replaced it.
+    /// Whether one of these values, or something that removes and began before, is the write or may
+    /// have replaced it.
     pub(super) fn covers(
         &self,
         object: &Object<'_>,
@@ -77,9 +85,9 @@ impl Causality {
         let (session, number) = self.places[write];
         let covers = |clock: &[u32]| clock.get(session).is_some_and(|seen| *seen >= number);
         let writers = seen.iter().flat_map(|value| object.writers(*value));
-        let begun = self.deletes.partition_point(|(call, _)| *call < before);
+        let begun = self.removals.partition_point(|(call, _)| *call < before);
         writers.into_iter().any(|writer| covers(&self.clocks[*writer]))
-            || begun.checked_sub(1).is_some_and(|last| covers(&self.deletes[last].1))
+            || begun.checked_sub(1).is_some_and(|last| covers(&self.removals[last].1))
     }
 }
 
@@ -97,7 +105,8 @@ fn join(into: &mut [u32], other: &[u32]) {
 /// What each write certainly had seen: the strict bound.
 ///
 /// Clients hand back the context of their latest read of the key, so a write replaces at least what
-/// that read returned, and what those values had replaced in turn.
+/// that read returned, and what those values had replaced in turn. A compare-and-set replaces what it
+/// found, and nothing else.
 #[derive(Debug)]
 pub(super) struct Contexts {
     /// Of each write: the writes that it certainly replaced by itself.
@@ -111,6 +120,10 @@ impl Contexts {
             reads.entry(read.span.process).or_default().push(at);
         }
         let direct = object.writes.iter().map(|write| {
+            if let Some(found) = write.found {
+                let found = Some(found).filter(|found| *found != ValueId::NIL);
+                return found.and_then(|found| unique(object, found)).into_iter().collect();
+            }
             let own = reads.get(&write.span.process).map_or(&[][..], Vec::as_slice);
             let before = own.partition_point(|at| object.reads[*at].span.call < write.span.call);
             let Some(last) = before.checked_sub(1) else { return Vec::new() };

@@ -290,8 +290,10 @@ impl Facts {
 
     fn covers(&self, causes: &[Vec<bool>], read: &Op, write: usize) -> bool {
         let shown = seen(read).into_iter().flat_map(|value| self.writers(&value));
-        let deletes = (0..self.writes.len())
-            .filter(|at| self.writes[*at].f == "delete" && self.writes[*at].call < read.ret);
+        let begun = || self.writes.iter().enumerate().filter(|(_, op)| op.call < read.ret);
+        let deletes = begun().filter(|(_, op)| op.f == "delete").map(|(at, _)| at);
+        let found = begun().filter_map(|(_, op)| expected(op)).flat_map(|it| self.writers(&it));
+        let deletes = deletes.chain(found);
         let mut causes = shown.chain(deletes).map(|by| by == write || causes[write][by]);
         causes.any(|covers| covers)
     }
@@ -332,6 +334,11 @@ impl Facts {
         let count = self.writes.len();
         let mut replaced = vec![vec![false; count]; count];
         for (new, write) in self.writes.iter().enumerate() {
+            if write.f == "cas" {
+                let found = expected(write).into_iter().flat_map(|value| self.writers(&value));
+                found.filter(|old| *old != new).for_each(|old| replaced[old][new] = true);
+                continue;
+            }
             let mut own =
                 self.reads.iter().filter(|it| it.process == write.process && it.ret < write.call);
             let Some(last) = own.next_back() else { continue };
@@ -361,6 +368,12 @@ impl Facts {
             })
         })
     }
+}
+
+/// What a compare-and-set found.
+fn expected(op: &Op) -> Option<Value> {
+    let pair = op.input.as_list().filter(|_| op.f == "cas")?;
+    pair.first().filter(|expected| !expected.is_nil()).cloned()
 }
 
 fn seen(read: &Op) -> Vec<Value> {

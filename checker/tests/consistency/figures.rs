@@ -172,6 +172,11 @@ const FIGURES: &[(&str, &str, &[Promise])] = &[
         &[Promise::NoFalseConcurrency],
     ),
     (
+        "a compare-and-set replaces what its client had not seen, and only that",
+        "1 n1 write 1\n | 2 n2 write 2\n 3 n1 read [2]\n 3 n1 cas [1,3]\n end\n 8 n1 read [2,3]\n 9 n2 read [2,3]",
+        &[],
+    ),
+    (
         "a deleted value beside nothing",
         "1 n1 write 1\n 2 n1 read [1]\n 2 n1 delete nil\n end\n 8 n1 read [1]\n 9 n2 read [1]",
         &[Promise::NoResurrection],

@@ -39,7 +39,7 @@ fn small(rng: &mut ChaCha8Rng, siblings: bool) -> (Vec<Op>, u64) {
         };
         let (f, input) = match rng.random_range(0..10) {
             0 if deletes => ("delete", Value::Nil),
-            1 if !siblings => ("cas", Value::list([some(rng, &values), fresh.clone()])),
+            1 => ("cas", Value::list([some(rng, &values), fresh.clone()])),
             0..5 => ("write", fresh.clone()),
             _ => ("read", Value::Nil),
         };
