@@ -119,6 +119,7 @@ impl Replica for PrimaryBackup {
             leader_changes: 0,
             writes_proposed: version,
             reads_served: 0,
+            digest: 0,
             voters: self.setup.members.clone(),
             learners: Vec::new(),
             snapshot_index: 0,

@@ -286,6 +286,7 @@ impl Replica for Idle {
             leader_changes: 0,
             writes_proposed: 0,
             reads_served: 0,
+            digest: 0,
         }
     }
 }

@@ -153,6 +153,10 @@ pub enum Area {
     Membership,
     /// Who may propose what: ballots, promises, quorums.
     Proposals,
+    /// Which write came before which.
+    Causality,
+    /// What brings nodes together that have parted.
+    Repair,
     /// What becomes of deleted keys.
     Deletion,
 }
@@ -170,6 +174,8 @@ impl Area {
             Area::Leases => "leases",
             Area::Membership => "membership",
             Area::Proposals => "proposals",
+            Area::Causality => "causality",
+            Area::Repair => "repair",
             Area::Deletion => "deletion",
         }
     }

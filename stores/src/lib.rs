@@ -17,6 +17,7 @@
 
 pub mod catalogue;
 pub mod clock;
+pub mod eventual;
 pub mod kv;
 pub mod node;
 pub mod paxos;

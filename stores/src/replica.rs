@@ -490,6 +490,10 @@ pub struct Status {
     pub writes_proposed: u64,
     /// Reads it has answered.
     pub reads_served: u64,
+    /// A digest of what it has, where that is to become the same at every node without anybody who
+    /// leads: equal where the states are, and else almost never.
+    #[serde(default)]
+    pub digest: u64,
 }
 
 impl Status {
@@ -511,6 +515,7 @@ impl Status {
             leader_changes: 0,
             writes_proposed: 0,
             reads_served: 0,
+            digest: 0,
         }
     }
 }

@@ -10,15 +10,16 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::dotted::Dotted;
 use crate::clock::hybrid::{NoStamp, Stamp};
-use crate::clock::vector::{NoVector, Vector};
+use crate::clock::vector::NoVector;
 
 /// What a client has seen of a key. Its text, as which it travels: `n1:3,n2:5@1500000000.0`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Context {
     /// The changes that are behind what it has seen.
-    pub seen: Vector,
+    pub seen: Dotted,
     /// The time of the latest of them.
     pub latest: Stamp,
 }
@@ -78,17 +79,18 @@ impl TryFrom<String> for Context {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::dotted::Dot;
     use crate::replica::NodeId;
 
     #[test]
     fn a_context_is_read_back_and_nonsense_is_none() {
         let mut context = Context::default();
         assert_eq!(context.to_string().parse(), Ok(context.clone()));
-        context.seen.learn(NodeId(2), 7);
+        context.seen.learn(Dot { node: NodeId(2), count: 7 });
         context.latest = Stamp { physical: 5, logical: 1 };
         assert_eq!(context.to_string(), "n2:7@5.1");
         assert_eq!("n2:7@5.1".parse(), Ok(context));
-        for text in ["", "n2:7", "n2@1.0", "n2:7@1", "@"] {
+        for text in ["", "n2:7", "n2@1.0", "n2:7+@1.0", "n2:7@1", "@"] {
             assert!(text.parse::<Context>().is_err(), "{text:?}");
         }
     }

@@ -294,6 +294,7 @@ impl Replica for Raft {
             leader_changes: self.counters.leader_changes,
             writes_proposed: self.counters.writes_proposed,
             reads_served: self.counters.reads_served,
+            digest: 0,
         }
     }
 

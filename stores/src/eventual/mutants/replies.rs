@@ -1,0 +1,68 @@
+//! What clients are told, and when.
+
+use super::{Bug, Entry, QUORUMS, SESSIONS, SIBLINGS};
+use crate::catalogue::{Area, Hunt, Mutant, Shows};
+
+pub(super) const TABLE: &[Entry] = &[
+    (
+        Bug::AckBeforeFsync,
+        SIBLINGS,
+        Mutant {
+            name: "ack-before-fsync",
+            area: Area::Durability,
+            broken: "a write is acknowledged before it is on the disk",
+            wild: "Cassandra's periodic commit log",
+            shows: Shows::Anomaly("an acknowledged write is lost in a crash"),
+            fault: "crash a node",
+            hunt: Hunt { workload: "register", nemesis: "kill", nodes: 3, reads: "read-index" },
+        },
+    ),
+    (
+        Bug::SentIsStored,
+        QUORUMS,
+        Mutant {
+            name: "sent-is-stored",
+            area: Area::Replication,
+            broken: "a write counts the nodes that it was sent to, not those that have it",
+            wild: "sloppy quorums counted as quorums (Dynamo, 4.6)",
+            shows: Shows::Anomaly(
+                "a read misses a write that was acknowledged, though quorums overlap",
+            ),
+            fault: "isolate a node",
+            hunt: Hunt { workload: "set", nemesis: "partition", nodes: 3, reads: "read-index" },
+        },
+    ),
+    (
+        Bug::OwnCopyRead,
+        QUORUMS,
+        Mutant {
+            name: "own-copy-read",
+            area: Area::Reads,
+            broken: "a read waits for a quorum and returns its own copy",
+            wild: "a quorum that is only counted",
+            shows: Shows::Anomaly(
+                "a read misses a write that was acknowledged, though quorums overlap",
+            ),
+            fault: "delays",
+            hunt: Hunt { workload: "set", nemesis: "partition", nodes: 3, reads: "read-index" },
+        },
+    ),
+    (
+        Bug::TokenIgnored,
+        SESSIONS,
+        Mutant {
+            name: "token-ignored",
+            area: Area::Sessions,
+            broken: "a node does not look at what its client has seen",
+            wild: "session tokens that load balancers drop",
+            shows: Shows::Anomaly("a client does not see its own write, or sees less than before"),
+            fault: "a client that asks another node",
+            hunt: Hunt {
+                workload: "register",
+                nemesis: "partition",
+                nodes: 3,
+                reads: "read-index",
+            },
+        },
+    ),
+];
