@@ -21,7 +21,11 @@ pub(super) fn nodes(store: Store, asked: Option<u16>) -> Result<u16, String> {
     match (store.is_alone(), asked) {
         (true, None | Some(1)) => Ok(1),
         (true, Some(nodes)) => Err(format!("--nodes {nodes}: the store {store} has one node")),
-        (false, asked) => Ok(asked.unwrap_or(NODES)),
+        (false, asked) => {
+            let nodes = asked.unwrap_or(NODES);
+            let checked = store.check_nodes(usize::from(nodes));
+            checked.map(|()| nodes).map_err(|error| format!("--nodes {nodes}: {error}"))
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use crate::target::{LocalCluster, Target, TargetError};
 /// Run a cluster, break it, and judge what its clients saw
 #[derive(Debug, Args)]
 pub(super) struct TestArguments {
-    /// The store to test
+    /// The store to test: raft, single, or eventual, which has settings: eventual:siblings,r=2,w=2,sessions,handoff=off
     #[arg(long, default_value_t = Store::Raft, help_heading = "Store")]
     store: Store,
     /// How many nodes, each a process of its own; 5 if not given, and 1 for single

@@ -1,12 +1,15 @@
 //! The client of the built-in stores: HTTP with reqwest. What it does after each answer is in
 //! [`super::pursuit`].
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use rashomon_checker::history::Value;
-use reqwest::{Method, RequestBuilder, Response};
+use rashomon_stores::kv::Context;
+use rashomon_stores::node::server::CONTEXT_HEADER;
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -51,6 +54,10 @@ pub struct HttpClient {
     session: u64,
     sequence: u64,
     timeout: Duration,
+    /// What it has seen, by key, where the store tells it.
+    contexts: BTreeMap<String, Context>,
+    /// Whether what it cannot be sure of may be sent again.
+    repeats: bool,
 }
 
 /// The body of every error the stores answer with.
@@ -77,13 +84,34 @@ impl HttpClient {
     ) -> reqwest::Result<Self> {
         let http =
             reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).no_proxy().build()?;
-        Ok(HttpClient { http, addresses, home, session, sequence: 0, timeout })
+        let contexts = BTreeMap::new();
+        Ok(HttpClient {
+            http,
+            addresses,
+            home,
+            session,
+            sequence: 0,
+            timeout,
+            contexts,
+            repeats: true,
+        })
     }
 
-    async fn attempt(&self, node: usize, request: &Request, within: Duration) -> Attempt {
+    /// The same of a store that may not know again what is sent again.
+    pub fn repeating(self, repeats: bool) -> Self {
+        HttpClient { repeats, ..self }
+    }
+
+    async fn attempt(&mut self, node: usize, request: &Request, within: Duration) -> Attempt {
         let sent = self.request(node, request).timeout(within).send().await;
         match sent {
-            Ok(response) => read_response(response, request).await,
+            Ok(response) => {
+                let (attempt, context) = read_response(response, request).await;
+                if let Some(context) = context {
+                    self.contexts.entry(request.key.clone()).or_default().merge(&context);
+                }
+                attempt
+            }
             // Without a connection nothing can have arrived.
             Err(error) if error.is_connect() => {
                 Attempt::Elsewhere { leader: None, why: "no connection".into() }
@@ -121,6 +149,9 @@ impl HttpClient {
             .request(method, url)
             .header("rashomon-session", self.session)
             .header("rashomon-sequence", self.sequence);
+        if let Some(context) = self.contexts.get(&request.key) {
+            builder = builder.header(CONTEXT_HEADER, context.to_string());
+        }
         if let Some(body) = body {
             builder = builder.json(&body);
         }
@@ -136,6 +167,7 @@ impl Client for HttpClient {
     fn renew(&mut self, process: u64) {
         self.session = process;
         self.sequence = 0;
+        self.contexts.clear();
     }
 
     async fn perform(&mut self, request: &Request) -> Answer {
@@ -143,7 +175,8 @@ impl Client for HttpClient {
         let deadline = Instant::now() + self.timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
         let nodes = self.addresses.count();
-        let mut pursuit = Pursuit::new(self.home, nodes, request.action.is_read());
+        let pursuit = Pursuit::new(self.home, nodes, request.action.is_read());
+        let mut pursuit = pursuit.repeating(self.repeats);
         loop {
             let attempt = self.attempt(pursuit.node, request, left()).await;
             match pursuit.after(attempt, left()) {
@@ -155,16 +188,24 @@ impl Client for HttpClient {
     }
 }
 
-async fn read_response(response: Response, request: &Request) -> Attempt {
+/// What an answer comes to, and what its client has seen by it, if the store tells.
+async fn read_response(response: Response, request: &Request) -> (Attempt, Option<Context>) {
     let status = response.status();
     let body: Json = match response.json().await {
         Ok(body) => body,
-        Err(error) => return Attempt::Unsure(format!("{status}: {}", root_cause(&error))),
+        Err(error) => {
+            return (Attempt::Unsure(format!("{status}: {}", root_cause(&error))), None);
+        }
     };
     if status.is_success() {
-        return read_success(&body, request);
+        let context = body.get("context").and_then(|context| Context::deserialize(context).ok());
+        return (read_success(&body, request), context);
     }
-    match StoreError::deserialize(&body) {
+    (read_error(status, &body), None)
+}
+
+fn read_error(status: StatusCode, body: &Json) -> Attempt {
+    match StoreError::deserialize(body) {
         Ok(error) if error.definite && status.as_u16() == 421 => Attempt::Elsewhere {
             leader: error.leader.and_then(|id| id.checked_sub(1)),
             why: error.error,

@@ -54,6 +54,8 @@ pub(crate) struct Pursuit {
     /// How many nodes can be reached, those included that a client only hears of.
     reachable: usize,
     is_read: bool,
+    /// Whether what is sent again takes effect once.
+    repeats: bool,
     /// Why nobody knows, once an attempt ended like that.
     unsure: Option<String>,
 }
@@ -61,12 +63,18 @@ pub(crate) struct Pursuit {
 impl Pursuit {
     /// Begins an operation at the home node of its client, one of so many nodes.
     pub(crate) fn new(home: usize, nodes: usize, is_read: bool) -> Self {
-        Pursuit { node: home, nodes, reachable: nodes, is_read, unsure: None }
+        Pursuit { node: home, nodes, reachable: nodes, is_read, repeats: true, unsure: None }
     }
 
     /// Follows the word of a node also to nodes that were not there at first, up to this number.
     pub(crate) fn reaching(self, reachable: usize) -> Self {
         Pursuit { reachable, ..self }
+    }
+
+    /// Sends a write again of which nobody knows, or not: a store that does not know it again would
+    /// carry it out twice.
+    pub(crate) fn repeating(self, repeats: bool) -> Self {
+        Pursuit { repeats, ..self }
     }
 
     /// What to do after this attempt, with so much of the client's patience left.
@@ -84,6 +92,9 @@ impl Pursuit {
                 "no leader found in time".to_owned()
             }
             Attempt::Elsewhere { why, .. } => why,
+            Attempt::Unsure(why) if !self.repeats && !self.is_read => {
+                return self.end(Outcome::Info(why));
+            }
             Attempt::Unsure(why) => self.unsure.insert(why).clone(),
         };
         if left <= PAUSE {
@@ -148,6 +159,16 @@ mod tests {
         let mut sure = Pursuit::new(0, 3, false);
         let end = ended(sure.after(elsewhere(None), PAUSE));
         assert_eq!(end, Outcome::Fail("not-leader".into()));
+    }
+
+    #[test]
+    fn what_would_take_effect_twice_is_sent_once() {
+        let mut write = Pursuit::new(0, 3, false).repeating(false);
+        assert_eq!(write.after(elsewhere(None), PLENTY), Next::AskLater, "it was not taken");
+        let end = ended(write.after(Attempt::Unsure("timeout".into()), PLENTY));
+        assert_eq!(end, Outcome::Info("timeout".into()));
+        let mut read = Pursuit::new(0, 3, true).repeating(false);
+        assert_eq!(read.after(Attempt::Unsure("timeout".into()), PLENTY), Next::AskLater);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Simulated clients: the decisions of the live ones ([`crate::client::pursuit`]), with requests and
 //! answers that are values instead of HTTP.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rashomon_checker::history::Value;
+use rashomon_stores::catalogue::Store;
 use rashomon_stores::kv::{self, Command, Op, Output, Rejection, Session};
 use rashomon_stores::replica::{Refusal, Request as StoreRequest, RequestId};
 
@@ -25,6 +27,10 @@ pub(super) struct Client {
     pub(super) age: u64,
     /// The operation under way.
     pub(super) operation: Option<Operation>,
+    /// What it has seen, by key, where the store tells it.
+    contexts: BTreeMap<kv::Key, kv::Context>,
+    /// Whether what it cannot be sure of may be sent again.
+    repeats: bool,
 }
 
 /// An operation under way.
@@ -39,18 +45,46 @@ pub(super) struct Operation {
     /// The request that it waits for, if any.
     pub(super) asked: Option<RequestId>,
     pursuit: Pursuit,
+    /// What its client has seen by now of the key.
+    told: Option<kv::Context>,
 }
 
 impl Client {
     /// A client for a process that calls at this one of so many nodes first.
     pub(super) fn new(home: usize, nodes: usize, process: u64) -> Self {
-        Client { home, process, nodes, sequence: 0, age: 0, operation: None }
+        let contexts = BTreeMap::new();
+        Client {
+            home,
+            process,
+            nodes,
+            sequence: 0,
+            age: 0,
+            operation: None,
+            contexts,
+            repeats: true,
+        }
+    }
+
+    /// The same of a store by its name: whether what is sent again takes effect once.
+    pub(super) fn of(self, store: &str) -> Self {
+        Client { repeats: store.parse().is_ok_and(Store::executes_once), ..self }
     }
 
     /// Goes on as another process: the one before ended in an operation of unknown fate.
     pub(super) fn renew(&mut self, process: u64) {
         self.process = process;
         self.sequence = 0;
+        self.contexts.clear();
+    }
+
+    /// Ends the operation under way.
+    pub(super) fn finish(&mut self) -> Option<Operation> {
+        let operation = self.operation.take()?;
+        if let Some(told) = &operation.told {
+            let key = operation.request.key.as_str().into();
+            self.contexts.entry(key).or_default().merge(told);
+        }
+        Some(operation)
     }
 
     /// Begins an operation.
@@ -59,9 +93,13 @@ impl Client {
         self.age += 1;
         let session = Session { client: self.process.to_string().into(), sequence: self.sequence };
         let pursuit = Pursuit::new(self.home, self.nodes, request.action.is_read());
-        let pursuit = pursuit.reaching(usize::from(NODES_MAX));
-        let wanted = store_request(&request, session);
-        self.operation = Some(Operation { request, wanted, deadline, asked: None, pursuit });
+        let pursuit = pursuit.reaching(usize::from(NODES_MAX)).repeating(self.repeats);
+        let mut wanted = store_request(&request, session);
+        if let Some(context) = self.contexts.get(request.key.as_str()) {
+            wanted = StoreRequest::Causal { context: context.clone(), request: Box::new(wanted) };
+        }
+        let (asked, told) = (None, None);
+        self.operation = Some(Operation { request, wanted, deadline, asked, pursuit, told });
     }
 }
 
@@ -73,6 +111,9 @@ impl Operation {
 
     /// What to do after hearing of the request.
     pub(super) fn heard(&mut self, heard: Heard, now: u64) -> Next {
+        if let Heard::Reply(Ok(Output::Causal { context, .. })) = &heard {
+            self.told = Some(context.clone());
+        }
         let attempt = attempt(heard, &self.request.action);
         self.after(attempt, now)
     }

@@ -129,7 +129,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         world.watch_for(&witness);
         let nodes = usize::from(scenario.nodes);
         let clients = (0..usize::from(scenario.operations.clients()))
-            .map(|number| Client::new(number % nodes, nodes, number as u64))
+            .map(|number| Client::new(number % nodes, nodes, number as u64).of(&scenario.store))
             .collect();
         let names = Node::first(NODES_MAX).map(|node| Arc::from(node.to_string())).collect();
         Run {
@@ -361,7 +361,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     fn end(&mut self, number: usize, answer: Answer) {
         let client = &mut self.clients[number];
         client.age += 1;
-        let Some(operation) = client.operation.take() else { return };
+        let Some(operation) = client.finish() else { return };
         let request = operation.request;
         let argument = || request.action.argument();
         let (kind, value, error) = match &answer.outcome {
@@ -443,7 +443,8 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         let (first, nodes) = (self.clients.len(), usize::from(self.scenario.nodes));
         for id in self.living_members() {
             let node = usize::from(id.0) - 1;
-            self.clients.push(Client::new(node, nodes, FINAL_READERS + node as u64));
+            let client = Client::new(node, nodes, FINAL_READERS + node as u64);
+            self.clients.push(client.of(&self.scenario.store));
         }
         first..self.clients.len()
     }

@@ -1,6 +1,7 @@
 //! What can be simulated: the project's own stores by name, and any core that somebody brings.
 
 use rashomon_stores::catalogue::{Store, UnknownName};
+use rashomon_stores::eventual::{self, Eventual};
 use rashomon_stores::paxos::{self, Paxos};
 use rashomon_stores::raft::{self, Raft};
 use rashomon_stores::replica::Replica;
@@ -54,6 +55,9 @@ impl System for Stores {
             Store::Raft => RaftSubject::of(scenario)?.simulate(scenario, told),
             Store::Paxos => PaxosSubject::of(scenario)?.simulate(scenario, told),
             Store::Single => SingleSubject::of(scenario)?.simulate(scenario, told),
+            Store::Eventual(settings) => {
+                EventualSubject::of(scenario, settings)?.simulate(scenario, told)
+            }
         }
     }
 }
@@ -68,6 +72,9 @@ impl System for Unwatched {
             Store::Raft => Ok(unwatched(&RaftSubject::of(scenario)?, scenario, told)),
             Store::Paxos => Ok(unwatched(&PaxosSubject::of(scenario)?, scenario, told)),
             Store::Single => Ok(unwatched(&SingleSubject::of(scenario)?, scenario, told)),
+            Store::Eventual(settings) => {
+                Ok(unwatched(&EventualSubject::of(scenario, settings)?, scenario, told))
+            }
         }
     }
 }
@@ -164,6 +171,33 @@ impl Subject for SingleSubject {
     }
 }
 
+/// An eventual store as a scenario asks for it.
+#[derive(Clone, Debug)]
+struct EventualSubject(eventual::Options);
+
+impl EventualSubject {
+    fn of(scenario: &Scenario, settings: eventual::Settings) -> Result<Self, SimError> {
+        settings.check(usize::from(scenario.nodes))?;
+        let bug = scenario.bug.as_deref().map(str::parse).transpose()?;
+        let rng = &mut world::stream(scenario.seed, TUNING);
+        Ok(EventualSubject(tuning::eventual(settings, bug, scenario.operation_timeout, rng)))
+    }
+}
+
+impl Subject for EventualSubject {
+    type Core = Eventual;
+    /// What it promises is told by what clients see, and by its nodes having the same in the end.
+    type Witness = NoWitness;
+
+    fn options(&self) -> eventual::Options {
+        self.0.clone()
+    }
+
+    fn witness(&self) -> NoWitness {
+        NoWitness
+    }
+}
+
 /// Why a run could not be simulated to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
@@ -173,4 +207,7 @@ pub enum SimError {
     /// The store has one node.
     #[error("the store {0} has one node, not {1}")]
     NotAlone(Store, u16),
+    /// The store's settings ask for more nodes than there are.
+    #[error(transparent)]
+    TooMany(#[from] eventual::settings::TooMany),
 }

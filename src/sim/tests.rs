@@ -199,6 +199,32 @@ fn stale_reads_are_caught_and_a_sound_store_is_not_blamed() {
     }
 }
 
+/// Whatever went wrong, an eventual store of any kind has the same on every node when all is healed.
+#[test]
+fn an_eventual_store_converges_after_everything_went_wrong() {
+    let mut crashes = 0;
+    for (store, workload) in [
+        ("eventual", WorkloadName::Set),
+        ("eventual:handoff=off", WorkloadName::Register),
+        ("eventual:siblings,sessions", WorkloadName::Register),
+        ("eventual:r=2,w=2", WorkloadName::Counter),
+    ] {
+        let settings =
+            Settings { store: store.into(), nodes: 3, ..settings(workload, "all", None) };
+        for seed in 1..=8 {
+            let recorded = Stores.simulate(&Scenario::generate(seed, &settings), false);
+            let recorded = recorded.expect("it can be run");
+            assert_eq!(recorded.recovery.missing, None, "{store}, seed {seed}");
+            crashes += recorded.hardship.crashes;
+        }
+    }
+    assert!(crashes > 0, "nothing went wrong");
+    let many =
+        Settings { store: "eventual:r=4".into(), ..settings(WorkloadName::Set, "none", None) };
+    let few = Settings { nodes: 3, ..many };
+    assert!(run_seed(&few, 1, false).is_err(), "four nodes cannot read where there are three");
+}
+
 #[test]
 fn a_sound_store_lives_again_after_everything_went_wrong() {
     let found = explored(&settings(WorkloadName::Register, "all", None), 40, 2, true);

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rashomon_stores::paxos;
 use rashomon_stores::raft::mutants::Bug;
 use rashomon_stores::raft::{Options, ReadMode};
-use rashomon_stores::single;
+use rashomon_stores::{eventual, single};
 
 /// The settings of Raft's nodes. They know how fast or slow their clocks may run, at most `drift_ppm`
 /// millionths; `churn` says that members come and go.
@@ -74,5 +74,30 @@ pub(super) fn paxos(
         collect_after: milliseconds([1, 10, 50, 300], rng),
         bug,
         ..paxos::Options::default()
+    }
+}
+
+/// The settings of the nodes of an eventual store whose clients wait so long. A short grace and a slow
+/// exchange bring out what a live store does after hours.
+pub(super) fn eventual(
+    settings: eventual::Settings,
+    bug: Option<eventual::mutants::Bug>,
+    timeout: Duration,
+    rng: &mut ChaCha8Rng,
+) -> eventual::Options {
+    let ms = |choices: [u64; 3], rng: &mut ChaCha8Rng| {
+        Duration::from_millis(choices[rng.random_range(0..3)])
+    };
+    eventual::Options {
+        settings,
+        exchange_every: ms([50, 200, 1_000], rng),
+        look_every: ms([20, 50, 100], rng),
+        resend_after: ms([50, 200, 500], rng),
+        patience: timeout * 4 / 5,
+        grace: ms([1_500, 4_000, 30_000], rng),
+        leaves: [1, 16, 256][rng.random_range(0..3)],
+        keys_max: [1, 8, 512][rng.random_range(0..3)],
+        bug,
+        ..eventual::Options::default()
     }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rashomon_nemesis::{
     Action, Cluster, Hands, HandsError, Launch, Links, Node, NodeProcess, Outcome,
 };
+use rashomon_stores::catalogue::Store;
 use rashomon_stores::node::server::StatusBody;
 use rashomon_stores::node::{Config, QuorumSizes, Snapshots, Timing};
 use rashomon_stores::replica::{NodeId, Role, Status};
@@ -42,6 +43,7 @@ pub struct LocalCluster {
     directory: RunDir,
     addresses: Addresses,
     operation_timeout: Duration,
+    store: Store,
     http: Http,
 }
 
@@ -68,6 +70,7 @@ impl LocalCluster {
             directory: directory.clone(),
             addresses: Addresses::new(vec![([127, 0, 0, 1], 0).into(); usize::from(plan.nodes)]),
             operation_timeout: Duration::from_millis(plan.operation_timeout_ms),
+            store: plan.store.parse()?,
             http: Http::builder().no_proxy().timeout(STATUS_LIMIT).build()?,
         };
         for node in Node::first(plan.nodes) {
@@ -144,7 +147,9 @@ impl Target for LocalCluster {
 
     fn client(&self, worker: u16, process: u64) -> Result<HttpClient, TargetError> {
         let home = usize::from(worker) % self.addresses.count();
-        Ok(HttpClient::new(self.addresses.clone(), home, process, self.operation_timeout)?)
+        let client =
+            HttpClient::new(self.addresses.clone(), home, process, self.operation_timeout)?;
+        Ok(client.repeating(self.store.executes_once()))
     }
 
     async fn leader(&self) -> Option<Leader> {
@@ -214,6 +219,9 @@ pub(crate) fn agree(
         }
         if status.commit_index != known.commit_index {
             return Err(format!("{other} and {node} have not committed the same"));
+        }
+        if status.digest != known.digest {
+            return Err(format!("{other} and {node} do not have the same"));
         }
     }
     Ok(())

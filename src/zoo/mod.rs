@@ -109,7 +109,7 @@ pub struct Report {
 pub fn settings(store: Store, mutant: &Mutant, run: Duration) -> Settings {
     let hunt = mutant.hunt;
     Settings {
-        store: store.to_string(),
+        store: store.hunted_with(mutant).to_string(),
         bug: Some(mutant.name.to_owned()),
         reads: hunt.reads.parse().expect("the catalogue names ways of reading"),
         workload: WorkloadName::from_str(hunt.workload, false).expect("it names workloads"),

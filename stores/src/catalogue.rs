@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{paxos, raft};
+use crate::{eventual, paxos, raft};
 
 /// A store that a node can run.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
-#[serde(rename_all = "kebab-case")]
+#[serde(into = "String", try_from = "String")]
 pub enum Store {
     /// Raft: one leader, a replicated log, linearizable reads and writes.
     #[default]
@@ -20,18 +20,22 @@ pub enum Store {
     Paxos,
     /// One node, and nobody to agree with: the baseline.
     Single,
+    /// No leader, and no single order: every node takes every request, and tells the others.
+    Eventual(eventual::Settings),
 }
 
 impl Store {
-    /// Every store.
-    pub const ALL: &[Store] = &[Store::Raft, Store::Paxos, Store::Single];
+    /// Every store; those that have settings, with the usual ones.
+    pub const ALL: &[Store] =
+        &[Store::Raft, Store::Paxos, Store::Single, Store::Eventual(eventual::Settings::DEFAULT)];
 
-    /// The name on command lines and in configuration files.
+    /// The name on command lines and in configuration files, without the settings.
     pub fn name(self) -> &'static str {
         match self {
             Store::Raft => "raft",
             Store::Paxos => "paxos",
             Store::Single => "single",
+            Store::Eventual(_) => "eventual",
         }
     }
 
@@ -39,7 +43,7 @@ impl Store {
     pub fn is_alone(self) -> bool {
         match self {
             Store::Single => true,
-            Store::Raft | Store::Paxos => false,
+            Store::Raft | Store::Paxos | Store::Eventual(_) => false,
         }
     }
 
@@ -47,7 +51,34 @@ impl Store {
     pub fn changes_members(self) -> bool {
         match self {
             Store::Raft => true,
-            Store::Paxos | Store::Single => false,
+            Store::Paxos | Store::Single | Store::Eventual(_) => false,
+        }
+    }
+
+    /// Whether a command that is sent again under its session takes effect once.
+    pub fn executes_once(self) -> bool {
+        match self {
+            Store::Raft | Store::Paxos | Store::Single => true,
+            Store::Eventual(_) => false,
+        }
+    }
+
+    /// The store in which a mutant is looked for: this one, with the settings that bring it out.
+    pub fn hunted_with(self, mutant: &Mutant) -> Store {
+        match self {
+            Store::Eventual(_) => Store::Eventual(eventual::mutants::hunted_in(mutant.name)),
+            other => other,
+        }
+    }
+
+    /// Checks that it can run on so many nodes.
+    ///
+    /// # Errors
+    /// When its settings ask for more.
+    pub fn check_nodes(self, nodes: usize) -> Result<(), eventual::settings::TooMany> {
+        match self {
+            Store::Eventual(settings) => settings.check(nodes),
+            Store::Raft | Store::Paxos | Store::Single => Ok(()),
         }
     }
 
@@ -55,7 +86,7 @@ impl Store {
     pub fn chooses_reads(self) -> bool {
         match self {
             Store::Raft => true,
-            Store::Paxos | Store::Single => false,
+            Store::Paxos | Store::Single | Store::Eventual(_) => false,
         }
     }
 
@@ -65,6 +96,7 @@ impl Store {
             Store::Raft => Box::new(raft::mutants::table()),
             Store::Paxos => Box::new(paxos::mutants::table()),
             Store::Single => Box::new(std::iter::empty()),
+            Store::Eventual(_) => Box::new(eventual::mutants::table()),
         }
     }
 
@@ -79,6 +111,7 @@ impl Store {
                     Store::Raft => "Raft bug",
                     Store::Paxos => "Paxos bug",
                     Store::Single => "bug of a single node",
+                    Store::Eventual(_) => "bug of the eventual store",
                 };
                 Err(UnknownName::new(kind, name, self.mutants().map(|known| known.name)))
             }
@@ -89,19 +122,45 @@ impl Store {
 
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.name())?;
+        match self {
+            Store::Eventual(settings) if *settings != eventual::Settings::DEFAULT => {
+                write!(f, ":{settings}")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl From<Store> for String {
+    fn from(store: Store) -> String {
+        store.to_string()
+    }
+}
+
+impl TryFrom<String> for Store {
+    type Error = UnknownName;
+
+    fn try_from(text: String) -> Result<Self, UnknownName> {
+        text.parse()
     }
 }
 
 impl FromStr for Store {
     type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        Store::ALL
-            .iter()
-            .copied()
-            .find(|store| store.name() == name)
-            .ok_or_else(|| UnknownName::new("store", name, Store::ALL.iter().map(|s| s.name())))
+    /// A name; after a colon the settings of a store that has any, as in `eventual:r=2,w=2`.
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let (name, settings) = match text.split_once(':') {
+            Some((name, settings)) => (name, Some(settings)),
+            None => (text, None),
+        };
+        let store = Store::ALL.iter().copied().find(|store| store.name() == name);
+        match (store, settings) {
+            (Some(store), None) => Ok(store),
+            (Some(Store::Eventual(_)), Some(settings)) => Ok(Store::Eventual(settings.parse()?)),
+            _ => Err(UnknownName::new("store", text, Store::ALL.iter().map(|s| s.name()))),
+        }
     }
 }
 
@@ -233,5 +292,30 @@ impl UnknownName {
         let known = known.collect::<Vec<_>>().join(", ");
         let known = if known.is_empty() { "none".to_owned() } else { known };
         UnknownName { kind, name: name.to_owned(), known }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_are_read_and_said_with_their_settings() {
+        for store in Store::ALL {
+            assert_eq!(store.to_string().parse(), Ok(*store));
+            assert_eq!(store.to_string(), store.name());
+        }
+        let quorums = "eventual:siblings,r=2,w=2";
+        assert_eq!(quorums.parse::<Store>().map(|store| store.to_string()), Ok(quorums.into()));
+        let json =
+            serde_json::to_string(&quorums.parse::<Store>().expect("a store")).expect("JSON");
+        assert_eq!(json, format!("{quorums:?}"));
+        assert_eq!(
+            "eventual:lww".parse::<Store>().map(|store| store.to_string()),
+            Ok("eventual".into())
+        );
+        for text in ["rafts", "raft:fast", "eventual:", "eventual:r=0", ":siblings"] {
+            assert!(text.parse::<Store>().is_err(), "{text}");
+        }
     }
 }

@@ -7,6 +7,7 @@
 //! | [`raft`] | the Raft consensus protocol as a core |
 //! | [`clock`] | logical clocks: Lamport, vector, hybrid |
 //! | [`paxos`] | CASPaxos, a replicated register for every key, as a core |
+//! | [`eventual`] | a leaderless store that converges |
 //! | [`single`] | one node without anybody to agree with: the baseline |
 //! | [`catalogue`] | the stores and their planted bugs, by name |
 //! | [`node`] | the live host of a core: HTTP for clients and peers, a disk that is fsynced |

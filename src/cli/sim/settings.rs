@@ -15,7 +15,7 @@ use crate::sim::climate::Kinds;
 /// What a seed's scenario is drawn from.
 #[derive(Clone, Debug, Args)]
 pub(super) struct SettingsArguments {
-    /// The store to test
+    /// The store to test: raft, single, or eventual, which has settings: eventual:siblings,r=2,w=2,sessions,handoff=off
     #[arg(long, default_value_t = Store::Raft, help_heading = "Store")]
     store: Store,
     /// How many nodes; 5 if not given, and 1 for single

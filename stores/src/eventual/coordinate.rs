@@ -100,7 +100,7 @@ impl Eventual {
             out.reply(request, Ok(output));
             return Ok(());
         };
-        if self.bug(Bug::AckBeforeFsync) {
+        if self.bug(Bug::AckBeforeDisk) {
             out.reply_at_once(request, Ok(output));
             self.replicate(key, &object, out);
             return Ok(());

@@ -261,7 +261,7 @@ impl Eventual {
                 }
                 (Slot::Named(OBJECTS, key), Record::Object(object)) => {
                     latest = latest.max(object.context().latest);
-                    self.hold(key, object);
+                    self.hold(&key, object);
                 }
                 (slot, _) => return Err(RecoverError(format!("no record belongs in {slot:?}"))),
             }
@@ -368,7 +368,7 @@ impl Eventual {
             writes.push(Write::Erase(slot.clone(), slot));
         } else {
             writes.push(Write::Put(slot, Record::Object(object.clone())));
-            self.hold(key.clone(), object);
+            self.hold(key, object);
         }
         out.persist(writes);
     }
@@ -384,12 +384,12 @@ impl Eventual {
         out.note(Note::Collected { key: key.clone() });
     }
 
-    fn hold(&mut self, key: Key, object: Object) {
-        let digest = object.digest(&key);
-        self.bury(&key, &object, digest);
-        self.tree.toggle(&key, digest);
+    fn hold(&mut self, key: &Key, object: Object) {
+        let digest = object.digest(key);
+        self.bury(key, &object, digest);
+        self.tree.toggle(key, digest);
         if let Some(before) = self.objects.insert(key.clone(), Held { object, digest }) {
-            self.tree.toggle(&key, before.digest);
+            self.tree.toggle(key, before.digest);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::catalogue::{Store, UnknownName};
 use crate::paxos::{self, QuorumError, Quorums};
 use crate::raft::{self, ReadMode};
 use crate::replica::NodeId;
-use crate::single;
+use crate::{eventual, single};
 
 /// The configuration of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +173,9 @@ pub enum ConfigError {
     /// Quorums need not meet, or cannot be reached.
     #[error(transparent)]
     Quorums(#[from] QuorumError),
+    /// The store's settings ask for more nodes than there are.
+    #[error(transparent)]
+    TooMany(#[from] eventual::settings::TooMany),
     /// The bug is not in the catalogue.
     #[error(transparent)]
     Bug(#[from] UnknownName),
@@ -228,6 +231,7 @@ impl Config {
         if every == 0 || !(1..=CHUNK_BYTES_MAX).contains(&chunk_bytes) {
             return Err(ConfigError::Snapshots(self.snapshots));
         }
+        self.store.check_nodes(members.len())?;
         self.store.check_bug(self.bug.as_deref())?;
         Quorums::of(members.len(), self.quorums.prepare, self.quorums.accept)?;
         Ok(())
@@ -261,6 +265,20 @@ impl Config {
     /// The settings of the single node.
     pub(super) fn single_options(&self) -> single::Options {
         single::Options { snapshot_every: self.snapshots.every }
+    }
+
+    /// The settings of the eventual store's core.
+    pub(super) fn eventual_options(
+        &self,
+        settings: eventual::Settings,
+    ) -> Result<eventual::Options, UnknownName> {
+        Ok(eventual::Options {
+            settings,
+            // A client has to hear that before it loses its patience.
+            patience: Duration::from_millis(self.timing.request_timeout_ms) * 3 / 4,
+            bug: self.bug.as_deref().map(str::parse).transpose()?,
+            ..eventual::Options::default()
+        })
     }
 }
 
@@ -328,6 +346,8 @@ mod tests {
             (r#""id": 1, "bug": "no-such-bug""#, "stale-read"),
             (r#""id": 1, "store": "single", "bug": "stale-read""#, "known: none"),
             (r#""id": 1, "store": "single", "members": [1, 2]"#, "has one node"),
+            (r#""id": 1, "store": "eventual:r=2""#, "more nodes"),
+            (r#""id": 1, "store": "eventual", "bug": "stale-read""#, "wall-clock"),
         ];
         for (fields, reason) in cases {
             let config = parse(&format!(r#"{{"data_dir": "d", {fields}}}"#));

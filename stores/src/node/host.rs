@@ -6,6 +6,7 @@
 //! leader's heartbeat, if it is there, before it concludes that there was none.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -33,6 +34,31 @@ pub(super) enum Call<R: Replica> {
     Status(oneshot::Sender<Status>),
 }
 
+/// A monotonic clock that began with the time of day, so that a store that orders writes by clocks
+/// orders those of different nodes and incarnations about as people would.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    began: Instant,
+    shown: Duration,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        // Before 1970 there is no telling, and no need to.
+        let shown = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Clock { began: Instant::now(), shown }
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.shown + self.began.elapsed()
+    }
+
+    /// When it will show a time, or did.
+    fn instant(&self, at: Time) -> Instant {
+        self.began + at.saturating_sub(self.shown)
+    }
+}
+
 /// Why a host stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HostError {
@@ -49,7 +75,7 @@ pub(super) struct Host<R: Replica> {
     effects: Effects<R>,
     gate: Gate<R>,
     timers: BTreeMap<R::Timer, Time>,
-    epoch: Instant,
+    clock: Clock,
     storage: Storage<R::Record>,
     links: Links<R::Message>,
     replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
@@ -61,7 +87,7 @@ impl<R: Replica> Host<R> {
     pub(super) fn new(
         id: NodeId,
         (core, effects): (R, Effects<R>),
-        epoch: Instant,
+        clock: Clock,
         storage: Storage<R::Record>,
         links: Links<R::Message>,
     ) -> Self {
@@ -71,7 +97,7 @@ impl<R: Replica> Host<R> {
             effects,
             gate: Gate::default(),
             timers: BTreeMap::new(),
-            epoch,
+            clock,
             storage,
             links,
             replies: BTreeMap::new(),
@@ -88,7 +114,7 @@ impl<R: Replica> Host<R> {
         self.carry_out();
         let mut turn = Vec::with_capacity(TURN);
         loop {
-            let deadline = self.timers.values().min().map(|at| self.epoch + *at);
+            let deadline = self.timers.values().min().map(|at| self.clock.instant(*at));
             tokio::select! {
                 biased;
                 report = reports.recv() => {
@@ -113,7 +139,7 @@ impl<R: Replica> Host<R> {
     }
 
     fn now(&self) -> Time {
-        self.epoch.elapsed()
+        self.clock.now()
     }
 
     fn take(&mut self, call: Call<R>) {

@@ -32,13 +32,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::Instant;
 
 pub use config::{CHUNK_BYTES_MAX, Config, ConfigError, QuorumSizes, Snapshots, Timing};
 pub use error::NodeError;
 pub use storage::StorageError;
 
 use crate::catalogue::Store;
+use crate::eventual::Eventual;
 use crate::paxos::Paxos;
 use crate::raft::Raft;
 use crate::replica::{Effects, Replica, Setup};
@@ -112,6 +112,10 @@ impl Node {
                 let options = config.single_options();
                 start::<Single>(config, options, listener).await
             }
+            Store::Eventual(settings) => {
+                let options = config.eventual_options(settings).map_err(ConfigError::from)?;
+                start::<Eventual>(config, options, listener).await
+            }
         }
     }
 
@@ -160,15 +164,15 @@ async fn start<R: Replica>(
 
     let seed = mix_seed(config.seed, u64::from(id.0), incarnation);
     let setup = Setup { id, members: config.members(), seed };
-    let epoch = Instant::now();
+    let clock = host::Clock::start();
     let mut effects = Effects::default();
-    let core = R::recover(setup, options, found.records, Duration::ZERO, &mut effects)?;
+    let core = R::recover(setup, options, found.records, clock.now(), &mut effects)?;
     let status = core.status();
     let (term, entries) = (status.term, status.last_index);
     tracing::info!("{id} starts on {address}: start {incarnation}, term {term}, {entries} entries");
 
     let (calls, inbox) = mpsc::channel(host::INBOX_MAX);
-    let host = Host::new(id, (core, effects), epoch, storage, links);
+    let host = Host::new(id, (core, effects), clock, storage, links);
     let about = About { cluster: cluster.clone(), store, bug: config.bug.clone(), incarnation };
     let request_timeout = config.timing.request_timeout();
     let api = Arc::new(Api { calls, traffic, about, id, request_timeout });

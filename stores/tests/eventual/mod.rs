@@ -214,7 +214,7 @@ impl Run<'_> {
             if self.plan.wander { self.rng.random_range(0..nodes) } else { client as u16 % nodes };
         let key: Key = ["a", "b", "c"][self.rng.random_range(0..3)].into();
         let op = self.draw(key.clone());
-        self.ask(client, NodeId(home + 1), key, op);
+        self.ask(client, NodeId(home + 1), &key, op);
     }
 
     fn draw(&mut self, key: Key) -> Option<Op> {
@@ -231,14 +231,14 @@ impl Run<'_> {
         })
     }
 
-    fn ask(&mut self, client: usize, node: NodeId, key: Key, op: Option<Op>) {
+    fn ask(&mut self, client: usize, node: NodeId, key: &Key, op: Option<Op>) {
         let asked = Asked { key: key.clone(), op: op.clone(), begun: self.world.now() };
         self.witness.begins(client, &asked.key, asked.op.as_ref());
         let plain = match op {
             Some(op) => Request::Write(Command { session: None, op }),
             None => Request::Read(key.clone()),
         };
-        let request = match self.clients[client].contexts.get(&key) {
+        let request = match self.clients[client].contexts.get(key) {
             Some(context) => Request::Causal { context: context.clone(), request: Box::new(plain) },
             None => plain,
         };
@@ -349,7 +349,7 @@ impl Run<'_> {
         for node in self.world.ids() {
             for key in ["a", "b", "c"] {
                 let client = usize::from(node.0) % CLIENTS;
-                self.ask(client, node, key.into(), None);
+                self.ask(client, node, &key.into(), None);
                 self.witness.reads_last(client);
                 self.live(self.world.now() + Duration::from_secs(1))?;
                 if self.clients[client].waits.is_some() {

@@ -28,8 +28,8 @@ pub(super) const TABLE: &[Entry] = &[
             broken: "stamps are whole seconds, and of two that are the same the first that arrived wins",
             wild: "Cassandra's timestamps before ties were broken by value",
             shows: Shows::Anomaly("nodes never converge"),
-            fault: "none is needed",
-            hunt: Hunt { workload: "register", nemesis: "none", nodes: 3, reads: "read-index" },
+            fault: "any of them",
+            hunt: Hunt { workload: "register", nemesis: "network", nodes: 3, reads: "read-index" },
         },
     ),
     (
@@ -59,8 +59,8 @@ pub(super) const TABLE: &[Entry] = &[
             broken: "a write takes the place of all its node has, also of what its client has not seen",
             wild: "version vectors by server without dots (Preguiça et al. 2010)",
             shows: Shows::Anomaly("an acknowledged write is lost to one that did not know of it"),
-            fault: "none is needed",
-            hunt: Hunt { workload: "register", nemesis: "none", nodes: 3, reads: "read-index" },
+            fault: "any of them",
+            hunt: Hunt { workload: "register", nemesis: "network", nodes: 3, reads: "read-index" },
         },
     ),
     (
@@ -74,8 +74,8 @@ pub(super) const TABLE: &[Entry] = &[
             shows: Shows::Anomaly(
                 "false concurrency: a value is read beside the one that was written in its place",
             ),
-            fault: "none is needed",
-            hunt: Hunt { workload: "register", nemesis: "none", nodes: 3, reads: "read-index" },
+            fault: "any of them",
+            hunt: Hunt { workload: "register", nemesis: "network", nodes: 3, reads: "read-index" },
         },
     ),
     (

@@ -46,7 +46,7 @@ pub enum Bug {
     /// Hands off with a new stamp what it has kept for a peer.
     HintRestamped,
     /// Acknowledges before the disk has it.
-    AckBeforeFsync,
+    AckBeforeDisk,
     /// Counts the nodes that it sent a write to, not those that have it.
     SentIsStored,
     /// Waits for the answers to a read, and returns its own copy.

@@ -14,7 +14,12 @@ pub(super) const TABLE: &[Entry] = &[
             wild: "Dynamo-style stores without tombstones",
             shows: Shows::Anomaly("a deleted value comes back"),
             fault: "a node that misses the deletion",
-            hunt: Hunt { workload: "erase", nemesis: "partition", nodes: 3, reads: "read-index" },
+            hunt: Hunt {
+                workload: "register",
+                nemesis: "partition",
+                nodes: 3,
+                reads: "read-index",
+            },
         },
     ),
     (
@@ -27,7 +32,12 @@ pub(super) const TABLE: &[Entry] = &[
             wild: "Cassandra's gc_grace_seconds, Riak's delete_mode (riak_kv#1094)",
             shows: Shows::Anomaly("a deleted value comes back"),
             fault: "a cut that is longer than the while",
-            hunt: Hunt { workload: "erase", nemesis: "partition", nodes: 3, reads: "read-index" },
+            hunt: Hunt {
+                workload: "register",
+                nemesis: "partition",
+                nodes: 3,
+                reads: "read-index",
+            },
         },
     ),
     (

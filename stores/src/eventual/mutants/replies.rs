@@ -5,10 +5,10 @@ use crate::catalogue::{Area, Hunt, Mutant, Shows};
 
 pub(super) const TABLE: &[Entry] = &[
     (
-        Bug::AckBeforeFsync,
+        Bug::AckBeforeDisk,
         SIBLINGS,
         Mutant {
-            name: "ack-before-fsync",
+            name: "ack-before-disk",
             area: Area::Durability,
             broken: "a write is acknowledged before it is on the disk",
             wild: "Cassandra's periodic commit log",
