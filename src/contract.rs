@@ -11,6 +11,7 @@ use rashomon_checker::consistency::{self, Clocks, Finding, Options, Promise};
 use rashomon_checker::history::{History, OpId};
 use rashomon_checker::linearizability::Verdict;
 use rashomon_stores::catalogue::Store;
+use rashomon_stores::eventual::{Conflicts, Settings};
 use serde::Serialize;
 
 use crate::report::OperationLine;
@@ -39,7 +40,30 @@ impl Contract {
     pub fn of(store: &str) -> Self {
         match store.parse::<Store>() {
             Ok(Store::Raft | Store::Paxos | Store::Single) | Err(_) => Contract::strong(),
+            Ok(Store::Eventual(settings)) => Contract::eventual(settings),
         }
+    }
+
+    /// That of an eventual store; `docs/eventual.md` says why.
+    fn eventual(settings: Settings) -> Self {
+        let mut promises = vec![
+            Promise::Convergence,
+            Promise::NoLostWrites,
+            Promise::NoResurrection,
+            Promise::NoValuesFromNowhere,
+        ];
+        if settings.conflicts == Conflicts::Siblings {
+            promises.push(Promise::NoFalseConcurrency);
+        }
+        if settings.sessions {
+            promises.extend([
+                Promise::ReadYourWrites,
+                Promise::MonotonicReads,
+                Promise::MonotonicWrites,
+                Promise::WritesFollowReads,
+            ]);
+        }
+        Contract { linearizable: false, promises, clocks: Clocks::Hybrid }
     }
 }
 

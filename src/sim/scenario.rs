@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rashomon_nemesis::{Moment, Package, Packages, Schedule, UnknownNode};
+use rashomon_stores::catalogue::Store;
 use rashomon_stores::raft::ReadMode;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::churn;
 use super::climate::{Climate, Kind};
+use super::mishap::Mishap;
 use super::script::{CLIENTS_MAX, Planned, Script};
 use super::{Recorded, Settings, strikes, world};
 use crate::campaign::plan::{self, Plan, WorkloadName};
@@ -112,7 +114,11 @@ impl Scenario {
         let mut rng = world::stream(seed, TROUBLE);
         let kinds = settings.nemesis.draw(&mut rng);
         let leases = settings.reads == ReadMode::Lease;
-        let climate = Climate::draw(&kinds, leases, &mut rng);
+        let mut climate = Climate::draw(&kinds, leases, &mut rng);
+        let cannot_lose = |store: Store| !store.outlives_disks(settings.nodes);
+        if settings.store.parse().is_ok_and(cannot_lose) {
+            climate.every.set(Mishap::BitRot, None);
+        }
         let (time_limit, nodes) = (settings.time_limit, settings.nodes);
         let mut schedule = strikes::schedule(&kinds.packages(), time_limit, nodes, &mut rng);
         if kinds.0.contains(&Kind::Membership) {

@@ -71,6 +71,14 @@ impl Store {
         }
     }
 
+    /// Whether what it has acknowledged outlives the loss of the disks of a minority of so many nodes.
+    pub fn outlives_disks(self, nodes: u16) -> bool {
+        match self {
+            Store::Eventual(settings) => settings.writes > nodes.saturating_sub(1) / 2,
+            _ => true,
+        }
+    }
+
     /// Checks that it can run on so many nodes.
     ///
     /// # Errors

@@ -301,6 +301,10 @@ fn amount(operation: Operation<'_>) -> i128 {
 fn kind(history: &History, operations: &[Operation<'_>]) -> Kind {
     let values = history.values();
     let mut has = Has::default();
+    // A key that is only read is what the others are: where they are counters it reads as 0.
+    if operations.iter().all(|it| is_read(it.f())) {
+        has.counts = history.functions().any(|f| matches!(f, "increment" | "decrement"));
+    }
     for operation in operations {
         match operation.f() {
             f if is_read(f) && operation.outcome() == Outcome::Ok => {

@@ -1,10 +1,11 @@
 //! What a command makes of the state of a key, at the node that was asked.
 //!
 //! Nobody is asked for leave, so only what depends on no other state keeps its promise here: put,
-//! delete, add and increment. A compare-and-set and an append look at this node's state and write
-//! what follows from it: two nodes may do so at the same time, and then both have succeeded. Where
-//! siblings are kept, these two take the place of the latest version only, so nothing is lost that
-//! they have not looked at; where the last writer wins, one of two such writes is.
+//! delete, add and increment. A compare-and-set looks at this node's state and writes what follows
+//! from it: two nodes may do so at the same time, and then both have succeeded. Where siblings are
+//! kept, it takes the place of the version that it compared with only, the latest, so nothing is
+//! lost that it has not looked at; where the last writer wins, one of two is. An append would lose
+//! what others append at the same time, and is refused: a set is what can be added to here.
 
 use super::object::{Object, Replaced, Version};
 use super::settings::Conflicts;
@@ -78,13 +79,12 @@ impl Eventual {
                     false => Operated::unchanged(output, &own),
                 }
             }
-            Op::Append { key, value } => match kv::appended(latest_value(&own), value) {
-                Ok(longer) if longer.size() > APPENDED_MAX => {
-                    Operated::unchanged(Output::Rejected(Rejection::TooLarge), &own)
-                }
-                Ok(longer) => Operated::changed(Output::Done, self.follow(key, &own, longer, out)),
-                Err(rejection) => Operated::unchanged(Output::Rejected(rejection), &own),
-            },
+            Op::Append { .. } => {
+                let why = "appending takes one order of writes, which this store does not have; \
+                           add to a set"
+                    .into();
+                return Err(Refusal::Inapplicable { why });
+            }
             Op::Add { key, element } => self.add(key, own, element, out),
             Op::Increment { key, by } => self.increment(key, &own, *by, out),
         })

@@ -132,7 +132,10 @@ mod tests {
             assert!(names.insert(mutant.name), "{} is there twice", mutant.name);
             assert!(settings.check(usize::from(mutant.hunt.nodes)).is_ok(), "{}", mutant.name);
             let shows = match mutant.shows {
-                Shows::Anomaly(what) | Shows::Invariant(what) | Shows::Nothing(what) => what,
+                Shows::Anomaly(what)
+                | Shows::Broken(what)
+                | Shows::Invariant(what)
+                | Shows::Nothing(what) => what,
             };
             for text in [mutant.broken, mutant.wild, shows, mutant.fault] {
                 assert!(text.len() > 3 && !text.ends_with('.'), "{}: {text:?}", mutant.name);
