@@ -36,28 +36,34 @@ impl Contract {
         Contract { linearizable: true, promises: Vec::new(), clocks: Clocks::PERFECT }
     }
 
-    /// That of a store by its name. A store that is not the project's own is held to the strongest.
-    pub fn of(store: &str) -> Self {
+    /// That of a store by its name, on so many nodes. A store that is not the project's own is held to the strongest.
+    pub fn of(store: &str, nodes: u16) -> Self {
         match store.parse::<Store>() {
             Ok(Store::Raft | Store::Paxos | Store::Single) | Err(_) => Contract::strong(),
-            Ok(Store::Eventual(settings)) => Contract::eventual(settings),
+            Ok(Store::Eventual(settings)) => Contract::eventual(settings, nodes),
         }
     }
 
     /// That of an eventual store; `docs/eventual.md` says why.
-    fn eventual(settings: Settings) -> Self {
+    fn eventual(settings: Settings, nodes: u16) -> Self {
         let mut promises = vec![
             Promise::Convergence,
             Promise::NoLostWrites,
             Promise::NoResurrection,
             Promise::NoValuesFromNowhere,
         ];
-        if settings.conflicts == Conflicts::Siblings {
+        let keeps_all = settings.conflicts == Conflicts::Siblings;
+        // What is read by a quorum has every acknowledged write in it; where the last writer wins,
+        // that may be one of the same client's before.
+        let overlap = settings.reads + settings.writes > nodes && keeps_all;
+        if keeps_all {
             promises.push(Promise::NoFalseConcurrency);
+        }
+        if settings.sessions || overlap {
+            promises.push(Promise::ReadYourWrites);
         }
         if settings.sessions {
             promises.extend([
-                Promise::ReadYourWrites,
                 Promise::MonotonicReads,
                 Promise::MonotonicWrites,
                 Promise::WritesFollowReads,
@@ -240,10 +246,10 @@ mod tests {
     #[test]
     fn contracts_are_read_and_told() {
         for store in Store::ALL {
-            let contract = Contract::of(store.name());
+            let contract = Contract::of(store.name(), 3);
             assert!(contract.linearizable || !contract.promises.is_empty(), "{store}");
         }
-        assert_eq!(Contract::of("primary-backup"), Contract::strong());
+        assert_eq!(Contract::of("primary-backup", 3), Contract::strong());
         let contract: Contract = "convergence, no-lost-writes".parse().expect("two promises");
         assert!(!contract.linearizable);
         assert_eq!(contract.to_string(), "convergence, no-lost-writes");

@@ -86,7 +86,7 @@ pub fn judge_events(
         linearizability::certify(&history, &model, witness)?;
     }
     let coverage = coverage(events, &history);
-    let contract = Contract::of(&plan.store);
+    let contract = Contract::of(&plan.store, plan.nodes);
     let options = consistency::Options { clocks: contract.clocks, ..Default::default() };
     let judgement = Judgement { contract: &contract, curious, options: &options };
     let promises = judgement.rows(&history, Some(&verdict));

@@ -96,7 +96,7 @@ pub(super) fn eventual(
         patience: timeout * 4 / 5,
         grace: ms([1_500, 4_000, 30_000], rng),
         leaves: [1, 16, 256][rng.random_range(0..3)],
-        keys_max: [1, 8, 512][rng.random_range(0..3)],
+        keys_max: [4, 32, 512][rng.random_range(0..3)],
         bug,
         ..eventual::Options::default()
     }

@@ -68,7 +68,7 @@ const LWW: Settings = Settings::DEFAULT;
 const SIBLINGS: Settings = Settings { conflicts: Conflicts::Siblings, ..LWW };
 const SESSIONS: Settings = Settings { sessions: true, ..LWW };
 /// Quorums that overlap on three nodes.
-const QUORUMS: Settings = Settings { reads: 2, writes: 2, ..LWW };
+const QUORUMS: Settings = Settings { reads: 2, writes: 2, ..SIBLINGS };
 
 const AREAS: &[&[Entry]] = &[causality::TABLE, repair::TABLE, replies::TABLE, controls::TABLE];
 

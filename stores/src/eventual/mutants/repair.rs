@@ -12,14 +12,9 @@ pub(super) const TABLE: &[Entry] = &[
             area: Area::Deletion,
             broken: "a key that is deleted is removed, and nothing says so",
             wild: "Dynamo-style stores without tombstones",
-            shows: Shows::Anomaly("a deleted value comes back"),
+            shows: Shows::Broken("no-resurrection"),
             fault: "a node that misses the deletion",
-            hunt: Hunt {
-                workload: "register",
-                nemesis: "partition",
-                nodes: 3,
-                reads: "read-index",
-            },
+            hunt: Hunt { workload: "delete", nemesis: "partition", nodes: 3, reads: "read-index" },
         },
     ),
     (
@@ -30,14 +25,9 @@ pub(super) const TABLE: &[Entry] = &[
             area: Area::Deletion,
             broken: "a node forgets tombstones after a while, whether or not all have seen them",
             wild: "Cassandra's gc_grace_seconds, Riak's delete_mode (riak_kv#1094)",
-            shows: Shows::Anomaly("a deleted value comes back"),
+            shows: Shows::Broken("no-resurrection"),
             fault: "a cut that is longer than the while",
-            hunt: Hunt {
-                workload: "register",
-                nemesis: "partition",
-                nodes: 3,
-                reads: "read-index",
-            },
+            hunt: Hunt { workload: "delete", nemesis: "partition", nodes: 3, reads: "read-index" },
         },
     ),
     (
@@ -48,7 +38,7 @@ pub(super) const TABLE: &[Entry] = &[
             area: Area::Repair,
             broken: "some leaves of the trees are never compared",
             wild: "off-by-one ranges in anti-entropy",
-            shows: Shows::Anomaly("nodes never converge"),
+            shows: Shows::Broken("convergence"),
             fault: "lost messages",
             hunt: Hunt {
                 workload: "register",
@@ -66,7 +56,7 @@ pub(super) const TABLE: &[Entry] = &[
             area: Area::Repair,
             broken: "what was kept for a peer is handed off as if it were written then",
             wild: "hinted handoff with new timestamps",
-            shows: Shows::Anomaly("an old value takes the place of a newer one"),
+            shows: Shows::Broken("no-lost-writes"),
             fault: "a cut that heals",
             hunt: Hunt {
                 workload: "register",
