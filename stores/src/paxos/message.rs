@@ -93,6 +93,11 @@ pub enum Body {
         /// What it has promised.
         promised: Ballot,
     },
+    /// An acceptor does not listen to a prepare or an accept from before a tombstone was collected.
+    TooYoung {
+        /// The ballot of the prepare or accept.
+        ballot: Ballot,
+    },
     /// Whoever collects a tombstone asks a proposer to forget what it knows of the key.
     Retire {
         /// The ballot at which all acceptors hold the tombstone.
@@ -128,7 +133,9 @@ impl Body {
     /// The ballots that it speaks of.
     fn ballots(&self) -> [Ballot; 2] {
         match self {
-            Body::Prepare { ballot, .. } | Body::Accepted { ballot } => [*ballot, Ballot::NONE],
+            Body::Prepare { ballot, .. }
+            | Body::Accepted { ballot }
+            | Body::TooYoung { ballot } => [*ballot, Ballot::NONE],
             Body::Promise { ballot, accepted, .. } => [*ballot, *accepted],
             Body::Accept { ballot, next, .. } => [*ballot, next.unwrap_or_default()],
             Body::Conflict { ballot, promised } => [*ballot, *promised],

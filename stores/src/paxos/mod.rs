@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`mod@self`] | a node, its steps, its ballots |
 //! | `proposer` | getting requests for a key carried out: rounds, cache, conflicts (§2.2) |
+//! | `line` | what a node does about one key as a proposer, as data |
 //! | [`acceptor`] | what a node has promised and accepted, in memory and on disk (§2.2) |
 //! | `collect` | collecting the tombstones of deleted keys (§3.1) |
 //! | [`message`] | ballots, and what nodes say to each other |
@@ -27,6 +28,7 @@
 
 pub mod acceptor;
 mod collect;
+mod line;
 pub mod message;
 pub mod mutants;
 mod note;
@@ -48,10 +50,10 @@ use crate::replica::{
 pub use acceptor::Record;
 use acceptor::{Acceptor, RESERVED};
 use collect::Graves;
+use line::{Line, Want};
 use message::{Age, Ballot, Body, Message};
 use mutants::Bug;
 pub use note::Note;
-use proposer::{Line, Want};
 
 /// The settings of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -334,10 +336,11 @@ impl Paxos {
     fn hear(&mut self, from: NodeId, message: Message, out: &mut Effects<Self>) {
         let Message { key, body } = message;
         match body {
-            Body::Prepare { age, .. } | Body::Accept { age, .. }
+            Body::Prepare { ballot, age } | Body::Accept { ballot, age, .. }
                 if !self.acceptor.listens_to(from, age) =>
             {
                 out.note(Note::TooYoung { key: key.clone(), from });
+                self.answer(from, &key, Body::TooYoung { ballot }, out);
             }
             Body::Prepare { ballot, .. } => {
                 let (answer, writes) = self.acceptor.prepare(&key, ballot);
@@ -356,6 +359,7 @@ impl Paxos {
             Body::Conflict { ballot, promised } => {
                 self.on_conflict(from, &key, ballot, promised, out);
             }
+            Body::TooYoung { ballot } => self.on_too_young(from, &key, ballot, out),
             Body::Retire { tombstone } => self.on_retire(from, &key, tombstone, out),
             Body::Retired { tombstone, age } => self.on_retired(from, &key, (tombstone, age), out),
             Body::Erase { tombstone, ages } => {
@@ -390,7 +394,8 @@ impl Paxos {
 
     /// Answers a node, when all that this promises is on the disk.
     fn answer(&mut self, to: NodeId, key: &Key, body: Body, out: &mut Effects<Self>) {
-        let promises = !matches!(body, Body::Conflict { .. } | Body::InUse { .. });
+        let promises =
+            !matches!(body, Body::Conflict { .. } | Body::TooYoung { .. } | Body::InUse { .. });
         let message = Message { key: key.clone(), body };
         if to == self.id {
             self.own_later.push_back((out.last_ticket(), message));

@@ -4,7 +4,7 @@
 //! accepted (phase 1), take the state with the highest ballot, change it, and ask a quorum to accept
 //! the new one (phase 2). A read is the change that changes nothing; it has to be accepted, too,
 //! because the state that it found may be on a minority only, where the next proposer need not find
-//! it. Keys have nothing to do with each other: each has a [`Line`] of its own at every node.
+//! it. Keys have nothing to do with each other: each has a line of its own at every node.
 //!
 //! **One at a time.** A node has one proposal for a key at a time. Requests that arrive meanwhile
 //! wait in line, and the next proposal carries them all out, one after the other.
@@ -31,118 +31,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::collect::Collection;
+use super::line::{Cache, Phase, Proposal, Round, Waiting, Want};
 use super::message::{Ballot, Body};
 use super::mutants::Bug;
 use super::{Note, Paxos};
-use crate::kv::{Command, Key, Lookup, Output, Register, Rejection};
+use crate::kv::{Key, Lookup, Output, Register, Rejection};
 use crate::replica::{Effects, NodeId, Refusal, RequestId, Time};
-
-/// What a client wants of a key.
-#[derive(Clone, Debug)]
-pub(super) enum Want {
-    Read,
-    Write(Command),
-}
-
-/// A request without an answer.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) id: RequestId,
-    pub(super) want: Want,
-    /// When it is given up.
-    pub(super) until: Time,
-    /// Whether it changes something and was proposed, so that it may be chosen.
-    pub(super) proposed: bool,
-}
-
-/// What a node does about a key as a proposer.
-#[derive(Debug, Default)]
-pub(super) struct Line {
-    pub(super) queue: VecDeque<Waiting>,
-    pub(super) round: Option<Round>,
-    pub(super) cache: Option<Cache>,
-    /// How often in a row a proposal was given up.
-    times: u32,
-    /// Until when nothing is proposed.
-    rests_until: Option<Time>,
-    /// When those are asked again who have not answered.
-    pub(super) resend: Option<Time>,
-    pub(super) collection: Option<Collection>,
-    /// When a collection is given up.
-    pub(super) collects_until: Time,
-    /// How often in a row one was.
-    pub(super) failures: u32,
-    /// The time in the agenda.
-    pub(super) alarm: Option<Time>,
-}
-
-/// A quorum has promised this ballot and holds this state.
-#[derive(Debug)]
-pub(super) struct Cache {
-    ballot: Ballot,
-    parent: Ballot,
-    state: Arc<Register>,
-}
-
-/// A proposal under way.
-#[derive(Debug)]
-pub(super) struct Round {
-    ballot: Ballot,
-    /// Who has promised a higher ballot, and which.
-    conflicts: BTreeMap<NodeId, Ballot>,
-    phase: Phase,
-}
-
-#[derive(Debug)]
-enum Phase {
-    /// What was promised by whom, as the answers came.
-    Prepare(Vec<(NodeId, Ballot, Arc<Register>)>),
-    Accept(Proposal),
-}
-
-#[derive(Debug)]
-struct Proposal {
-    /// The ballot of the state that it began with.
-    parent: Ballot,
-    /// That state.
-    before: Arc<Register>,
-    state: Arc<Register>,
-    next: Option<Ballot>,
-    acks: BTreeSet<NodeId>,
-    batch: Vec<(Waiting, Output)>,
-    chosen: bool,
-}
-
-impl Line {
-    /// Whether nothing is to be done.
-    pub(super) fn is_free(&self) -> bool {
-        self.queue.is_empty() && self.round.is_none() && self.rests_until.is_none()
-    }
-
-    /// Whether nothing is worth remembering either.
-    pub(super) fn is_empty(&self) -> bool {
-        self.is_free() && self.cache.is_none() && self.collection.is_none()
-    }
-
-    /// Whether the round under way, if any, has nobody left who waits for it.
-    fn is_done(&self) -> bool {
-        let chosen = |round: &Round| matches!(&round.phase, Phase::Accept(it) if it.chosen);
-        self.round.as_ref().is_none_or(chosen)
-    }
-
-    /// When the line is to be looked at again.
-    pub(super) fn next_alarm(&self) -> Option<Time> {
-        let rest = self.rests_until.filter(|_| !self.queue.is_empty());
-        let due = match &self.collection {
-            Some(Collection::Due(at)) => Some(*at),
-            _ => None,
-        };
-        let asks =
-            self.round.is_some() || self.collection.as_ref().is_some_and(Collection::is_under_way);
-        let resend = self.resend.filter(|_| asks);
-        [rest, due, resend].into_iter().flatten().min()
-    }
-}
 
 /// A time from nothing up to this.
 pub(super) fn drawn_up_to(most: Duration, rng: &mut ChaCha8Rng) -> Duration {
@@ -196,6 +90,14 @@ impl Paxos {
 
     /// Asks the acceptors that have not answered yet.
     fn ask(&mut self, key: &Key, out: &mut Effects<Self>) {
+        let own = self.members.iter().filter(|node| **node == self.id);
+        let others = self.members.iter().filter(|node| **node != self.id);
+        let nodes: Vec<NodeId> = others.chain(own).copied().collect();
+        self.ask_these(&nodes, key, out);
+    }
+
+    /// Asks these acceptors, if they have not answered yet.
+    fn ask_these(&mut self, nodes: &[NodeId], key: &Key, out: &mut Effects<Self>) {
         let age = self.age;
         let Some(round) = self.lines.get(key).and_then(|line| line.round.as_ref()) else { return };
         let ballot = round.ballot;
@@ -207,11 +109,22 @@ impl Paxos {
                 (Body::Accept { ballot, age, state: state.clone(), next: *next }, acks.clone())
             }
         };
-        let own = self.members.iter().filter(|node| **node == self.id);
-        let others = self.members.iter().filter(|node| **node != self.id);
-        let asked: Vec<NodeId> = others.chain(own).copied().collect();
-        for node in asked.into_iter().filter(|node| !heard.contains(node)) {
-            self.post(node, key, body.clone(), out);
+        for node in nodes.iter().filter(|node| !heard.contains(node)) {
+            self.post(*node, key, body.clone(), out);
+        }
+    }
+
+    /// An acceptor does not listen to what was said before a tombstone was collected, of another key
+    /// as a rule: it is said again, at this node's present age.
+    pub(super) fn on_too_young(
+        &mut self,
+        from: NodeId,
+        key: &Key,
+        ballot: Ballot,
+        out: &mut Effects<Self>,
+    ) {
+        if self.round(key, ballot).is_some() {
+            self.ask_these(&[from], key, out);
         }
     }
 

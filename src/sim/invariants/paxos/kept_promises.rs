@@ -62,7 +62,8 @@ impl KeptPromises {
         };
         let breach = |what: String| Err(Breach::new(NAME, format!("{node} of {key}: {what}")));
         // The same is told again to whoever asks again, whatever was promised since.
-        let is_repeated = ballot == accepted && accepted == known.accepted;
+        let tells_again = matches!(message.body, Body::Accepted { .. });
+        let is_repeated = tells_again && ballot == known.accepted;
         if ballot < known.promised && !is_repeated {
             return breach(format!("{ballot} comes after a promise of {}", known.promised));
         }
@@ -97,5 +98,84 @@ impl KeptPromises {
             kept += 1;
         }
         Ok(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use rashomon_stores::paxos::Options;
+    use rashomon_stores::replica::{Effects, Replica, Setup};
+
+    use super::*;
+
+    const NODE: NodeId = NodeId(1);
+
+    fn ballot(counter: u64) -> Ballot {
+        Ballot { counter, node: NodeId(2) }
+    }
+
+    fn promise(counter: u64, accepted: u64) -> Message {
+        let accepted = if accepted == 0 { Ballot::NONE } else { ballot(accepted) };
+        let body = Body::Promise { ballot: ballot(counter), accepted, state: Arc::default() };
+        Message { key: "x".into(), body }
+    }
+
+    fn accepted(counter: u64) -> Message {
+        Message { key: "x".into(), body: Body::Accepted { ballot: ballot(counter) } }
+    }
+
+    /// A disk with these on it; nothing stands for none.
+    fn disk(promised: u64, accepted: u64) -> Records<Paxos> {
+        let key: Key = "x".into();
+        let mut disk = Records::<Paxos>::new();
+        if promised > 0 {
+            disk.insert(promise_slot(&key), Record::Promised(ballot(promised)));
+        }
+        if accepted > 0 {
+            disk.insert(state_slot(&key), Record::Accepted(ballot(accepted), Arc::default()));
+        }
+        disk
+    }
+
+    fn core(disk: Records<Paxos>) -> Paxos {
+        let setup = Setup { id: NODE, members: vec![NODE], seed: 1 };
+        let mut out = Effects::default();
+        let disk = disk.into_iter().collect();
+        Paxos::recover(setup, Options::default(), disk, Duration::ZERO, &mut out)
+            .expect("a sound disk")
+    }
+
+    #[test]
+    fn what_is_not_on_the_disk_is_seen_when_it_is_promised() {
+        let mut known = KeptPromises::default();
+        assert!(known.made(NODE, &promise(3, 0), &disk(2, 0)).is_err());
+        let mut known = KeptPromises::default();
+        assert_eq!(known.made(NODE, &promise(3, 0), &disk(3, 0)), Ok(()));
+        assert!(known.made(NODE, &accepted(3), &disk(3, 0)).is_err());
+        let mut known = KeptPromises::default();
+        assert!(known.made(NODE, &promise(3, 2), &disk(3, 0)).is_err());
+    }
+
+    #[test]
+    fn a_promise_that_goes_back_is_seen_but_not_a_repetition() {
+        let mut known = KeptPromises::default();
+        assert_eq!(known.made(NODE, &accepted(2), &disk(3, 2)), Ok(()));
+        assert_eq!(known.made(NODE, &promise(3, 2), &disk(3, 2)), Ok(()));
+        assert_eq!(known.made(NODE, &accepted(2), &disk(3, 2)), Ok(()), "said before");
+        assert!(known.made(NODE, &promise(2, 2), &disk(3, 2)).is_err());
+    }
+
+    #[test]
+    fn what_is_not_found_again_is_seen_but_not_what_was_collected() {
+        let mut known = KeptPromises::default();
+        assert_eq!(known.made(NODE, &accepted(3), &disk(3, 3)), Ok(()));
+        assert_eq!(known.recovered(NODE, core(disk(3, 3)).acceptor()), Ok(1));
+        assert!(known.recovered(NODE, core(disk(3, 2)).acceptor()).is_err());
+        assert!(known.recovered(NODE, core(disk(0, 0)).acceptor()).is_err());
+        known.collecting(&"x".into(), ballot(3));
+        assert_eq!(known.recovered(NODE, core(disk(0, 0)).acceptor()), Ok(1));
     }
 }

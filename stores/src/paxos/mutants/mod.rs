@@ -9,7 +9,7 @@ mod proposing;
 
 use std::str::FromStr;
 
-use super::proposer::Want;
+use super::line::Want;
 use super::{Options, Paxos, Quorums};
 use crate::catalogue::{Mutant, UnknownName};
 use crate::kv::{Command, Key, Output, Register};
