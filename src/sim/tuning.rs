@@ -68,6 +68,7 @@ pub(super) fn paxos(
         resend: milliseconds([20, 100, 100, 400], rng),
         backoff_min: milliseconds([1, 5, 20, 50], rng),
         backoff_max: milliseconds([100, 300, 300, 800], rng),
+        courtesy: milliseconds([0, 5, 30, 100], rng),
         patience: milliseconds([300, 1_000, 2_000, 4_000], rng),
         batch_max: [1, 4, 256, 256][rng.random_range(0..4)],
         // Soon, so that it is done before the key is used again.

@@ -55,6 +55,7 @@ const RARE: &[&str] = &[
     "config-not-in-snapshot",
     "transfer-unchecked",
     "promise-forgotten",
+    "age-unchecked",
     "sessions-buried",
 ];
 

@@ -33,7 +33,7 @@ pub enum Record {
 }
 
 /// Where the one record of the counters lies.
-pub(super) const RESERVED: Slot = Slot::Numbered(0, 0);
+pub const RESERVED: Slot = Slot::Numbered(0, 0);
 /// Where the one record of the node's age lies.
 pub(super) const AGE: Slot = Slot::Numbered(1, 0);
 const AGES: Slot = Slot::Numbered(2, 0);

@@ -236,11 +236,16 @@ impl Paxos {
         self.counter = self.counter.max(tombstone.counter);
         self.age += 1;
         let mut writes = vec![Write::Put(AGE, Record::Age(self.age))];
-        writes.extend(self.reserve());
+        let reservation = self.reserve();
+        let reserves = reservation.is_some();
+        writes.extend(reservation);
         if !self.bug(Bug::SessionsBuried) {
             writes.extend(self.graves.take_over(&cell.state));
         }
-        out.persist(writes);
+        let ticket = out.persist(writes);
+        if reserves {
+            self.reservation = ticket;
+        }
         self.answer(from, key, Body::Retired { tombstone, age: self.age }, out);
     }
 

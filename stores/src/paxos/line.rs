@@ -36,6 +36,10 @@ pub(super) struct Line {
     pub(super) times: u32,
     /// Until when nothing is proposed.
     pub(super) rests_until: Option<Time>,
+    /// Until when another node is left alone that has asked for promises.
+    pub(super) yields_until: Option<Time>,
+    /// Whether it has waited for one in vain since anything was chosen.
+    pub(super) yielded: bool,
     /// When those are asked again who have not answered.
     pub(super) resend: Option<Time>,
     pub(super) collection: Option<Collection>,
@@ -99,7 +103,8 @@ impl Line {
 
     /// Whether nothing is worth remembering either.
     pub(super) fn is_empty(&self) -> bool {
-        self.is_free() && self.cache.is_none() && self.collection.is_none()
+        let waits = self.yields_until.is_some();
+        self.is_free() && !waits && self.cache.is_none() && self.collection.is_none()
     }
 
     /// Whether the round under way, if any, has nobody left who waits for it.
@@ -110,7 +115,6 @@ impl Line {
 
     /// When the line is to be looked at again.
     pub(super) fn next_alarm(&self) -> Option<Time> {
-        let rest = self.rests_until.filter(|_| !self.queue.is_empty());
         let due = match &self.collection {
             Some(Collection::Due(at)) => Some(*at),
             _ => None,
@@ -118,6 +122,6 @@ impl Line {
         let asks =
             self.round.is_some() || self.collection.as_ref().is_some_and(Collection::is_under_way);
         let resend = self.resend.filter(|_| asks);
-        [rest, due, resend].into_iter().flatten().min()
+        [self.rests_until.max(self.yields_until), due, resend].into_iter().flatten().min()
     }
 }

@@ -72,6 +72,9 @@ pub struct Options {
     pub backoff_min: Duration,
     /// How long it rests at most, ever.
     pub backoff_max: Duration,
+    /// How long a node leaves another alone that has asked for promises, while it has not asked for
+    /// acceptance yet.
+    pub courtesy: Duration,
     /// How long a request waits for a quorum.
     pub patience: Duration,
     /// How many requests for a key are carried out by one proposal.
@@ -95,6 +98,7 @@ impl Default for Options {
             resend: Duration::from_millis(100),
             backoff_min: Duration::from_millis(10),
             backoff_max: Duration::from_millis(400),
+            courtesy: Duration::from_millis(30),
             patience: Duration::from_secs(2),
             batch_max: 256,
             requests_max: 4096,
@@ -343,12 +347,20 @@ impl Paxos {
                 self.answer(from, &key, Body::TooYoung { ballot }, out);
             }
             Body::Prepare { ballot, .. } => {
+                let before = self.acceptor.promised(&key);
                 let (answer, writes) = self.acceptor.prepare(&key, ballot);
+                // Not for whoever only asks again.
+                if from != self.id && ballot > before {
+                    self.yield_to_rival(&key);
+                }
                 self.persist(writes, out);
                 self.answer(from, &key, answer, out);
             }
             Body::Accept { ballot, state, next, .. } => {
                 let (answer, writes) = self.acceptor.accept(&key, ballot, state, next);
+                if from != self.id && matches!(answer, Body::Accepted { .. }) {
+                    self.follow_rival(&key);
+                }
                 self.persist(writes, out);
                 self.answer(from, &key, answer, out);
             }
@@ -385,7 +397,7 @@ impl Paxos {
         let message = Message { key: key.clone(), body };
         if to == self.id {
             self.own.push_back(message);
-        } else if self.reservation <= self.durable {
+        } else if self.reservation <= self.durable || self.bug(Bug::BallotUnreserved) {
             out.send_at_once(to, message);
         } else {
             out.send(to, message);

@@ -16,10 +16,13 @@
 //!
 //! **Conflicts.** A proposal is given up when so many acceptors have promised a higher ballot that
 //! there is no quorum left, or when any has and the others are silent; if the others are enough, one
-//! that has does not matter. The requests go back in line, and the node
-//! rests for a random time whose bound doubles each time in a row, so that one of several that get
-//! in each other's way finishes first (Lamport, "The Part-Time Parliament", §2.4, leaves this to a
-//! president). What was proposed may be chosen all the same, by the next who finds it. Therefore
+//! that has does not matter. The requests go back in line, and the node rests for a random time
+//! whose bound doubles each time in a row, so that one of several that get in each other's way
+//! finishes first (Lamport, "The Part-Time Parliament", §2.4, leaves this to a president). Every node
+//! is an acceptor, too, and sees what the others do: when one has asked it for promises, it leaves
+//! that one alone for a moment, until it has asked for acceptance, and has then rested enough.
+//!
+//! What was proposed and given up may be chosen all the same, by the next who finds it. Therefore
 //! each command carries its session, and the state says whether it has been executed; a command
 //! without a session is not proposed a second time, and its client is told that nobody knows.
 
@@ -35,7 +38,7 @@ use super::line::{Cache, Phase, Proposal, Round, Waiting, Want};
 use super::message::{Ballot, Body};
 use super::mutants::Bug;
 use super::{Note, Paxos};
-use crate::kv::{Key, Lookup, Output, Register, Rejection};
+use crate::kv::{Key, Lookup, Output, Register, Rejection, Value};
 use crate::replica::{Effects, NodeId, Refusal, RequestId, Time};
 
 /// A time from nothing up to this.
@@ -65,7 +68,8 @@ impl Paxos {
     pub(super) fn serve(&mut self, key: &Key, out: &mut Effects<Self>) {
         let promised = self.acceptor.promised(key);
         let Some(line) = self.lines.get_mut(key) else { return };
-        if line.queue.is_empty() || line.rests_until.is_some() || !line.is_done() {
+        let waits = line.rests_until.is_some() || line.yields_until.is_some();
+        if line.queue.is_empty() || waits || !line.is_done() {
             return;
         }
         line.round = None;
@@ -73,6 +77,28 @@ impl Paxos {
         match line.cache.take().filter(|cache| cache.ballot >= promised) {
             Some(cache) => self.propose(key, cache.ballot, (cache.parent, cache.state), true, out),
             None => self.prepare(key, out),
+        }
+    }
+
+    /// Another node has asked for promises, and this one has given its own: it can expect to be heard
+    /// out.
+    pub(super) fn yield_to_rival(&mut self, key: &Key) {
+        let until = self.now + self.options.courtesy;
+        let line = self.lines.entry(key.clone()).or_default();
+        // One after the other would make it wait for ever.
+        if !line.yielded && line.yields_until.is_none() {
+            line.yields_until = Some(until);
+        }
+    }
+
+    /// Another node's proposal has come to its end: it is the turn of whoever is quickest.
+    pub(super) fn follow_rival(&mut self, key: &Key) {
+        let Some(line) = self.lines.get_mut(key) else { return };
+        line.yielded = false;
+        let waited = line.yields_until.take().is_some() && !line.queue.is_empty();
+        if waited || line.rests_until.is_some() {
+            let soon = self.now + drawn_up_to(self.options.backoff_min, &mut self.rng);
+            line.rests_until = Some(line.rests_until.map_or(soon, |at| at.min(soon)));
         }
     }
 
@@ -182,12 +208,9 @@ impl Paxos {
             })
             .collect();
         let state = if register == *before { before.clone() } else { Arc::new(register) };
-        if !self.keeps_spreading(key, &state, batch.is_empty(), out) && batch.is_empty() {
-            // There is nothing to propose any more.
-            if let Some(line) = self.lines.get_mut(key) {
-                line.round = None;
-            }
-            return;
+        // What turns out to be no tombstone is proposed all the same, for this node's acceptor to know.
+        if self.is_spreading(key) && *state.value() != Value::Null {
+            self.give_up_collection(key, out);
         }
         let spreads = self.is_spreading(key);
         let next = (self.options.one_round && !spreads).then(|| self.next_ballot(ballot, out));
@@ -217,23 +240,7 @@ impl Paxos {
         }
     }
 
-    /// Whether what is proposed is a tombstone that is to be collected; if it has become something
-    /// else, it is not collected any more.
-    fn keeps_spreading(
-        &mut self,
-        key: &Key,
-        state: &Register,
-        for_nobody: bool,
-        out: &mut Effects<Self>,
-    ) -> bool {
-        let spreads = self.is_spreading(key);
-        let suits = for_nobody && *state.value() == crate::kv::Value::Null;
-        if spreads && !suits {
-            self.give_up_collection(key, out);
-        }
-        spreads && suits
-    }
-
+    /// Whether what is proposed for a key is a tombstone that is to be collected.
     fn is_spreading(&self, key: &Key) -> bool {
         let line = self.lines.get(key);
         line.is_some_and(|line| matches!(line.collection, Some(Collection::Spreading)))
@@ -276,6 +283,7 @@ impl Paxos {
         out.note(Note::Chosen { key: key.clone(), ballot });
         if let Some(line) = self.lines.get_mut(key) {
             line.times = 0;
+            line.yielded = false;
         }
         for (waiting, output) in batch {
             match waiting.want {
@@ -414,8 +422,10 @@ impl Paxos {
         let is_due = |time: Time| time <= now;
         self.give_up_requests(key, out);
         let Some(line) = self.lines.get_mut(key) else { return };
-        if line.rests_until.is_some_and(is_due) {
-            line.rests_until = None;
+        line.rests_until = line.rests_until.filter(|at| !is_due(*at));
+        if line.yields_until.is_some_and(is_due) {
+            line.yields_until = None;
+            line.yielded = !line.queue.is_empty();
         }
         let collects = line.collection.as_ref().is_some_and(Collection::is_under_way);
         if matches!(line.collection, Some(Collection::Due(at)) if at <= now) {

@@ -346,6 +346,52 @@ fn a_crash_never_lets_a_ballot_be_used_again() {
     }
 }
 
+/// Found by a seed of the simulator: a node that counts on from a tombstone's ballot reserves
+/// counters, too, and must not propose before that is on its disk.
+#[test]
+fn a_ballot_leaves_when_it_is_reserved() {
+    let tombstone = Ballot { counter: 5000, node: NodeId(2) };
+    let accepted = Record::Accepted(tombstone, std::sync::Arc::default());
+    let disk =
+        [(promise_slot(&key()), Record::Promised(tombstone)), (state_slot(&key()), accepted)];
+    let mut node = start(NodeId(1), 3, disk.into(), &quiet());
+    let message = Message { key: key(), body: Body::Retire { tombstone } };
+    let input = Input::Message { from: NodeId(2), message };
+    node.core.step(Time::ZERO, input, &mut node.effects);
+    let reserved = node.effects.last_ticket();
+    assert!(reserved > Ticket::NONE);
+    let request = Request::Read("y".into());
+    let input = Input::Request { id: RequestId(1), request };
+    node.core.step(Time::ZERO, input, &mut node.effects);
+    let mut prepares = 0;
+    for effect in node.effects.drain() {
+        if let Effect::Send { after, message, .. } = effect
+            && let Body::Prepare { ballot, .. } = message.body
+        {
+            assert!(ballot > tombstone && after >= reserved, "{ballot} leaves after {after:?}");
+            prepares += 1;
+        }
+    }
+    assert_eq!(prepares, 2);
+}
+
+/// Found by a seed of the simulator: somebody who asks for promises again and again, and never for
+/// acceptance, is waited for once.
+#[test]
+fn nobody_waits_for_ever_for_a_rival() {
+    let mut cluster = Cluster::new(3, quiet());
+    let read = cluster.ask(1, Request::Read(key()));
+    cluster.network.clear();
+    for counter in 1..200 {
+        let ballot = Ballot { counter: counter * 10, node: NodeId(3) };
+        let message = Message { key: key(), body: Body::Prepare { ballot, age: 0 } };
+        cluster.step(1, Input::Message { from: NodeId(3), message });
+        cluster.pass(Duration::from_millis(10));
+    }
+    cluster.pass(Duration::from_millis(10));
+    assert_eq!(cluster.replies.remove(&read), Some(Ok(Output::Value(Value::Null))));
+}
+
 #[test]
 fn what_an_acceptor_has_promised_survives() {
     let mut cluster = Cluster::new(3, quiet());

@@ -1,5 +1,6 @@
 //! Kept promises: the ballots that an acceptor has promised never go back, and what it has promised
-//! or accepted is on its disk when anybody hears of it, and found again after every crash.
+//! or accepted is on its disk when anybody hears of it, and found again after every crash. Likewise a
+//! proposer's disk says that a ballot is used when anybody hears of it.
 //!
 //! Lamport, *The Part-Time Parliament* (1998), §2.3: notes are kept in indelible ink in the back of
 //! the ledger; Rystsov, *CASPaxos* (2018), §2.2: an acceptor "persists the ballot number as a
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 
 use rashomon_stores::kv::Key;
 use rashomon_stores::paxos::Paxos;
-use rashomon_stores::paxos::acceptor::{Acceptor, Record, promise_slot, state_slot};
+use rashomon_stores::paxos::acceptor::{Acceptor, RESERVED, Record, promise_slot, state_slot};
 use rashomon_stores::paxos::message::{Ballot, Body, Message};
 use rashomon_stores::replica::NodeId;
 
@@ -34,7 +35,10 @@ pub(super) struct KeptPromises {
 
 /// Whether a message promises what must survive.
 pub(super) fn is_promise(message: &Message) -> bool {
-    matches!(message.body, Body::Promise { .. } | Body::Accepted { .. })
+    matches!(
+        message.body,
+        Body::Prepare { .. } | Body::Accept { .. } | Body::Promise { .. } | Body::Accepted { .. }
+    )
 }
 
 impl KeptPromises {
@@ -58,6 +62,10 @@ impl KeptPromises {
         let (ballot, accepted) = match message.body {
             Body::Promise { ballot, accepted, .. } => (ballot, accepted),
             Body::Accepted { ballot } => (ballot, ballot),
+            Body::Prepare { ballot, .. } => return is_used(node, ballot, disk),
+            Body::Accept { ballot, next, .. } => {
+                return is_used(node, next.unwrap_or(ballot), disk);
+            }
             _ => return Ok(()),
         };
         let breach = |what: String| Err(Breach::new(NAME, format!("{node} of {key}: {what}")));
@@ -98,6 +106,17 @@ impl KeptPromises {
             kept += 1;
         }
         Ok(kept)
+    }
+}
+
+/// Whether a disk says that a ballot is used, so that it is never used again.
+fn is_used(node: NodeId, ballot: Ballot, disk: &Records<Paxos>) -> Result<(), Breach> {
+    match disk.get(&RESERVED) {
+        Some(Record::Reserved(counter)) if *counter > ballot.counter => Ok(()),
+        found => {
+            let what = format!("{node} proposes at {ballot}, but its disk has {found:?}");
+            Err(Breach::new(NAME, what))
+        }
     }
 }
 
@@ -157,6 +176,20 @@ mod tests {
         assert!(known.made(NODE, &accepted(3), &disk(3, 0)).is_err());
         let mut known = KeptPromises::default();
         assert!(known.made(NODE, &promise(3, 2), &disk(3, 0)).is_err());
+    }
+
+    #[test]
+    fn a_ballot_that_could_be_used_again_is_seen() {
+        let prepare = |counter| Message {
+            key: "x".into(),
+            body: Body::Prepare { ballot: ballot(counter), age: 0 },
+        };
+        let mut known = KeptPromises::default();
+        let mut disk = disk(0, 0);
+        assert!(known.made(NODE, &prepare(1), &disk).is_err());
+        disk.insert(RESERVED, Record::Reserved(3));
+        assert_eq!(known.made(NODE, &prepare(2), &disk), Ok(()));
+        assert!(known.made(NODE, &prepare(3), &disk).is_err());
     }
 
     #[test]

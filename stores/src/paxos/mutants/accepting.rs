@@ -35,8 +35,8 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             ),
             fault: "crashes of acceptors between the phases of two proposals",
             hunt: Hunt {
-                workload: "register",
-                nemesis: "kill,pause,network",
+                workload: "append",
+                nemesis: "kill,network",
                 nodes: 3,
                 reads: "read-index",
             },

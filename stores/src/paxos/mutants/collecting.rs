@@ -68,8 +68,8 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
             fault: "clients that send again what was executed on a key since deleted",
             hunt: Hunt {
                 workload: "delete",
-                nemesis: "kill,network,pause",
-                nodes: 3,
+                nemesis: "network,pause",
+                nodes: 5,
                 reads: "read-index",
             },
         },

@@ -31,6 +31,8 @@ pub enum Bug {
     FirstValueChosen,
     /// Has the same ballots as the others.
     BallotsCollide,
+    /// Proposes before its disk says that its ballot is used.
+    BallotUnreserved,
     /// Answers a read with what it has found, chosen or not.
     ReadNotProposed,
     /// Goes on from what it knew before it was overtaken.

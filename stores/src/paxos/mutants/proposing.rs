@@ -39,6 +39,20 @@ pub(super) const TABLE: &[(Bug, Mutant)] = &[
         },
     ),
     (
+        Bug::BallotUnreserved,
+        Mutant {
+            name: "ballot-unreserved",
+            area: Area::Durability,
+            broken: "a proposal leaves before the disk says that its ballot is used",
+            wild: "this project, found by a seed: a ballot used again after a crash; Chandra et al., Paxos Made Live (2007), §5.1",
+            shows: Shows::Invariant(
+                "a ballot may be used twice, which has to meet a crash and two quorums to be seen",
+            ),
+            fault: "power loss",
+            hunt: Hunt { workload: "delete", nemesis: "kill,disk", nodes: 3, reads: "read-index" },
+        },
+    ),
+    (
         Bug::ReadNotProposed,
         Mutant {
             name: "read-not-proposed",
