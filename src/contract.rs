@@ -69,7 +69,9 @@ impl Contract {
                 Promise::WritesFollowReads,
             ]);
         }
-        Contract { linearizable: false, promises, clocks: Clocks::Hybrid }
+        // Where all are kept no clock decides, and a write replaces what its client had seen only.
+        let clocks = if keeps_all { Clocks::Unknown } else { Clocks::Hybrid };
+        Contract { linearizable: false, promises, clocks }
     }
 }
 

@@ -36,14 +36,9 @@ impl Operated {
         Operated { output, context, object: Some(changed.object) }
     }
 
-    /// Nothing was changed, because of what the latest version is.
-    fn unchanged(output: Output, own: &Object) -> Self {
-        let mut context = Context::default();
-        if let Some(latest) = own.latest() {
-            context.seen.add(latest.dot);
-            context.latest = latest.at;
-        }
-        Operated { output, context, object: None }
+    /// Nothing was changed. That is no read: who is refused does not thereby mean to overwrite.
+    fn unchanged(output: Output) -> Self {
+        Operated { output, context: Context::default(), object: None }
     }
 }
 
@@ -76,7 +71,7 @@ impl Eventual {
                 let output = Output::Cas { applied, current };
                 match applied {
                     true => Operated::changed(output, self.follow(key, &own, new.clone(), out)),
-                    false => Operated::unchanged(output, &own),
+                    false => Operated::unchanged(output),
                 }
             }
             Op::Append { .. } => {
@@ -148,11 +143,11 @@ impl Eventual {
             return Operated { output: Output::Done, context, object: Some(own) };
         }
         if let Some(rejection) = mismatch(&own, element, !own.tallies.is_empty()) {
-            return Operated::unchanged(Output::Rejected(rejection), &own);
+            return Operated::unchanged(Output::Rejected(rejection));
         }
         let size: usize = own.elements.iter().map(Value::size).sum();
         if size + element.size() > APPENDED_MAX {
-            return Operated::unchanged(Output::Rejected(Rejection::TooLarge), &own);
+            return Operated::unchanged(Output::Rejected(Rejection::TooLarge));
         }
         let grown = self.change(
             key,
@@ -166,12 +161,12 @@ impl Eventual {
 
     fn increment(&mut self, key: &Key, own: &Object, by: i64, out: &mut Effects<Self>) -> Operated {
         if let Some(rejection) = mismatch(own, &Value::Int(by), !own.elements.is_empty()) {
-            return Operated::unchanged(Output::Rejected(rejection), own);
+            return Operated::unchanged(Output::Rejected(rejection));
         }
         let mut tally = own.tallies.get(&self.id).copied().unwrap_or_default();
         let part = if by < 0 { &mut tally.taken } else { &mut tally.added };
         let Some(more) = part.checked_add(by.unsigned_abs()) else {
-            return Operated::unchanged(Output::Rejected(Rejection::Overflow), own);
+            return Operated::unchanged(Output::Rejected(Rejection::Overflow));
         };
         *part = more;
         let grown = self.change(
