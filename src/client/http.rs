@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
+use rashomon_checker::consistency::MISMATCH;
 use rashomon_checker::history::Value;
 use rashomon_stores::kv::Context;
 use rashomon_stores::node::server::CONTEXT_HEADER;
@@ -235,7 +236,7 @@ fn read_success(body: &Json, request: &Request) -> Attempt {
             Some(true) => Attempt::Done(request.action.argument()),
             Some(false) => {
                 let current = body.get("current").unwrap_or(&Json::Null);
-                Attempt::Refused(format!("mismatch: the value was {current}"))
+                Attempt::Refused(format!("{MISMATCH}{current}"))
             }
             None => Attempt::Unsure("an answer that does not say whether it applied".into()),
         },

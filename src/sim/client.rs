@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rashomon_checker::consistency::MISMATCH;
 use rashomon_checker::history::Value;
 use rashomon_stores::catalogue::Store;
 use rashomon_stores::kv::{self, Command, Op, Output, Rejection, Session};
@@ -180,9 +181,7 @@ fn done(output: Output, action: &Action) -> Attempt {
         // What was written without knowing of each other is seen together.
         Output::Siblings(values) => Attempt::Done(Value::list(values.iter().map(history_value))),
         Output::Causal { output, .. } => done(*output, action),
-        Output::Cas { applied: false, current } => {
-            Attempt::Refused(format!("mismatch: the value was {current}"))
-        }
+        Output::Cas { applied: false, current } => Attempt::Refused(format!("{MISMATCH}{current}")),
         Output::Rejected(rejection @ Rejection::StaleSequence { .. }) => {
             Attempt::Unsure(format!("stale-sequence: {rejection}"))
         }

@@ -4,14 +4,21 @@
 //! A store with siblings replaces what the writer had seen, and nothing else (Dynamo, section 4.4).
 //! What that was is the client's context, which a history does not show; but whatever a context
 //! covers came to the client by what it read and wrote of the key before, so it is covered by the
-//! order computed here: session order and reads-from together. This order is the generous bound.
+//! order computed here: session order and reads-from together, and what a failed compare-and-set found. This order is the generous bound.
 //! [`Contexts`] is the other one: what a write certainly had seen is what the latest read of its
 //! process returned.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::objects::Object;
+use super::objects::{Glimpse, Object, Read};
 use crate::history::ValueId;
+
+/// What happens to what sessions know.
+enum Step<'a> {
+    Write(usize),
+    Read(&'a Read<'a>),
+    Glimpse(Glimpse),
+}
 
 /// What each write may have seen: the generous bound.
 #[derive(Debug)]
@@ -36,26 +43,37 @@ impl Causality {
         // A write counts from its invocation, a read from its answer: so whatever one depends on
         // comes before it, unless a read saw the future, which is another promise's affair.
         let writes =
-            object.writes.iter().enumerate().map(|(at, write)| (write.span.call, true, at));
-        let reads = object.reads.iter().enumerate().map(|(at, read)| (read.span.ret, false, at));
-        let mut steps: Vec<(u32, bool, usize)> = writes.chain(reads).collect();
-        steps.sort_unstable();
+            (0..object.writes.len()).map(|at| (object.writes[at].span.call, Step::Write(at)));
+        let reads = object.reads.iter().map(|read| (read.span.ret, Step::Read(read)));
+        let glimpses = object.glimpses.iter().map(|it| (it.span.ret, Step::Glimpse(*it)));
+        let mut steps: Vec<(u32, Step<'_>)> = writes.chain(reads).chain(glimpses).collect();
+        steps.sort_unstable_by_key(|(rank, _)| *rank);
         let width = sessions.len();
         let mut current = vec![vec![0; width]; width];
         let mut clocks = vec![Vec::new(); object.writes.len()];
         let mut places = vec![(0, 0); object.writes.len()];
-        for (_, is_write, at) in steps {
-            if is_write {
-                let session = sessions[&object.writes[at].span.process];
-                current[session][session] += 1;
-                places[at] = (session, current[session][session]);
-                clocks[at].clone_from(&current[session]);
-            } else {
-                let read = &object.reads[at];
-                let session = sessions[&read.span.process];
-                for writer in read.seen.iter().flat_map(|value| object.writers(*value)) {
-                    join(&mut current[session], &clocks[*writer]);
+        let mut everything = vec![0; width];
+        for (_, step) in steps {
+            let (process, seen) = match &step {
+                Step::Write(at) => {
+                    let session = sessions[&object.writes[*at].span.process];
+                    current[session][session] += 1;
+                    places[*at] = (session, current[session][session]);
+                    clocks[*at].clone_from(&current[session]);
+                    everything[session] = current[session][session];
+                    continue;
                 }
+                Step::Read(read) => (read.span.process, &*read.seen),
+                Step::Glimpse(Glimpse { span, seen }) => {
+                    (span.process, seen.as_ref().map_or(&[][..], std::slice::from_ref))
+                }
+            };
+            let known = &mut current[sessions[&process]];
+            if matches!(step, Step::Glimpse(Glimpse { seen: None, .. })) {
+                join(known, &everything);
+            }
+            for writer in seen.iter().flat_map(|value| object.writers(*value)) {
+                join(known, &clocks[*writer]);
             }
         }
         let mut removals = Vec::new();
@@ -93,7 +111,8 @@ impl Causality {
 
 fn spans(object: &Object<'_>) -> impl Iterator<Item = u64> {
     let writes = object.writes.iter().map(|write| write.span.process);
-    writes.chain(object.reads.iter().map(|read| read.span.process))
+    let reads = object.reads.iter().map(|read| read.span.process);
+    writes.chain(reads).chain(object.glimpses.iter().map(|glimpse| glimpse.span.process))
 }
 
 fn join(into: &mut [u32], other: &[u32]) {

@@ -38,7 +38,7 @@ use crate::history::{History, OpId, Value};
 use crate::model::NilRead;
 use objects::Objects;
 
-pub use objects::FINAL_READS;
+pub use objects::{FINAL_READS, MISMATCH};
 
 /// Something that a store may promise its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

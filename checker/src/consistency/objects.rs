@@ -16,6 +16,10 @@ use crate::model::NilRead;
 /// The function of a named process's event after which every read is a final one.
 pub const FINAL_READS: &str = "final-reads";
 
+/// How the error of a compare-and-set begins that found another value, which follows. What it found
+/// its client has seen.
+pub const MISMATCH: &str = "mismatch: the value was ";
+
 /// All objects of a history, in the order of their first operation.
 #[derive(Debug)]
 pub(super) struct Objects<'h> {
@@ -51,6 +55,8 @@ pub(super) struct Object<'h> {
     pub(super) failed: Vec<Write<'h>>,
     /// What was answered, by invocation.
     pub(super) reads: Vec<Read<'h>>,
+    /// What was seen by operations that failed.
+    pub(super) glimpses: Vec<Glimpse>,
     /// The places of the writes of a value.
     writers: FxHashMap<ValueId, Vec<usize>>,
 }
@@ -84,6 +90,14 @@ impl Write<'_> {
     pub(super) fn is_delete(&self) -> bool {
         self.value == ValueId::NIL
     }
+}
+
+/// What a failed operation showed its client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Glimpse {
+    pub(super) span: Span,
+    /// One value, or `NIL` for nothing; nobody knows what if there is none.
+    pub(super) seen: Option<ValueId>,
 }
 
 /// An answered read.
@@ -183,6 +197,7 @@ impl<'h> Object<'h> {
             writes: Vec::new(),
             failed: Vec::new(),
             reads: Vec::new(),
+            glimpses: Vec::new(),
             writers: FxHashMap::default(),
         };
         if !matches!(object.kind, Kind::Other(_)) {
@@ -240,11 +255,14 @@ impl<'h> Object<'h> {
             _ => {}
         }
         let is_mismatch = operation.f() == "cas" && operation.output() == Value::Bool(false);
-        match operation.outcome() {
-            Outcome::Fail => self.failed.push(write),
-            _ if is_mismatch => self.failed.push(write),
-            _ => self.writes.push(write),
+        if operation.outcome() != Outcome::Fail && !is_mismatch {
+            self.writes.push(write);
+            return;
         }
+        if write.found.is_some() {
+            self.glimpses.push(Glimpse { span, seen: found_instead(history, operation) });
+        }
+        self.failed.push(write);
     }
 
     /// What was there at first and was never written is no value that somebody brought.
@@ -286,6 +304,15 @@ impl<'h> Object<'h> {
 
 fn is_read(f: &str) -> bool {
     matches!(f, "read" | "get" | "r")
+}
+
+/// What a compare-and-set found that failed, where its error tells.
+fn found_instead(history: &History, operation: Operation<'_>) -> Option<ValueId> {
+    let error = operation.error()?;
+    match error.as_text()?.strip_prefix(MISMATCH)? {
+        "null" | "nil" => Some(ValueId::NIL),
+        found => history.values().find(&Value::Int(found.parse().ok()?)),
+    }
 }
 
 fn amount(operation: Operation<'_>) -> i128 {

@@ -15,6 +15,8 @@ pub(crate) struct Facts {
     /// Acknowledged and unsure, by invocation.
     pub(crate) writes: Vec<Op>,
     pub(crate) reads: Vec<Op>,
+    /// Compare-and-sets that failed, and may have shown anything.
+    failed: Vec<Op>,
     end: u64,
     clocks: Clocks,
 }
@@ -32,9 +34,11 @@ impl Facts {
         ops.sort_by_key(|op| op.call);
         let is_write = |op: &&Op| op.f != "read" && op.kind != EventType::Fail;
         let is_read = |op: &&Op| op.f == "read" && op.kind == EventType::Ok;
+        let is_failed = |op: &&Op| op.f == "cas" && op.kind == EventType::Fail;
+        let failed = ops.iter().filter(is_failed).cloned().collect();
         let writes = ops.iter().filter(is_write).cloned().collect();
         let reads = ops.iter().filter(is_read).cloned().collect();
-        Facts { writes, reads, end, clocks }
+        Facts { writes, reads, failed, end, clocks }
     }
 
     fn is_acknowledged(&self, write: usize) -> bool {
@@ -272,13 +276,13 @@ fn place(places: &[usize], source: Source) -> usize {
 impl Facts {
     /// Which operation may have seen which: `[from][to]`, writes first, then reads.
     fn causes(&self) -> Vec<Vec<bool>> {
-        let ops: Vec<&Op> = self.writes.iter().chain(&self.reads).collect();
+        let ops: Vec<&Op> = self.writes.iter().chain(&self.reads).chain(&self.failed).collect();
         let is_cause = |from: usize, to: usize| {
             let session = ops[from].process == ops[to].process && ops[from].ret < ops[to].call;
             let seen = from < self.writes.len()
                 && to >= self.writes.len()
                 && ops[from].call < ops[to].ret
-                && seen(ops[to]).contains(&brought(ops[from]));
+                && (ops[to].f == "cas" || seen(ops[to]).contains(&brought(ops[from])));
             session || seen
         };
         closed(

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rashomon_checker::consistency::{Clocks, Finding, Options, Promise, judge};
+use rashomon_checker::consistency::{Clocks, Finding, MISMATCH, Options, Promise, judge};
 use rashomon_checker::history::{EventType, Value};
 
 use crate::scribe::{NODES, Op, history};
@@ -37,8 +37,12 @@ fn parse(text: &str) -> (Vec<Op>, Option<u64>) {
         let node = NODES.into_iter().find(|name| *name == node).expect("a known node");
         let kind = match fate {
             ["info"] => EventType::Info,
-            ["fail"] => EventType::Fail,
+            ["fail"] | ["found", _] => EventType::Fail,
             _ => EventType::Ok,
+        };
+        let error = match fate {
+            ["found", found] => Some(format!("{MISMATCH}{found}")),
+            _ => None,
         };
         let (input, output) = match f {
             "read" => (Value::Nil, value(argument)),
@@ -48,7 +52,18 @@ fn parse(text: &str) -> (Vec<Op>, Option<u64>) {
         let call =
             if line.starts_with('|') { ops.last().map_or(time, |op| op.call + 1) } else { time };
         let process = process.parse().expect("a process");
-        ops.push(Op { process, node, f, key: "x", input, output, kind, call, ret: time + 50 });
+        ops.push(Op {
+            process,
+            node,
+            f,
+            key: "x",
+            input,
+            output,
+            kind,
+            error,
+            call,
+            ret: time + 50,
+        });
     }
     (ops, end)
 }
@@ -174,6 +189,21 @@ const FIGURES: &[(&str, &str, &[Promise])] = &[
     (
         "a compare-and-set replaces what its client had not seen, and only that",
         "1 n1 write 1\n | 2 n2 write 2\n 3 n1 read [2]\n 3 n1 cas [1,3]\n end\n 8 n1 read [2,3]\n 9 n2 read [2,3]",
+        &[],
+    ),
+    (
+        "who had seen a value by a compare-and-set that failed replaces it",
+        "1 n1 write 1\n 2 n1 cas [7,8] found 1\n 2 n2 write 2\n end\n 8 n1 read [2]\n 9 n2 read [2]",
+        &[],
+    ),
+    (
+        "who had seen another value by a compare-and-set that failed",
+        "1 n1 write 1\n | 3 n2 write 3\n 2 n1 cas [7,8] found 3\n 2 n2 write 2\n end\n 8 n1 read [2]\n 9 n2 read [2]",
+        &[Promise::NoLostWrites],
+    ),
+    (
+        "who may have seen anything by a compare-and-set that failed",
+        "1 n1 write 1\n 2 n1 cas [7,8] fail\n 2 n2 write 2\n end\n 8 n1 read [2]\n 9 n2 read [2]",
         &[],
     ),
     (
@@ -333,6 +363,7 @@ fn other_data_types_are_said_to_be_unknown() {
         input: Value::Nil,
         output: Value::Nil,
         kind: EventType::Ok,
+        error: None,
         call,
         ret: call + 1,
     };

@@ -60,14 +60,36 @@ fn small(rng: &mut ChaCha8Rng, siblings: bool) -> (Vec<Op>, u64) {
         let call = time + number as u64 % 10;
         let output = if f == "read" { Value::Nil } else { input.clone() };
         let node = NODES[rng.random_range(0..2)];
-        ops.push(Op { process: of, node, f, key: "x", input, output, kind, call, ret: ret + 5 });
+        ops.push(Op {
+            process: of,
+            node,
+            f,
+            key: "x",
+            input,
+            output,
+            kind,
+            error: None,
+            call,
+            ret: ret + 5,
+        });
     }
     let end = free.iter().max().unwrap_or(&0).max(&time) + 1_000;
     for (number, node) in NODES[..rng.random_range(0..3)].iter().enumerate() {
         let (process, call) = (1_000 + number as u64, end + 10 + number as u64 * 10);
         let (input, output, kind) = (Value::Nil, Value::Nil, EventType::Ok);
         let (f, key) = ("read", "x");
-        ops.push(Op { process, node, f, key, input, output, kind, call, ret: call + 5 });
+        ops.push(Op {
+            process,
+            node,
+            f,
+            key,
+            input,
+            output,
+            kind,
+            error: None,
+            call,
+            ret: call + 5,
+        });
     }
     unique_times(&mut ops);
     for read in ops.iter_mut().filter(|op| op.f == "read" && op.kind == EventType::Ok) {
@@ -224,7 +246,18 @@ fn long_histories_do_not_matter() {
         }
         let input = if f == "write" { value.clone() } else { Value::Nil };
         let (process, node, output) = (number / 2 % 20, NODES[number as usize % 3], value.clone());
-        ops.push(Op { process, node, f, key: "x", input, output, kind: EventType::Ok, call, ret });
+        ops.push(Op {
+            process,
+            node,
+            f,
+            key: "x",
+            input,
+            output,
+            kind: EventType::Ok,
+            error: None,
+            call,
+            ret,
+        });
     }
     let rows = judge(&history(&ops, None), &Promise::ALL, &Options::default());
     for row in rows {

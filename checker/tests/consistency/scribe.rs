@@ -16,6 +16,8 @@ pub(crate) struct Op {
     pub(crate) input: Value,
     pub(crate) output: Value,
     pub(crate) kind: EventType,
+    /// Why it failed.
+    pub(crate) error: Option<String>,
     pub(crate) call: u64,
     pub(crate) ret: u64,
 }
@@ -27,7 +29,7 @@ pub(crate) const NODES: [&str; 3] = ["n1", "n2", "n3"];
 pub(crate) fn history(ops: &[Op], end: Option<u64>) -> History {
     let mut events: Vec<Event> = Vec::new();
     for op in ops {
-        let event = |time, kind, value: &Value| Event {
+        let event = |time, kind, value: &Value, error: Option<&String>| Event {
             index: 0,
             time: Some(time),
             process: Process::Client(op.process),
@@ -36,12 +38,12 @@ pub(crate) fn history(ops: &[Op], end: Option<u64>) -> History {
             key: Some(Value::text(op.key)),
             value: value.clone(),
             node: Some(Arc::from(op.node)),
-            error: None,
+            error: error.map(Value::text),
             line: 0,
         };
-        events.push(event(op.call, EventType::Invoke, &op.input));
+        events.push(event(op.call, EventType::Invoke, &op.input, None));
         let value = if op.kind == EventType::Ok { &op.output } else { &op.input };
-        events.push(event(op.ret, op.kind, value));
+        events.push(event(op.ret, op.kind, value, op.error.as_ref()));
     }
     events.extend(end.map(|time| Event {
         index: 0,

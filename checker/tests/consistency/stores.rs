@@ -153,7 +153,18 @@ impl World {
 
     fn op(&self, f: &'static str, input: Value, process: u64, node: usize, call: u64) -> Op {
         let (output, kind) = (input.clone(), EventType::Ok);
-        Op { process, node: NODES[node], f, key: "x", input, output, kind, call, ret: call }
+        Op {
+            process,
+            node: NODES[node],
+            f,
+            key: "x",
+            input,
+            output,
+            kind,
+            error: None,
+            call,
+            ret: call,
+        }
     }
 
     /// A client begins; the node does its part at once, the answer comes later.
