@@ -4,6 +4,8 @@ use rashomon_nemesis::{Package, Packages};
 use rashomon_stores::catalogue::Store;
 use rashomon_stores::raft::ReadMode;
 
+use crate::campaign::plan::WorkloadName;
+
 /// The most nodes that can be asked for.
 const NODES_MAX: u16 = 15;
 
@@ -34,6 +36,15 @@ pub(super) fn check(store: Store, bug: Option<&str>, reads: ReadMode) -> Result<
     store.check_bug(bug).map_err(|error| format!("--bug: {error}"))?;
     if reads != ReadMode::default() && !store.chooses_reads() {
         return Err(format!("--reads {reads}: the store {store} reads in one way only"));
+    }
+    Ok(())
+}
+
+/// Whether the store can do what the clients are to ask for.
+pub(super) fn workload(store: Store, workload: WorkloadName) -> Result<(), String> {
+    if workload == WorkloadName::Append && !store.appends() {
+        let why = "appends to nothing: there is no order in which it could";
+        return Err(format!("--workload {workload}: the store {store} {why}; use set"));
     }
     Ok(())
 }
@@ -73,6 +84,17 @@ mod tests {
         );
         let both: Packages = "partition,kill".parse().expect("both are known");
         assert!(packages(Store::Single, Some(both)).is_err());
+    }
+
+    #[test]
+    fn what_an_eventual_store_cannot_do_is_refused() {
+        let store = |text: &str| text.parse::<Store>().expect("a store");
+        assert!(nodes(store("eventual:r=4"), Some(3)).is_err());
+        assert_eq!(nodes(store("eventual:r=4"), Some(4)), Ok(4));
+        let error = workload(store("eventual"), WorkloadName::Append).unwrap_err();
+        assert!(error.contains("use set"), "{error}");
+        assert_eq!(workload(store("eventual"), WorkloadName::Set), Ok(()));
+        assert_eq!(workload(Store::Raft, WorkloadName::Append), Ok(()));
     }
 
     #[test]

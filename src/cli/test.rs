@@ -28,7 +28,7 @@ use crate::target::{LocalCluster, Target, TargetError};
 /// Run a cluster, break it, and judge what its clients saw
 #[derive(Debug, Args)]
 pub(super) struct TestArguments {
-    /// The store to test: raft, single, or eventual, which has settings: eventual:siblings,r=2,w=2,sessions,handoff=off
+    /// The store to test: raft, paxos, single, or eventual, which has settings, as in eventual:siblings,r=2,w=2,sessions,handoff=off
     #[arg(long, default_value_t = Store::Raft, help_heading = "Store")]
     store: Store,
     /// How many nodes, each a process of its own; 5 if not given, and 1 for single
@@ -97,6 +97,7 @@ pub(super) fn run(arguments: TestArguments) -> Exit {
 
 fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
     store::check(arguments.store, arguments.bug.as_deref(), arguments.reads)?;
+    store::workload(arguments.store, arguments.workload)?;
     let nodes = store::nodes(arguments.store, arguments.nodes)?;
     let nemesis = store::packages(arguments.store, arguments.nemesis)?;
     if arguments.time_limit < Duration::from_secs(1) {

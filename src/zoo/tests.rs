@@ -62,7 +62,8 @@ const RARE: &[&str] = &[
 #[test]
 fn mutants_are_caught_by_what_clients_saw_alone() {
     assert!(RARE.iter().all(|name| !entry(name).is_control()));
-    let shown = entries().filter(|(_, mutant)| matches!(mutant.shows, Shows::Anomaly(_)));
+    let is_shown = |shows| matches!(shows, Shows::Anomaly(_) | Shows::Broken(_));
+    let shown = entries().filter(|(_, mutant)| is_shown(mutant.shows));
     for (store, mutant) in shown.filter(|(_, mutant)| !RARE.contains(&mutant.name)) {
         let report = hunt(store, mutant, SHORT).expect("its seeds can be run");
         assert_eq!(report.fate, Fate::Caught, "{report:?}");

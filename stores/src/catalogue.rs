@@ -63,6 +63,11 @@ impl Store {
         }
     }
 
+    /// Whether values can be appended to what a key holds.
+    pub fn appends(self) -> bool {
+        !matches!(self, Store::Eventual(_))
+    }
+
     /// The store in which a mutant is looked for: this one, with the settings that bring it out.
     pub fn hunted_with(self, mutant: &Mutant) -> Store {
         match self {

@@ -187,6 +187,85 @@ async fn contexts_are_refused_where_there_are_none_and_where_they_are_nonsense()
     }
 }
 
+/// Asks a node of an eventual store, with a context if there is one; expects 200 and this much of the
+/// body, and returns the context in it.
+async fn causal(
+    cluster: &Cluster,
+    (at, method, path): (u16, Method, &str),
+    body: Value,
+    context: Option<&str>,
+    expected: Value,
+) -> String {
+    let mut request = cluster.request(NodeId(at), method.clone(), path);
+    if !body.is_null() {
+        request = request.json(&body);
+    }
+    if let Some(context) = context {
+        request = request.header(CONTEXT_HEADER, context);
+    }
+    let (status, mut answer) = cluster.send(request).await;
+    let told = answer.as_object_mut().and_then(|answer| answer.remove("context"));
+    assert_eq!((status, &answer), (StatusCode::OK, &expected), "{method} {path} at n{at} {body}");
+    told.and_then(|told| told.as_str().map(str::to_owned)).expect("a context")
+}
+
+async fn eventual(settings: &str) -> Cluster {
+    Cluster::start_store(&format!("eventual:{settings}"), 3, Snapshots::default()).await
+}
+
+#[tokio::test]
+async fn concurrent_values_are_all_read_until_somebody_has_seen_them() {
+    let mut cluster = eventual("siblings,sessions").await;
+    let put = |at| (at, Method::PUT, "/kv/x");
+    let get = |at| (at, Method::GET, "/kv/x");
+    causal(&cluster, put(1), json!({"value": 1}), None, json!({})).await;
+    let two = causal(&cluster, put(2), json!({"value": 2}), None, json!({})).await;
+    // A node that has less than its client asks the others: no waiting and no looking again.
+    let both = json!({"values": [1, 2]});
+    let seen = causal(&cluster, get(1), Value::Null, Some(&two), both.clone()).await;
+    causal(&cluster, get(3), Value::Null, Some(&seen), both).await;
+    let three = causal(&cluster, put(3), json!({"value": 3}), Some(&seen), json!({})).await;
+    causal(&cluster, get(1), Value::Null, Some(&three), json!({"value": 3})).await;
+    for id in 1..=3 {
+        cluster.stop(NodeId(id)).await;
+    }
+    for id in 1..=3 {
+        cluster.restart(NodeId(id)).await;
+    }
+    for at in 1..=3 {
+        let last = causal(&cluster, get(at), Value::Null, Some(&three), json!({"value": 3})).await;
+        causal(&cluster, (at, Method::DELETE, "/kv/gone"), Value::Null, Some(&last), json!({}))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn overlapping_quorums_see_what_was_added_and_live_without_one_node() {
+    let mut cluster = eventual("r=2,w=2").await;
+    let (get, post) = (Method::GET, Method::POST);
+    cluster.stop(NodeId(2)).await;
+    for (element, expected) in [(5, json!([5])), (4, json!([4, 5])), (5, json!([4, 5]))] {
+        let add = (1, post.clone(), "/kv/set/add");
+        causal(&cluster, add, json!({"value": element}), None, json!({})).await;
+        let read = (3, get.clone(), "/kv/set");
+        causal(&cluster, read, Value::Null, None, json!({"value": expected})).await;
+    }
+    for (at, by, sum) in [(1, 5, 5), (3, -7, -2)] {
+        let path = (at, post.clone(), "/kv/sum/increment");
+        causal(&cluster, path, json!({"by": by}), None, json!({})).await;
+        let read = (4 - at, get.clone(), "/kv/sum");
+        causal(&cluster, read, Value::Null, None, json!({"value": sum})).await;
+    }
+    let append = cluster.request(N1, post, "/kv/list/append").json(&json!({"value": 1}));
+    let (status, answer) = cluster.send(append).await;
+    assert_eq!((status, &answer["error"]), (StatusCode::CONFLICT, &json!("inapplicable")));
+    cluster.stop(NodeId(3)).await;
+    let put = cluster.request(N1, Method::PUT, "/kv/x").json(&json!({"value": 1}));
+    let (status, answer) = cluster.send(put).await;
+    assert_eq!((status, &answer["error"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unfinished")));
+    assert_eq!(answer["definite"], json!(false), "one disk has it");
+}
+
 #[tokio::test]
 async fn a_counter_that_is_full_is_refused() {
     let cluster = Cluster::start(1).await;

@@ -154,6 +154,26 @@ fn a_planted_stale_read_is_caught_and_explained() {
 }
 
 #[test]
+fn an_eventual_store_is_not_linearizable_and_keeps_its_word() {
+    let bench = Bench::new();
+    let store = "eventual:siblings,sessions";
+    let arguments = ["test", "--store", store, "--nodes", "3", "--time-limit", "6s", "--seed", "2"];
+    let run = bench.rashomon(&[&arguments[..], &["--nemesis", "partition,kill"]].concat());
+    assert_eq!(run.code(), Some(0), "{}", run.everything());
+    let results = json(&bench.latest().join("results.json"));
+    assert_eq!(results["verdict"], "valid");
+    let promises = results["promises"].as_array().unwrap();
+    let of = |name: &str| promises.iter().find(|row| row["promise"] == name).unwrap();
+    assert_eq!(of("linearizable")["verdict"], "violated", "{results:#}");
+    for name in ["convergence", "no-lost-writes", "read-your-writes", "monotonic-reads"] {
+        let row = of(name);
+        assert_eq!((&row["promised"], &row["verdict"]), (&true.into(), &"held".into()), "{row}");
+        assert!(row["tested"].as_u64().unwrap() > 0, "{row}");
+    }
+    assert_eq!(bench.processes_after(NOTHING_LEFT), [""; 0]);
+}
+
+#[test]
 fn a_killed_harness_leaves_no_process_and_a_readable_history() {
     let bench = Bench::new();
     let run = bench.start(&["test", "--time-limit", "60s", "--seed", "5"]);
@@ -197,6 +217,10 @@ fn wrong_arguments_are_refused_before_anything_starts() {
         &["test", "--nodes", "0"],
         &["test", "--rate", "0"],
         &["test", "--store", "single", "--nodes", "3"],
+        &["test", "--store", "eventual:fast"],
+        &["test", "--store", "eventual:r=4", "--nodes", "3"],
+        &["test", "--store", "eventual", "--workload", "append"],
+        &["sim", "--store", "eventual", "--nemesis", "membership"],
         &["test", "--store", "single", "--nemesis", "partition,kill"],
         &["test", "--store", "single", "--reads", "local"],
         &["sim", "--store", "single", "--nemesis", "membership"],

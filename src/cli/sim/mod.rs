@@ -117,6 +117,7 @@ fn read_scenario(file: &Path) -> Result<Scenario, Box<dyn std::error::Error>> {
     let scenario = Scenario::read(file)?;
     let store = scenario.store.parse()?;
     store::check(store, scenario.bug.as_deref(), scenario.reads)?;
+    store::workload(store, scenario.workload)?;
     store::nodes(store, Some(scenario.nodes))?;
     Ok(scenario)
 }

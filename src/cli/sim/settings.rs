@@ -15,7 +15,7 @@ use crate::sim::climate::Kinds;
 /// What a seed's scenario is drawn from.
 #[derive(Clone, Debug, Args)]
 pub(super) struct SettingsArguments {
-    /// The store to test: raft, single, or eventual, which has settings: eventual:siblings,r=2,w=2,sessions,handoff=off
+    /// The store to test: raft, paxos, single, or eventual, which has settings, as in eventual:siblings,r=2,w=2,sessions,handoff=off
     #[arg(long, default_value_t = Store::Raft, help_heading = "Store")]
     store: Store,
     /// How many nodes; 5 if not given, and 1 for single
@@ -51,6 +51,7 @@ impl SettingsArguments {
     /// The settings asked for.
     pub(super) fn settings(&self) -> Result<Settings, String> {
         store::check(self.store, self.bug.as_deref(), self.reads)?;
+        store::workload(self.store, self.workload)?;
         if !(Duration::from_secs(1)..=TIME_LIMIT_MAX).contains(&self.time_limit) {
             return Err("--time-limit must be from a second to an hour".into());
         }

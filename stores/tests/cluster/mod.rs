@@ -34,6 +34,11 @@ impl Cluster {
 
     /// Starts nodes 1 to `size` that keep their logs short like this.
     pub(crate) async fn start_with(size: u16, snapshots: Snapshots) -> Cluster {
+        Cluster::start_store("raft", size, snapshots).await
+    }
+
+    /// Starts nodes 1 to `size` of a store.
+    pub(crate) async fn start_store(store: &str, size: u16, snapshots: Snapshots) -> Cluster {
         // Shown only with the output of a test that failed.
         let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(Level::INFO).try_init();
         let data = TempDir::new().expect("a temporary directory");
@@ -53,7 +58,7 @@ impl Cluster {
                 peers: others.map(|(other, address)| (*other, url(address))).collect(),
                 members: None,
                 data_dir: data.path().join(id.to_string()),
-                store: "raft".parse().expect("a store"),
+                store: store.parse().expect("a store"),
                 bug: None,
                 seed: 1,
                 cluster: data.path().display().to_string(),
