@@ -243,3 +243,45 @@ fn wait_for_history(bench: &Bench, events: usize) {
         thread::sleep(Duration::from_millis(50));
     }
 }
+
+/// A store that does not claim to be linearizable is judged by what it promises, and that it is not
+/// linearizable is shown; the history alone says the same.
+#[test]
+fn an_eventual_store_keeps_its_promises_and_is_not_linearizable() {
+    let bench = Bench::new();
+    let run = bench.rashomon(&[
+        "test",
+        "--store",
+        "eventual:sessions",
+        "--time-limit",
+        "6s",
+        "--rate",
+        "200",
+        "--seed",
+        "3",
+    ]);
+    assert_eq!(run.code(), Some(0), "{}", run.everything());
+    assert!(run.stdout.contains("not linearizable, as expected"), "{}", run.everything());
+    assert_eq!(bench.processes_after(NOTHING_LEFT), [""; 0]);
+
+    let results = json(&bench.latest().join("results.json"));
+    assert_eq!(results["verdict"], "valid");
+    let minimal = results["finding"]["minimal"].as_array().unwrap();
+    assert!((2..=10).contains(&minimal.len()), "{} operations\n{results:#}", minimal.len());
+    let rows = results["promises"].as_array().unwrap();
+    let row = |name| rows.iter().find(|row| row["promise"] == name).expect("it is judged");
+    let strongest = row("linearizable");
+    assert_eq!(
+        (&strongest["promised"], &strongest["verdict"]),
+        (&false.into(), &"violated".into())
+    );
+    for name in ["convergence", "no-lost-writes", "read-your-writes", "monotonic-reads"] {
+        assert_eq!((&row(name)["promised"], &row(name)["verdict"]), (&true.into(), &"held".into()));
+        assert!(row(name)["tested"].as_u64() > Some(0), "{name} was never put to the test");
+    }
+
+    let promises = "convergence,no-lost-writes,read-your-writes,monotonic-reads";
+    let history = "runs/latest/history.jsonl";
+    let check = bench.rashomon(&["check", "--promises", promises, "--clocks", "hybrid", history]);
+    assert_eq!(check.code(), Some(0), "{}", check.everything());
+}

@@ -151,3 +151,24 @@ fn results_are_json_and_mistakes_are_explained() {
         assert!(run.stderr.contains(word), "{}", run.everything());
     }
 }
+
+/// What a store promises is what its seeds are judged by, and a bug that breaks it is caught and
+/// named by the promise.
+#[test]
+fn a_broken_promise_is_a_violation_and_what_is_not_promised_is_none() {
+    let bench = Bench::new();
+    let store = ["--store", "eventual", "--nemesis", "all"];
+    let run = sim(&bench, &[&store[..], &["--seeds", "1..12"]].concat());
+    assert_eq!(run.code(), Some(0), "{}", run.everything());
+    assert!(run.stdout.contains("12: 12 valid"), "{}", run.everything());
+    let one = sim(&bench, &[&store[..], &["--seed", "1"]].concat());
+    assert!(one.stdout.contains("not linearizable, as expected"), "{}", one.everything());
+    assert!(one.stdout.contains("convergence            held"), "{}", one.everything());
+
+    let bug = [&store[..], &["--bug", "ties-by-arrival"]].concat();
+    let many = sim(&bench, &[&bug[..], &["--seeds", "1..40"]].concat());
+    assert_eq!(many.code(), Some(1), "{}", many.everything());
+    for part in ["convergence is broken", "in the end n", "replay     rashomon sim"] {
+        assert!(many.stdout.contains(part), "{part}\n{}", many.everything());
+    }
+}
