@@ -23,11 +23,14 @@ pub(super) struct Progress {
 impl Progress {
     /// Prints what is about to be done and begins to show how it goes.
     pub(super) fn begin(plan: &Plan, directory: &RunDir, tally: Arc<Tally>) -> Self {
+        let nodes = match plan.nodes {
+            1 => "a single node".to_owned(),
+            nodes => format!("{nodes} nodes"),
+        };
         let bug = plan.bug.as_ref().map_or(String::new(), |bug| format!(", bug {bug}"));
         eprintln!(
-            "{} on {} nodes{bug}; {} clients, {}, {} operations/s for {} s; faults: {}; seed {}",
+            "{} on {nodes}{bug}; {} clients, {}, {} operations/s for {} s; faults: {}; seed {}",
             plan.store,
-            plan.nodes,
             plan.concurrency,
             plan.workload,
             plan.rate,
