@@ -142,7 +142,8 @@ impl Court<'_, '_> {
             match *deed {
                 Deed::Wrote(write) if self.object.writes[write].span.is_acknowledged => {
                     let link = self.versions.link();
-                    self.versions.connect(self.versions.node(write), link, Why::Chain);
+                    let did = Why::Did(self.object.writes[write].span.id);
+                    self.versions.connect(self.versions.node(write), link, did);
                     if let Some((_, before)) = own.last() {
                         self.versions.connect(*before, link, Why::Chain);
                     }
@@ -235,7 +236,7 @@ impl Court<'_, '_> {
             };
             if let Some((node, id)) = earlier {
                 let link = self.versions.link();
-                self.versions.connect(node, link, Why::Chain);
+                self.versions.connect(node, link, Why::Did(id));
                 if let Some((chain, _)) = before {
                     self.versions.connect(chain, link, Why::Chain);
                 }
@@ -327,7 +328,7 @@ impl Court<'_, '_> {
             }
             Why::Replaced => format!("{newer} replaced {older}"),
             Why::Clock => format!("{older} was written before {newer} was begun"),
-            Why::First | Why::Chain => format!("{older} is older than {newer}"),
+            Why::First | Why::Chain | Why::Did(_) => format!("{older} is older than {newer}"),
         }
     }
 }

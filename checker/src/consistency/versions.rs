@@ -30,6 +30,8 @@ type Instant = (u64, NodeIndex);
 pub(super) enum Why {
     /// A step along a chain, which says nothing by itself.
     Chain,
+    /// The first step along a session's chain, from what this operation wrote or read.
+    Did(OpId),
     /// Nothing is older than what was there at first.
     First,
     /// One write ended before the other began.
@@ -256,10 +258,12 @@ impl<'a, 'h> Versions<'a, 'h> {
         let mut begun: Option<(NodeIndex, Why)> = None;
         for edge in edges[shift..].iter().chain(&edges[..shift]) {
             let (from, to) = ends(*edge);
-            let (start, mut why) = begun.take().unwrap_or((from, Why::Chain));
-            if !matches!(self.graph[*edge], Why::Chain) {
-                why = self.graph[*edge].clone();
-            }
+            let (start, why) = begun.take().unwrap_or((from, Why::Chain));
+            let why = match (&why, &self.graph[*edge]) {
+                (_, Why::Chain) => why,
+                (Why::Did(first), Why::Session(_, second)) => Why::Session(*first, *second),
+                (_, next) => next.clone(),
+            };
             if is_link(to) {
                 begun = Some((start, why));
             } else {

@@ -332,6 +332,15 @@ fn clocks_that_may_be_apart_excuse_what_perfect_ones_do_not() {
 }
 
 #[test]
+fn of_a_session_that_is_told_which_did_it() {
+    let text = "1 n1 write 1\n 1 n1 write 2\n | 2 n2 write 3\n 1 n2 read 3\n 2 n1 read 1";
+    let options = Options { clocks: Clocks::Unknown, ..Options::default() };
+    let told = sentence(text, Promise::ReadYourWrites, &options);
+    assert!(told.contains("process 1 wrote 1 (line 2) and then read 3"), "{told}");
+    assert!(told.contains("process 2 wrote 3 (line 6) and then read 1"), "{told}");
+}
+
+#[test]
 fn a_hybrid_clock_orders_what_one_node_did() {
     let lost = |text| {
         let (ops, end) = parse(text);

@@ -18,7 +18,7 @@ use brute::Facts;
 use scribe::{NODES, Op, history};
 
 /// Random histories of each kind.
-const CASES: u64 = 60_000;
+const CASES: u64 = 40_000;
 
 /// A small history of one key, each process doing one thing after the other, with final reads; and
 /// when the clients were done.
