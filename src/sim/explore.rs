@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::system::{Stores, System};
 use super::verdict::{Seed, SeedError, run_seed_of};
 use super::{Hardship, Settings, Traffic};
+use crate::contract::{self, Row};
 use crate::report::VerdictWord;
 
 /// What was really tested, summed over seeds.
@@ -28,6 +29,8 @@ pub struct Coverage {
     pub violations: u64,
     /// Seeds of which nothing can be said.
     pub unknown: u64,
+    /// Promises that the store does not make, and how many seeds show that it does not keep them.
+    pub unpromised: BTreeMap<&'static str, u64>,
     /// Operations.
     pub operations: u64,
     /// Operations that happened.
@@ -63,7 +66,10 @@ impl Coverage {
             *struck += 1;
             *bit += u64::from(fault.bit);
         }
+        let is_unkept = |row: &&Row| !row.promised && row.verdict == contract::Kept::Violated;
+        let unkept = results.promises.iter().filter(is_unkept);
         Coverage {
+            unpromised: unkept.map(|row| (row.promise, 1)).collect(),
             seeds: 1,
             valid: is(VerdictWord::Valid),
             violations: is(VerdictWord::Violation),
@@ -87,6 +93,9 @@ impl Coverage {
         self.valid += other.valid;
         self.violations += other.violations;
         self.unknown += other.unknown;
+        for (promise, seeds) in other.unpromised {
+            *self.unpromised.entry(promise).or_default() += seeds;
+        }
         self.operations += other.operations;
         self.ok += other.ok;
         self.fail += other.fail;

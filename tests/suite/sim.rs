@@ -161,6 +161,7 @@ fn a_broken_promise_is_a_violation_and_what_is_not_promised_is_none() {
     let run = sim(&bench, &[&store[..], &["--seeds", "1..12"]].concat());
     assert_eq!(run.code(), Some(0), "{}", run.everything());
     assert!(run.stdout.contains("12: 12 valid"), "{}", run.everything());
+    assert!(run.stdout.contains("not kept   linearizable in "), "{}", run.everything());
     let one = sim(&bench, &[&store[..], &["--seed", "1"]].concat());
     assert!(one.stdout.contains("not linearizable, as expected"), "{}", one.everything());
     assert!(one.stdout.contains("convergence            held"), "{}", one.everything());

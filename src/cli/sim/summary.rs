@@ -70,6 +70,9 @@ fn write_coverage(out: &mut String, coverage: &Coverage) -> std::fmt::Result {
     let Coverage { traffic, hardship, .. } = coverage;
     let Coverage { seeds, valid, violations, unknown, .. } = coverage;
     writeln!(out, "seeds      {seeds}: {valid} valid, {violations} violations, {unknown} unknown")?;
+    for (promise, shown) in &coverage.unpromised {
+        writeln!(out, "not kept   {promise} in {shown} of {seeds} seeds, and not promised")?;
+    }
     let Coverage { operations, ok, fail, info, overlapping, .. } = coverage;
     writeln!(out, "operations {operations}: {ok} ok, {fail} fail, {info} info")?;
     let faults: Vec<String> = coverage
