@@ -8,7 +8,7 @@ use rashomon_stores::replica::Replica;
 use rashomon_stores::single::{self, Single};
 
 use super::Scenario;
-use super::invariants::{PaxosWitness, RaftWitness};
+use super::invariants::{EventualWitness, PaxosWitness, RaftWitness};
 use super::mishap::Mishap;
 use super::run::{Recorded, Run};
 use super::witness::{NoWitness, Witness};
@@ -186,15 +186,14 @@ impl EventualSubject {
 
 impl Subject for EventualSubject {
     type Core = Eventual;
-    /// What it promises is told by what clients see, and by its nodes having the same in the end.
-    type Witness = NoWitness;
+    type Witness = EventualWitness;
 
     fn options(&self) -> eventual::Options {
         self.0.clone()
     }
 
-    fn witness(&self) -> NoWitness {
-        NoWitness
+    fn witness(&self) -> EventualWitness {
+        EventualWitness::new(self.0.settings)
     }
 }
 

@@ -1,5 +1,5 @@
 //! What must hold of a store in every state it can reach, one file a property, each with its source:
-//! here of Raft, in `paxos` of CASPaxos.
+//! here of Raft, in `paxos` of CASPaxos, in `eventual` of the eventual store.
 //!
 //! They are checked from outside while a run goes on, beside the verdict on what clients saw: a
 //! broken invariant shows long before its consequences do, and may have none in this run.
@@ -7,6 +7,7 @@
 mod commit_monotonic;
 mod durable_promises;
 mod election_safety;
+mod eventual;
 mod leader_completeness;
 mod log_matching;
 mod membership_safety;
@@ -18,6 +19,7 @@ use rashomon_stores::raft::message::Message;
 use rashomon_stores::raft::{Note, Raft};
 use rashomon_stores::replica::{NodeId, Role};
 
+pub use eventual::EventualWitness;
 pub use paxos::PaxosWitness;
 
 use super::witness::{Breach, Promise, Records, Witness};

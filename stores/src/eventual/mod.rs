@@ -139,6 +139,11 @@ pub enum Record {
 const NODE: Slot = Slot::Numbered(0, 0);
 const OBJECTS: u8 = 1;
 
+/// Where the state of a key lies.
+pub fn slot(key: &Key) -> Slot {
+    Slot::Named(OBJECTS, key.clone())
+}
+
 /// A key's state, with its digest.
 #[derive(Clone, Debug)]
 struct Held {
@@ -362,7 +367,7 @@ impl Eventual {
             let count = object.versions.len();
             out.note(Note::Siblings { key: key.clone(), count });
         }
-        let slot = Slot::Named(OBJECTS, key.clone());
+        let slot = slot(key);
         if self.bug(Bug::NoTombstones) && object.is_dead() {
             self.drop_object(key);
             writes.push(Write::Erase(slot.clone(), slot));
@@ -376,7 +381,7 @@ impl Eventual {
     /// Forgets a key for good.
     fn forget(&mut self, key: &Key, out: &mut Effects<Self>) {
         self.drop_object(key);
-        let slot = Slot::Named(OBJECTS, key.clone());
+        let slot = slot(key);
         // With the time, so that what is too old now is so after a restart, too.
         let at = self.clock.tick(self.time());
         let node = Record::Node { count: self.count, at };
