@@ -211,6 +211,11 @@ impl<R: Replica> Effects<R> {
         self.list.push(Effect::Reply { after: self.last_ticket, to, reply });
     }
 
+    /// Replies once this ticket is durable: only for what tells of nothing that was persisted later.
+    pub fn reply_after(&mut self, after: Ticket, to: RequestId, reply: Reply) {
+        self.list.push(Effect::Reply { after, to, reply });
+    }
+
     /// Replies without waiting for the disk: only for what is safe by other means.
     pub fn reply_at_once(&mut self, to: RequestId, reply: Reply) {
         self.list.push(Effect::Reply { after: Ticket::NONE, to, reply });

@@ -158,7 +158,9 @@ impl Eventual {
                 self.reads += 1;
                 let object = self.object(&key);
                 let (context, output) = (object.context(), Box::new(object.value()));
-                out.reply(request, Ok(Output::Causal { context, output }));
+                let reply = Ok(Output::Causal { context, output });
+                // Other keys may still be on their way to the disk: that is not told here.
+                out.reply_after(self.written_in(&key), request, reply);
                 self.repair(&key, &object, heard, out);
             }
         }

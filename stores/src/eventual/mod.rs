@@ -55,7 +55,7 @@ use crate::clock::dotted::Dot;
 use crate::clock::hybrid::{Clock, Stamp};
 use crate::kv::Key;
 use crate::replica::{
-    Effects, Input, NodeId, RecoverError, Replica, Setup, Slot, Status, Time, Write,
+    Effects, Input, NodeId, RecoverError, Replica, Setup, Slot, Status, Ticket, Time, Write,
 };
 use coordinate::Pending;
 use graves::Grave;
@@ -149,6 +149,8 @@ pub fn slot(key: &Key) -> Slot {
 struct Held {
     object: Object,
     digest: u64,
+    /// The batch that it was written in.
+    ticket: Ticket,
 }
 
 /// A node of an eventual store.
@@ -266,7 +268,7 @@ impl Eventual {
                 }
                 (Slot::Named(OBJECTS, key), Record::Object(object)) => {
                     latest = latest.max(object.context().latest);
-                    self.hold(&key, object);
+                    self.hold(&key, object, Ticket::NONE);
                 }
                 (slot, _) => return Err(RecoverError(format!("no record belongs in {slot:?}"))),
             }
@@ -363,19 +365,20 @@ impl Eventual {
         mut writes: Vec<Write<Record>>,
         out: &mut Effects<Self>,
     ) {
-        if object.versions.len() > 1 {
-            let count = object.versions.len();
+        let count = object.versions.len();
+        if count > 1 && count > self.held(key).map_or(0, |held| held.versions.len()) {
             out.note(Note::Siblings { key: key.clone(), count });
         }
         let slot = slot(key);
         if self.bug(Bug::NoTombstones) && object.is_dead() {
             self.drop_object(key);
             writes.push(Write::Erase(slot.clone(), slot));
-        } else {
-            writes.push(Write::Put(slot, Record::Object(object.clone())));
-            self.hold(key, object);
+            out.persist(writes);
+            return;
         }
-        out.persist(writes);
+        writes.push(Write::Put(slot, Record::Object(object.clone())));
+        let ticket = out.persist(writes);
+        self.hold(key, object, ticket);
     }
 
     /// Forgets a key for good.
@@ -389,11 +392,11 @@ impl Eventual {
         out.note(Note::Collected { key: key.clone() });
     }
 
-    fn hold(&mut self, key: &Key, object: Object) {
+    fn hold(&mut self, key: &Key, object: Object, ticket: Ticket) {
         let digest = object.digest(key);
         self.bury(key, &object, digest);
         self.tree.toggle(key, digest);
-        if let Some(before) = self.objects.insert(key.clone(), Held { object, digest }) {
+        if let Some(before) = self.objects.insert(key.clone(), Held { object, digest, ticket }) {
             self.tree.toggle(key, before.digest);
         }
     }
@@ -416,6 +419,11 @@ impl Eventual {
 
     fn digest(&self, key: &Key) -> u64 {
         self.objects.get(key).map_or(0, |held| held.digest)
+    }
+
+    /// The batch after which what a key holds may be told.
+    fn written_in(&self, key: &Key) -> Ticket {
+        self.objects.get(key).map_or(Ticket::NONE, |held| held.ticket)
     }
 
     fn rule(&self) -> Rule {
