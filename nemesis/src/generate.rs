@@ -161,8 +161,8 @@ impl Schedule {
                 decks.shuffle(&mut rng);
             }
             let deck = &mut decks[turn];
-            steps.push(Step { at: strike, fault: deck.draw(nodes, &mut rng) });
-            steps.push(Step { at: mend, fault: deck.package.mend() });
+            steps.push(Step::at(strike, deck.draw(nodes, &mut rng)));
+            steps.push(Step::at(mend, deck.package.mend()));
         }
         Schedule::new(seed, steps)
     }

@@ -28,5 +28,5 @@ pub use hands::{Hands, HandsError, Outcome};
 pub use link::{Bite, Counters, LinkError, Links};
 pub use nodes::{Cluster, Node, NodeSet, Pick};
 pub use process::{Launch, NodeProcess, ProcessError};
-pub use schedule::{Schedule, Step};
+pub use schedule::{Schedule, Step, Trigger};
 pub use text::{Moment, ParseError};

@@ -9,7 +9,11 @@
 //! at 9s kill random 1
 //! at 12s restart
 //! at 13s add                    # the next new node; `retire n2`, `remove n2`, `transfer to n3`
+//! at 14s when leader changes + 5ms cut leader | rest
 //! ```
+//!
+//! A step may wait for something once its time has come: the last one strikes five milliseconds after
+//! the first change of leader that follows, whenever that is, or never.
 //!
 //! A `;` ends a step like the end of a line; `#` begins a comment. Steps may stand in any order.
 
@@ -29,8 +33,57 @@ use crate::text::{Cursor, ParseError, display_time, text_form};
 pub struct Step {
     /// When, since the run began.
     pub at: Duration,
+    /// What it waits for from then on, if for anything.
+    pub trigger: Option<Trigger>,
     /// What.
     pub fault: Fault,
+}
+
+/// What a step may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trigger {
+    /// Another node begins to lead, or the same in a later term; and then so long.
+    LeaderChange(Duration),
+}
+
+impl Step {
+    /// A fault at a time.
+    pub fn at(at: Duration, fault: Fault) -> Self {
+        Step { at, trigger: None, fault }
+    }
+
+    /// A fault so long after the first change of leader that follows a time.
+    pub fn upon_leader(at: Duration, delay: Duration, fault: Fault) -> Self {
+        Step { at, trigger: Some(Trigger::LeaderChange(delay)), fault }
+    }
+
+    /// What follows `at`.
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        let at = cursor.time()?;
+        let trigger = if cursor.take("when") { Some(Trigger::parse(cursor)?) } else { None };
+        Ok(Step { at, trigger, fault: Fault::parse(cursor)? })
+    }
+}
+
+impl Trigger {
+    /// What follows `when`.
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        for word in ["leader", "changes"] {
+            if !cursor.take(word) {
+                return Err(cursor.error("`leader changes`"));
+            }
+        }
+        let delay = if cursor.take("+") { cursor.time()? } else { Duration::ZERO };
+        Ok(Trigger::LeaderChange(delay))
+    }
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Trigger::LeaderChange(delay) = self;
+        f.write_str("when leader changes")?;
+        if delay.is_zero() { Ok(()) } else { write!(f, " + {}", display_time(*delay)) }
+    }
 }
 
 /// Faults and their times, in order of time, and the seed of what they leave to chance.
@@ -112,7 +165,7 @@ impl Schedule {
                 }
                 "at" => {
                     cursor.advance();
-                    steps.push(Step { at: cursor.time()?, fault: Fault::parse(cursor)? });
+                    steps.push(Step::parse(cursor)?);
                 }
                 _ if seed.is_none() => return Err(cursor.error("`at` or `seed`")),
                 _ => return Err(cursor.error("`at`")),
@@ -126,7 +179,11 @@ impl Schedule {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at {} {}", display_time(self.at), self.fault)
+        write!(f, "at {} ", display_time(self.at))?;
+        if let Some(trigger) = &self.trigger {
+            write!(f, "{trigger} ")?;
+        }
+        self.fault.fmt(f)
     }
 }
 

@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::{
     Action, Cluster, Fault, Grudge, Node, NodeSet, Package, Packages, ParseError, Partition, Pick,
-    Resolved, Schedule, Split, Step, Ways,
+    Resolved, Schedule, Split, Step, Trigger, Ways,
 };
 
 const SIZE: u16 = 7;
@@ -59,7 +59,10 @@ fn fault() -> impl Strategy<Value = Fault> {
 
 fn schedule() -> impl Strategy<Value = Schedule> {
     let time = prop_oneof![(0u64..100_000).prop_map(Duration::from_millis), any::<Duration>()];
-    let step = (time, fault()).prop_map(|(at, fault)| Step { at, fault });
+    let delay = prop_oneof![Just(Duration::ZERO), any::<Duration>()];
+    let trigger = proptest::option::of(delay.prop_map(Trigger::LeaderChange));
+    let step = (time, trigger, fault());
+    let step = step.prop_map(|(at, trigger, fault)| Step { at, trigger, fault });
     (any::<u64>(), vec(step, 0..8)).prop_map(|(seed, steps)| Schedule::new(seed, steps))
 }
 

@@ -1,9 +1,10 @@
 //! The conductor: watches who leads, strikes when the schedule says so, and undoes everything.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rashomon_nemesis::{Action, Outcome, Resolved, Schedule};
+use rashomon_nemesis::{Action, Outcome, Resolved, Schedule, Step, Trigger};
 use tokio::sync::watch;
 
 use super::chronicle;
@@ -52,18 +53,43 @@ impl<'a, T: Target> Conductor<'a, T> {
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), TargetError> {
         let began = self.recorder.began();
-        for (number, step) in schedule.steps().iter().enumerate() {
-            let due = (began + step.at).min(end);
-            if !self.watch_until(due, &mut stop).await || due == end {
+        let steps = schedule.steps().iter().enumerate();
+        let due = |(number, step): (usize, &Step)| Some((began.checked_add(step.at)?, number));
+        let mut queue: BTreeSet<(Instant, usize)> = steps.filter_map(due).collect();
+        let mut triggers: Vec<_> = schedule.steps().iter().map(|step| step.trigger).collect();
+        // Steps that wait for the next change of leader, and how long after it they strike.
+        let mut armed: Vec<(usize, Duration)> = Vec::new();
+        let mut known = self.recorded;
+        loop {
+            let next = queue.first().copied().filter(|(at, _)| *at < end);
+            let until = next.map_or(end, |(at, _)| at);
+            let news = (!armed.is_empty()).then_some(known);
+            if !self.watch_until(until, news, &mut stop).await {
                 return Ok(());
             }
-            self.watch().await;
-            let cluster = self.target.cluster(self.leads.map(|leader| leader.node));
-            let resolved = step.fault.resolve(&cluster, &mut schedule.rng(number))?;
-            self.carry_out(&resolved).await?;
+            if self.recorded != known {
+                known = self.recorded;
+                let now = Instant::now();
+                let due = |(number, delay)| Some((now.checked_add(delay)?, number));
+                queue.extend(armed.drain(..).filter_map(due));
+                continue;
+            }
+            let Some(next) = next else { return Ok(()) };
+            queue.remove(&next);
+            match triggers[next.1].take() {
+                Some(Trigger::LeaderChange(delay)) => armed.push((next.1, delay)),
+                None => self.strike(schedule, next.1).await?,
+            }
         }
-        self.watch_until(end, &mut stop).await;
-        Ok(())
+    }
+
+    /// Carries out a step on the cluster as it now is.
+    async fn strike(&mut self, schedule: &Schedule, number: usize) -> Result<(), TargetError> {
+        self.watch().await;
+        let cluster = self.target.cluster(self.leads.map(|leader| leader.node));
+        let fault = &schedule.steps()[number].fault;
+        let resolved = fault.resolve(&cluster, &mut schedule.rng(number))?;
+        self.carry_out(&resolved).await
     }
 
     /// Heals every link and restarts every node that is down.
@@ -90,14 +116,20 @@ impl<'a, T: Target> Conductor<'a, T> {
         }
     }
 
-    /// Watches until `due`; says whether it came to that, rather than to a stop.
-    async fn watch_until(&mut self, due: Instant, stop: &mut watch::Receiver<bool>) -> bool {
+    /// Watches until `due`, or until another leader than the last known is recorded, if one is given;
+    /// says whether it came to that, rather than to a stop.
+    async fn watch_until(
+        &mut self,
+        due: Instant,
+        known: Option<Option<Leader>>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> bool {
         loop {
             if *stop.borrow() {
                 return false;
             }
             let now = Instant::now();
-            if now >= due {
+            if now >= due || known.is_some_and(|known| self.recorded != known) {
                 return true;
             }
             tokio::select! {

@@ -13,8 +13,13 @@ use rashomon_nemesis::{Fault, NodeSet, Partition, Pick, Schedule, Step};
 
 use super::strikes;
 
-/// What happens together: a fault each so many hundredths of a second after the first.
-type Burst = Vec<(u64, Fault)>;
+/// What happens together: steps whose times count from its beginning.
+type Burst = Vec<Step>;
+
+/// A fault so many hundredths of a second after the beginning of its burst.
+fn after(hundredths: u64, fault: Fault) -> Step {
+    Step::at(Duration::from_millis(hundredths * 10), fault)
+}
 
 /// The schedule with changes of membership among its steps, up to one a second, for a run of so
 /// many nodes at first.
@@ -31,31 +36,30 @@ pub(super) fn with_churn(
     let mut steps = if alone { Vec::new() } else { schedule.steps().to_vec() };
     let latest = strikes::latest(run);
     let changes =
-        if alone { run.as_secs() / 2 } else { rng.random_range(1..=run.as_secs().max(1)) };
+        if alone { run.as_secs() / 3 } else { rng.random_range(1..=run.as_secs().max(1)) };
     let (first, last) = strikes::storm(latest, rng);
     for number in 0..changes {
-        let in_turn = (60 + number * 200).min(latest);
+        let in_turn = (60 + number * 300).min(latest);
         let at = if alone { in_turn } else { rng.random_range(first..=last) };
         // Halves that are majorities of their own need an even number to begin with.
         let halves = alone && nodes.is_multiple_of(2) && rng.random_bool(0.6);
         let burst = match rng.random_range(0..16) {
             _ if halves => changes_of_two_leaders(nodes, rng),
-            0..2 => vec![(0, Fault::Add(None))],
-            2..4 => vec![(0, Fault::Remove(whom(rng)))],
-            4..6 => vec![(0, Fault::Retire(whom(rng)))],
+            0..2 => vec![after(0, Fault::Add(None))],
+            2..4 => vec![after(0, Fault::Remove(whom(rng)))],
+            4..6 => vec![after(0, Fault::Retire(whom(rng)))],
             6..8 => {
-                vec![(0, Fault::Add(None)), (rng.random_range(0..60), Fault::Retire(whom(rng)))]
+                let gap = rng.random_range(0..60);
+                vec![after(0, Fault::Add(None)), after(gap, Fault::Retire(whom(rng)))]
             }
             8..10 if cuts => handover_in_a_cut(rng),
             10..14 if cuts => changes_of_two_leaders(nodes, rng),
             14 if cuts => changes_in_a_minority(nodes, rng),
             15 if cuts => removed_leader_in_company(rng),
-            _ => vec![(0, handover())],
+            _ => vec![after(0, handover())],
         };
-        steps.extend(burst.into_iter().map(|(after, fault)| {
-            let at = Duration::from_millis((at + after) * 10);
-            Step { at: at.min(run), fault }
-        }));
+        let start = Duration::from_millis(at * 10);
+        steps.extend(burst.into_iter().map(|step| Step { at: (start + step.at).min(run), ..step }));
     }
     Schedule::new(schedule.seed(), steps)
 }
@@ -72,35 +76,34 @@ fn handover() -> Fault {
 /// Leadership handed over when the leader hears nobody any more, or followers hear it late.
 fn handover_in_a_cut(rng: &mut ChaCha8Rng) -> Burst {
     let trouble = match rng.random_range(0..3) {
-        0 => return vec![(0, handover())],
+        0 => return vec![after(0, handover())],
         1 => Fault::Cut(Partition::one_way(Pick::Rest, Pick::Leader)),
         _ => Fault::Hold(Partition::one_way(Pick::Leader, Pick::Minority)),
     };
-    vec![(0, trouble), (0, handover()), (rng.random_range(20..150), Fault::Heal)]
+    vec![after(0, trouble), after(0, handover()), after(rng.random_range(20..150), Fault::Heal)]
 }
 
 /// A change that only an isolated leader knows, another by its successor, and a cut through the
 /// middle when that one has just been elected.
 fn changes_of_two_leaders(nodes: u16, rng: &mut ChaCha8Rng) -> Burst {
-    let half = Pick::Random(nodes / 2);
+    let half = NodeSet(vec![Pick::Leader, Pick::Random((nodes / 2).saturating_sub(1).max(1))]);
     let middle = match rng.random_bool(0.8) {
         true => Partition::one_way(Pick::Rest, half),
         false => Partition::both(half, Pick::Rest),
     };
-    // About when elections are won that begin after 60, 150, 300 or 600 ms, as nodes are tuned.
-    let elected = [5..12, 12..24, 24..40, 50..75][rng.random_range(0..4)].clone();
-    let elected = rng.random_range(elected);
-    let end = elected + rng.random_range(60..120);
+    let armed = Duration::from_millis(rng.random_range(10..60));
+    let delay = Duration::from_micros(1 << rng.random_range(0..16));
+    let end = rng.random_range(120..220);
     vec![
-        (0, Fault::Cut(Partition::both(Pick::Leader, Pick::Rest))),
-        (0, Fault::Remove(Pick::Random(1).into())),
-        (rng.random_range(2..8), Fault::Remove(Pick::Leader.into())),
-        (elected, Fault::Heal),
-        (elected, Fault::Cut(middle)),
-        (end, Fault::Heal),
+        after(0, Fault::Cut(Partition::both(Pick::Leader, Pick::Rest))),
+        after(0, Fault::Remove(Pick::Random(1).into())),
+        after(rng.random_range(1..4), Fault::Remove(Pick::Leader.into())),
+        Step::upon_leader(armed, delay, Fault::Heal),
+        Step::upon_leader(armed, delay, Fault::Cut(middle)),
+        after(end, Fault::Heal),
         // As many as before, for what comes next.
-        (end + 10, Fault::Add(None)),
-        (end + 11, Fault::Add(None)),
+        after(end + 10, Fault::Add(None)),
+        after(end + 11, Fault::Add(None)),
     ]
 }
 
@@ -108,20 +111,20 @@ fn changes_of_two_leaders(nodes: u16, rng: &mut ChaCha8Rng) -> Burst {
 fn changes_in_a_minority(nodes: u16, rng: &mut ChaCha8Rng) -> Burst {
     let minority = NodeSet(vec![Pick::Leader, Pick::Random((nodes / 2).saturating_sub(1).max(1))]);
     vec![
-        (0, Fault::Cut(Partition::both(minority, Pick::Rest))),
-        (0, Fault::Remove(Pick::Random(2).into())),
-        (rng.random_range(80..250), Fault::Heal),
+        after(0, Fault::Cut(Partition::both(minority, Pick::Rest))),
+        after(0, Fault::Remove(Pick::Random(2).into())),
+        after(rng.random_range(80..250), Fault::Heal),
     ]
 }
 
 /// A leader removed and left running, and cut off with some of the others.
 fn removed_leader_in_company(rng: &mut ChaCha8Rng) -> Burst {
     let company = NodeSet(vec![Pick::Leader, Pick::Random(rng.random_range(1..3))]);
-    let after = rng.random_range(1..30);
+    let cut = rng.random_range(1..30);
     vec![
-        (0, Fault::Remove(Pick::Leader.into())),
-        (after, Fault::Cut(Partition::both(company, Pick::Rest))),
-        (after + rng.random_range(80..250), Fault::Heal),
+        after(0, Fault::Remove(Pick::Leader.into())),
+        after(cut, Fault::Cut(Partition::both(company, Pick::Rest))),
+        after(cut + rng.random_range(80..250), Fault::Heal),
     ]
 }
 

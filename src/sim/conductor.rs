@@ -2,8 +2,9 @@
 //! undoes everything; [`crate::campaign::conductor`] in virtual time.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use rashomon_nemesis::{Action, Cluster, Node, Resolved, Schedule, Step};
+use rashomon_nemesis::{Action, Cluster, Node, Resolved, Schedule, Step, Trigger};
 use rashomon_stores::replica::{NodeId, Replica, RequestId, Role};
 
 use super::churn;
@@ -31,6 +32,8 @@ pub(super) struct Conductor<'a> {
     unrestored: bool,
     /// The latest leader that was recorded.
     recorded: Option<Leader>,
+    /// Steps that wait for the next one, and how long after it they strike.
+    armed: Vec<(usize, Duration)>,
     open: Vec<OpenFault>,
     /// The mishaps that are under way, with their numbers in the history.
     under_way: Vec<(NodeId, Mishap, u64)>,
@@ -70,6 +73,7 @@ impl<'a> Conductor<'a> {
             churn: Churn::default(),
             unrestored: false,
             recorded: None,
+            armed: Vec::new(),
             open: Vec::new(),
             under_way: Vec::new(),
             struck: 0,
@@ -90,6 +94,10 @@ impl<'a> Conductor<'a> {
             && self.recorded.is_none_or(|known| leader.term > known.term)
         {
             self.recorded = Some(leader);
+            for (number, delay) in self.armed.drain(..) {
+                let delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+                world.wake_at(world.now().saturating_add(delay), Wake::Sprung(number));
+            }
             tape.record(world.now(), chronicle::leads(&leader.node.to_string(), leader.term));
         }
     }
@@ -102,7 +110,7 @@ impl<'a> Conductor<'a> {
         tape: &mut Tape,
     ) -> Result<Vec<NodeId>, Breach> {
         self.watch(world, tape);
-        let Step { at, fault } = &self.schedule.steps()[number];
+        let fault = &self.schedule.steps()[number].fault;
         let resolved = fault.resolve(&self.cluster, &mut self.schedule.rng(number));
         // A node that was to be added, and was not for want of room, cannot be struck.
         let Ok(resolved) = resolved else { return Ok(Vec::new()) };
@@ -110,13 +118,26 @@ impl<'a> Conductor<'a> {
         if resolved.action.is_empty() || fixed {
             return Ok(Vec::new());
         }
-        self.done.push(Step { at: *at, fault: resolved.action.fault() });
+        let at = Duration::from_nanos(world.now());
+        self.done.push(Step::at(at, resolved.action.fault()));
         world.tell(|| format!("nemesis: {}", resolved.sentence()));
         if !resolved.asked.is_strike() {
             self.undo(&resolved.action, world, tape)?;
             return Ok(Vec::new());
         }
         self.apply(&resolved, world, tape)
+    }
+
+    /// Whether a step whose time has come still waits for something: then it strikes after that.
+    pub(super) fn arm(&mut self, number: usize) -> bool {
+        let trigger = self.schedule.steps()[number].trigger;
+        self.armed.extend(trigger.map(|Trigger::LeaderChange(delay)| (number, delay)));
+        trigger.is_some()
+    }
+
+    /// Whether a step waits for a change of leader.
+    pub(super) fn awaits_leader(&self) -> bool {
+        !self.armed.is_empty()
     }
 
     /// Writes down that a mishap began or ended.
@@ -178,6 +199,11 @@ impl<'a> Conductor<'a> {
             self.operator.take(Task::Add(id), None, world);
         }
         Ok(())
+    }
+
+    /// Begins to hand leadership over to a node.
+    pub(super) fn let_lead<R: Replica>(&mut self, id: NodeId, world: &mut World<R, Wake>) {
+        self.operator.take(Task::Transfer(id), None, world);
     }
 
     /// Whether members may have come or gone.

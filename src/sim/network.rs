@@ -148,6 +148,11 @@ impl<M> Network<M> {
         open
     }
 
+    /// Whether a message that is about to arrive has to wait: a hold also stops what is on its way.
+    pub(super) fn holds(&self, from: NodeId, to: NodeId) -> bool {
+        self.hold.closed(from, to)
+    }
+
     /// Keeps a message until its link opens.
     pub(super) fn keep(&mut self, from: NodeId, to: NodeId, message: M) {
         self.traffic.waited += 1;

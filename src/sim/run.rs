@@ -69,6 +69,8 @@ pub(super) enum Wake {
     Deadline { client: usize, age: u64 },
     /// A step of the schedule is due.
     Strike(usize),
+    /// What a step of the schedule waited for has happened.
+    Sprung(usize),
     /// Time to look who leads.
     Watch,
     /// Time for the operator to see to an order.
@@ -253,6 +255,9 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     /// Lets the witness look at a node after its step, and now and then at all of them.
     fn look_at(&mut self, id: NodeId) {
         let mut seen = self.world.show_step(id, &mut self.witness);
+        if self.conductor.awaits_leader() {
+            self.conductor.watch(&mut self.world, &mut self.tape);
+        }
         if self.world.now() >= self.next_look {
             self.next_look = self.world.now() + LOOK_INTERVAL;
             seen = seen.and_then(|()| self.glance(false));
@@ -284,7 +289,8 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                     self.go_on(client, next);
                 }
             }
-            Wake::Strike(number) if self.working => {
+            Wake::Strike(number) if self.working && self.conductor.arm(number) => {}
+            Wake::Strike(number) | Wake::Sprung(number) if self.working => {
                 let Run { conductor, world, tape, witness, .. } = self;
                 let crashed = conductor.strike(number, world, tape)?;
                 crashed.into_iter().for_each(|id| witness.crashed(id));
@@ -407,7 +413,9 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         self.tape.record(self.world.now(), entry);
     }
 
-    /// Reads every key by way of every node until all reads succeed and the nodes agree.
+    /// Reads every key by way of every node until all reads succeed and the nodes agree. Where nodes
+    /// take turns in leading, each leads while it is asked: replicas that differ look alike as long
+    /// as the same one answers.
     fn recover(&mut self) -> Result<Recovery, Breach> {
         let healed = self.world.now();
         let limit = healed + nanoseconds(RECOVERY_LIMIT);
@@ -464,6 +472,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         let requests = finals.requests();
         let mut missing = None;
         for reader in readers {
+            self.let_lead(NodeId(self.clients[reader].home as u16 + 1), limit)?;
             for (place, request) in requests.iter().enumerate() {
                 match self.read_in_time(reader, request, limit)? {
                     Ok(value) => finals.answered(place, value),
@@ -491,6 +500,15 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             }
         }
         Ok(Some("not everybody is a member who is to be one".into()))
+    }
+
+    /// Lets a node lead, if it can be had: that it takes over is nobody's promise.
+    fn let_lead(&mut self, id: NodeId, limit: u64) -> Result<(), Breach> {
+        if R::changes_members() {
+            self.conductor.let_lead(id, &mut self.world);
+            self.pump(limit, |run| run.conductor.is_idle())?;
+        }
+        Ok(())
     }
 
     /// Lets a client read until that succeeds; says why, if it does not in time.

@@ -101,12 +101,20 @@ pub enum Nonsense {
 pub(super) const NODES_MAX: u16 = 63;
 /// The longest simulated run.
 const LONGEST: Duration = Duration::from_secs(3_600);
-/// How long a client waits for one operation, as in a live run.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a client waits for one operation: as in a live run, or in other seeds about as long as
+/// an election takes. Clients that soon give up and ask for something else keep those leaders at
+/// work that nobody follows.
+const OPERATION_TIMEOUTS: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(1),
+    Duration::from_millis(300),
+    Duration::from_millis(100),
+];
 
 /// The streams of the seed that scenarios are drawn from; the world has others.
 const TROUBLE: u64 = 100;
 const OPERATIONS: u64 = 101;
+const PATIENCE: u64 = 103;
 
 impl Scenario {
     /// The scenario of a seed.
@@ -120,6 +128,7 @@ impl Scenario {
             climate.every.set(Mishap::BitRot, None);
         }
         let (time_limit, nodes) = (settings.time_limit, settings.nodes);
+        let patience = world::stream(seed, PATIENCE).random_range(0..OPERATION_TIMEOUTS.len());
         let mut schedule = strikes::schedule(&kinds.packages(), time_limit, nodes, &mut rng);
         if kinds.0.contains(&Kind::Membership) {
             let cuts = kinds.0.contains(&Kind::Partition);
@@ -134,7 +143,7 @@ impl Scenario {
             nodes,
             seed,
             time_limit,
-            operation_timeout: OPERATION_TIMEOUT,
+            operation_timeout: OPERATION_TIMEOUTS[patience],
             schedule,
             operations: operations(seed, settings),
             climate,

@@ -368,7 +368,7 @@ fn rounded(scenario: &Scenario, unit_us: u64) -> Scenario {
 
 /// The scenario with every time moved.
 fn moved(scenario: &Scenario, to: impl Fn(Duration) -> Duration) -> Scenario {
-    let step = |step: &Step| Step { at: to(step.at), fault: step.fault.clone() };
+    let step = |step: &Step| Step { at: to(step.at), ..step.clone() };
     let steps = steps(scenario).iter().map(step).collect();
     let operation = |op: &Planned| Planned { at: to(op.at), ..op.clone() };
     let operations = operations(scenario).iter().map(operation).collect();
@@ -380,7 +380,7 @@ fn moved(scenario: &Scenario, to: impl Fn(Duration) -> Duration) -> Scenario {
 fn without_node(scenario: &Scenario, gone: Node) -> Scenario {
     let step = |step: &Step| {
         let fault = fault_without(&step.fault, gone)?;
-        Some(Step { at: step.at, fault })
+        Some(Step { fault, ..step.clone() })
     };
     let steps = steps(scenario).iter().filter_map(step).collect();
     Scenario { nodes: scenario.nodes - 1, ..with_steps(scenario, steps) }

@@ -12,8 +12,8 @@ use rashomon_nemesis::{
 const CALM: Duration = Duration::from_millis(1500);
 
 /// The schedule of a simulated run: what a live run of this seed would get, and strikes that a live
-/// run has no time for. These are either short ones, up to one in two seconds of every package, or
-/// a drumroll.
+/// run has no time for, which are either short ones, up to one in two seconds of every package, or
+/// a drumroll; or, in half of the runs, nothing but sieges or ambushes.
 pub(super) fn schedule(
     packages: &Packages,
     run: Duration,
@@ -22,10 +22,11 @@ pub(super) fn schedule(
 ) -> Schedule {
     let base = Schedule::generate(packages, rng.next_u64() >> 1, run, nodes);
     let mut steps = base.steps().to_vec();
-    if rng.random_bool(0.5) {
-        packages.0.iter().for_each(|package| short_strikes(*package, run, rng, &mut steps));
-    } else {
-        drumroll(packages, run, rng, &mut steps);
+    match rng.random_range(0..4) {
+        0 => packages.0.iter().for_each(|package| short_strikes(*package, run, rng, &mut steps)),
+        1 => drumroll(packages, run, rng, &mut steps),
+        2 => steps = sieges(packages, run, rng),
+        _ => steps = ambushes(packages, run, rng),
     }
     Schedule::new(base.seed(), steps)
 }
@@ -49,8 +50,8 @@ fn short_strikes(
         let from = rng.random_range(first..=last);
         let to = from + rng.random_range(2..120);
         let at = |hundredths: u64| Duration::from_millis(hundredths * 10);
-        steps.push(ScheduleStep { at: at(from), fault: strike(package, rng) });
-        steps.push(ScheduleStep { at: at(to).min(run), fault: mend(package) });
+        steps.push(ScheduleStep::at(at(from), strike(package, rng)));
+        steps.push(ScheduleStep::at(at(to).min(run), mend(package)));
     }
 }
 
@@ -79,8 +80,7 @@ fn drumroll(
     let end = run.saturating_sub(CALM).as_millis() as u64;
     let mut at = 200;
     while !packages.is_empty() && at < end {
-        let mut push =
-            |at, fault| steps.push(ScheduleStep { at: Duration::from_millis(at), fault });
+        let mut push = |at, fault| steps.push(ScheduleStep::at(Duration::from_millis(at), fault));
         // The mean time between two blows, in milliseconds.
         let beat = [10, 40, 120, 400][rng.random_range(0..4)];
         let rest = at + rng.random_range(100..2_000);
@@ -100,6 +100,95 @@ fn drumroll(
         at += rng.random_range(50..1_200);
     }
     steps.retain(|step| step.at <= run);
+}
+
+/// One blow at a time, which lasts as long as a few elections: a leader that is cut off goes on
+/// believing what it believes, another one works, and clients of both have the time to see it. In
+/// half of the runs short blows of other packages fall into that time, as crashes that are over
+/// before anybody misses the node.
+fn sieges(packages: &Packages, run: Duration, rng: &mut ChaCha8Rng) -> Vec<ScheduleStep> {
+    let mut steps = Vec::new();
+    let packages: Vec<Package> = packages.0.iter().copied().collect();
+    let end = run.saturating_sub(CALM).as_millis() as u64;
+    let sorties = rng.random_bool(0.5);
+    let mut at = rng.random_range(200..1_000);
+    while !packages.is_empty() && at < end {
+        let mut push = |at, fault| steps.push(ScheduleStep::at(Duration::from_millis(at), fault));
+        let package = packages[rng.random_range(0..packages.len())];
+        let relief = at + rng.random_range(300..2_500);
+        match package {
+            Package::Partition => {
+                for fault in siege(rng) {
+                    push(at, fault);
+                    at += rng.random_range(5..200);
+                }
+            }
+            Package::Kill => push(at, strike(package, rng)),
+        }
+        for other in packages.iter().filter(|other| sorties && **other != package) {
+            at += rng.random_range(50..800);
+            while at < relief {
+                push(at, strike(*other, rng));
+                at += 1 << rng.random_range(1..9);
+                push(at, mend(*other));
+                at += rng.random_range(10..500);
+            }
+        }
+        at = at.max(relief);
+        push(at, mend(package));
+        at += rng.random_range(100..1_500);
+    }
+    steps.retain(|step| step.at <= run);
+    steps
+}
+
+/// How a network is besieged: the leader is cut off, or misses one of the others; or its answers are
+/// held up before it is cut off, so that they reach it when it leads no more.
+fn siege(rng: &mut ChaCha8Rng) -> Vec<Fault> {
+    match rng.random_range(0..6) {
+        0 | 1 => vec![Fault::Cut(Partition::both(Pick::Leader, Pick::Rest))],
+        2 => vec![Fault::Cut(Partition::both(Pick::Leader, Pick::Random(1)))],
+        3 => vec![
+            Fault::Hold(Partition::one_way(Pick::Rest, Pick::Leader)),
+            Fault::Cut(Partition::one_way(Pick::Leader, Pick::Rest)),
+        ],
+        _ => vec![strike(Package::Partition, rng)],
+    }
+}
+
+/// Every blow waits for a leader and falls when that one has just been elected: before or after its
+/// first entry is with a majority, and after it had a moment to work, in turn. So several leaders
+/// are struck in a row, at places that blows by the clock hit by luck only.
+fn ambushes(packages: &Packages, run: Duration, rng: &mut ChaCha8Rng) -> Vec<ScheduleStep> {
+    let mut steps = Vec::new();
+    let packages: Vec<Package> = packages.0.iter().copied().collect();
+    let end = run.saturating_sub(CALM).as_millis() as u64;
+    let mut at = 0;
+    while !packages.is_empty() && at < end {
+        // What begins with this is over after so many leaders, and a moment for clients to look.
+        let plain = rng.random_bool(0.5);
+        let beat = [20, 60, 200, 500][rng.random_range(0..4)];
+        for _ in 0..rng.random_range(1..6) {
+            let package = packages[rng.random_range(0..packages.len())];
+            let delay = Duration::from_micros(1 << rng.random_range(0..18));
+            let armed = Duration::from_millis(at);
+            let mut push = |fault| steps.push(ScheduleStep::upon_leader(armed, delay, fault));
+            push(mend(package));
+            push(match package {
+                Package::Partition if plain => {
+                    Fault::Cut(Partition::both(Pick::Leader, Pick::Rest))
+                }
+                _ => strike(package, rng),
+            });
+            at += rng.random_range(beat / 2..2 * beat);
+        }
+        at += rng.random_range(0..1_000);
+        let relief = Duration::from_millis(at);
+        steps.extend(packages.iter().map(|package| ScheduleStep::at(relief, mend(*package))));
+        at += rng.random_range(50..1_000);
+    }
+    steps.retain(|step| step.at <= run);
+    steps
 }
 
 fn mend(package: Package) -> Fault {

@@ -30,6 +30,7 @@ use super::queue::Queue;
 use super::story::Story;
 use super::witness::{Breach, Promise};
 pub use hardship::Hardship;
+use mishaps::wrong_rate;
 pub(super) use mishaps::{Incident, Turn};
 
 /// What a client hears of a request.
@@ -137,12 +138,7 @@ impl<R: Replica, W> Node<R, W> {
     fn new(climate: &Climate, seeds: &mut ChaCha8Rng) -> Self {
         let drift = i64::from(climate.drift_ppm);
         let offset = seeds.random_range(0..CLOCK_OFFSET_MAX);
-        // Every other clock is as wrong as one may be.
-        let rate = match seeds.random_range(0..4) {
-            0 => -drift,
-            1 => drift,
-            _ => seeds.random_range(-drift..=drift),
-        };
+        let rate = wrong_rate(drift, seeds);
         Node {
             disk: Disk::new(),
             clock: Clock::new(offset, rate),
@@ -471,6 +467,11 @@ impl<R: Replica, W> World<R, W> {
     fn deliver(&mut self, from: NodeId, to: NodeId, message: R::Message) -> Happening<W> {
         if !self.network.lets_in(from, to) {
             self.tell(|| format!("{from} -> {to}  lost in the cut: {message:?}"));
+            return Happening::Nothing;
+        }
+        if self.network.holds(from, to) {
+            self.tell(|| format!("{from} -> {to}  held: {message:?}"));
+            self.network.keep(from, to, message);
             return Happening::Nothing;
         }
         if self.core(to).is_none() {

@@ -118,8 +118,9 @@ impl Climate {
         if kinds.0.contains(&Kind::Clock) {
             // Sometimes far beyond what is built: the nodes are told, so all that counts on clocks
             // has wide margins, and whoever lacks them is found out.
-            climate.drift_ppm = match rng.random_range(0..2) {
-                0 => rng.random_range(50_000..=Self::DRIFT_PPM_MAX),
+            climate.drift_ppm = match rng.random_range(0..3) {
+                0 => Self::DRIFT_PPM_MAX,
+                1 => rng.random_range(50_000..Self::DRIFT_PPM_MAX),
                 _ => rng.random_range(1_000..50_000),
             };
         }

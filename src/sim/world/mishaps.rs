@@ -1,6 +1,7 @@
 //! How mishaps befall the nodes of a world, and pass; see [`Mishap`].
 
 use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 use rashomon_stores::replica::{NodeId, Replica, Role};
 
 use super::{Event, Happening, Rot, World, index};
@@ -11,8 +12,9 @@ use crate::sim::witness::Breach;
 const MILLISECOND: u64 = 1_000_000;
 /// The longest time for which a clock strobes, in nanoseconds.
 const STROBE_MAX: u64 = 3_000 * MILLISECOND;
-/// The longest time between two changes of the rate of a clock that strobes, in nanoseconds.
-const STROBE_STEP_MAX: u64 = 200 * MILLISECOND;
+/// The longest times between two changes of the rate of a clock that strobes, in nanoseconds: shorter
+/// than an election, or longer than a leader's time.
+const STROBE_STEPS: [u64; 2] = [200 * MILLISECOND, 2_000 * MILLISECOND];
 
 /// The longest time for which a processor is slow, in nanoseconds.
 const SLOW_MAX: u64 = 3_000 * MILLISECOND;
@@ -27,6 +29,15 @@ const RESTART_MAX: u64 = 1_500 * MILLISECOND;
 /// may double: every scale up to half a second is as likely.
 const OFF_MIN: u64 = 2 * MILLISECOND;
 const OFF_DOUBLINGS: u32 = 8;
+
+/// How many millionths a clock goes too fast: two clocks of three are as wrong as one may be.
+pub(super) fn wrong_rate(drift: i64, rng: &mut ChaCha8Rng) -> i64 {
+    match rng.random_range(0..3) {
+        0 => -drift,
+        1 => drift,
+        _ => rng.random_range(-drift..=drift),
+    }
+}
 
 /// A mishap that begins or ends, for whoever writes the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,13 +142,14 @@ impl<R: Replica, W> World<R, W> {
             return;
         }
         self.change_rate(id);
-        let step = self.mishaps.random_range(STROBE_STEP_MAX / 20..STROBE_STEP_MAX);
+        let most = STROBE_STEPS[self.mishaps.random_range(0..STROBE_STEPS.len())];
+        let step = self.mishaps.random_range(most / 20..most);
         self.queue.push(self.now + step, Event::Strobe { node: id });
     }
 
     fn change_rate(&mut self, id: NodeId) {
         let drift = i64::from(self.climate.drift_ppm);
-        let ppm = self.mishaps.random_range(-drift..=drift);
+        let ppm = wrong_rate(drift, &mut self.mishaps);
         self.nodes[index(id)].clock.change_rate(self.now, ppm);
         self.hardship.rate_changes += 1;
         self.retime(id);
