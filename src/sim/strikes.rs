@@ -115,44 +115,64 @@ fn sieges(packages: &Packages, run: Duration, rng: &mut ChaCha8Rng) -> Vec<Sched
     while !packages.is_empty() && at < end {
         let mut push = |at, fault| steps.push(ScheduleStep::at(Duration::from_millis(at), fault));
         let package = packages[rng.random_range(0..packages.len())];
-        let relief = at + rng.random_range(300..2_500);
+        let relief = at + rng.random_range(200..1_600);
         match package {
             Package::Partition => {
-                for fault in siege(rng) {
+                for (gap, fault) in siege(packages.contains(&Package::Kill), rng) {
+                    at += gap;
                     push(at, fault);
-                    at += rng.random_range(5..200);
                 }
             }
             Package::Kill => push(at, strike(package, rng)),
         }
         for other in packages.iter().filter(|other| sorties && **other != package) {
-            at += rng.random_range(50..800);
             while at < relief {
-                push(at, strike(*other, rng));
+                push(at, sortie(*other, rng));
                 at += 1 << rng.random_range(1..9);
                 push(at, mend(*other));
-                at += rng.random_range(10..500);
+                at += 1 << rng.random_range(1..10);
             }
         }
         at = at.max(relief);
         push(at, mend(package));
-        at += rng.random_range(100..1_500);
+        at += rng.random_range(100..1_000);
     }
     steps.retain(|step| step.at <= run);
     steps
 }
 
-/// How a network is besieged: the leader is cut off, or misses one of the others; or its answers are
-/// held up before it is cut off, so that they reach it when it leads no more.
-fn siege(rng: &mut ChaCha8Rng) -> Vec<Fault> {
-    match rng.random_range(0..6) {
-        0 | 1 => vec![Fault::Cut(Partition::both(Pick::Leader, Pick::Rest))],
-        2 => vec![Fault::Cut(Partition::both(Pick::Leader, Pick::Random(1)))],
+/// How a network is besieged: the leader is cut off, or misses one of the others, which stands for
+/// election again and again, or first the one and then everybody; or answers to it are held up
+/// before it is cut off, so that they reach it when it leads no more. With crashes, one may
+/// fall on the very moment at which the leader is cut off, so that who misses it since before meets
+/// somebody who has just begun anew. Each fault comes so many milliseconds after the one before.
+fn siege(crashes: bool, rng: &mut ChaCha8Rng) -> Vec<(u64, Fault)> {
+    let (long, short) = (1 << rng.random_range(4..10), 1 << rng.random_range(1..7));
+    let isolated = || Fault::Cut(Partition::both(Pick::Leader, Pick::Rest));
+    let missed = || Fault::Cut(Partition::both(Pick::Leader, Pick::Random(1)));
+    match rng.random_range(0..7) {
+        0 | 1 => vec![(0, isolated())],
+        2 => vec![(0, missed())],
         3 => vec![
-            Fault::Hold(Partition::one_way(Pick::Rest, Pick::Leader)),
-            Fault::Cut(Partition::one_way(Pick::Leader, Pick::Rest)),
+            (0, Fault::Hold(Partition::one_way(Pick::Rest, Pick::Leader))),
+            (long, Fault::Cut(Partition::one_way(Pick::Leader, Pick::Rest))),
         ],
-        _ => vec![strike(Package::Partition, rng)],
+        4 | 5 if crashes => vec![
+            (0, missed()),
+            (long, isolated()),
+            (0, Fault::Kill(Pick::Random(1).into())),
+            (short, Fault::Restart(None)),
+        ],
+        4 => vec![(0, missed()), (long, isolated())],
+        _ => vec![(0, strike(Package::Partition, rng))],
+    }
+}
+
+/// A short blow during a siege: mostly of one node, because the others are busy with the siege.
+fn sortie(package: Package, rng: &mut ChaCha8Rng) -> Fault {
+    match package {
+        Package::Kill if rng.random_bool(0.5) => Fault::Kill(Pick::Random(1).into()),
+        _ => strike(package, rng),
     }
 }
 
