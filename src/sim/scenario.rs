@@ -129,7 +129,9 @@ impl Scenario {
         }
         let (time_limit, nodes) = (settings.time_limit, settings.nodes);
         let patience = world::stream(seed, PATIENCE).random_range(0..OPERATION_TIMEOUTS.len());
-        let mut schedule = strikes::schedule(&kinds.packages(), time_limit, nodes, &mut rng);
+        let leads = settings.store.parse().is_ok_and(Store::has_leader);
+        let mut schedule =
+            strikes::schedule(&kinds.packages(), time_limit, (nodes, leads), &mut rng);
         if kinds.0.contains(&Kind::Membership) {
             let cuts = kinds.0.contains(&Kind::Partition);
             schedule = churn::with_churn(&schedule, time_limit, nodes, cuts, &mut rng);

@@ -120,7 +120,7 @@ pub fn shrink(
 ) -> Result<Option<Shrunk>, SeedError> {
     let run = run_scenario(system, scenario, false)?;
     let Some(symptom) = Symptom::of(&run) else { return Ok(None) };
-    let mut shrinker = Shrinker { system, symptom, best: run, tries: 1, tries_max };
+    let mut shrinker = Shrinker { system, symptom, best: run, tries: 1, tries_max, patient: false };
     shrinker.keep_resolved();
     let from = Size::of(&shrinker.best.scenario);
     let is_minimal = shrinker.until_nothing_goes();
@@ -129,7 +129,7 @@ pub fn shrink(
     Ok(Some(Shrunk { run: best, symptom, from, tries, is_minimal }))
 }
 
-/// Scenarios of so many operations are tried with other seeds, too.
+/// Scenarios of so many operations are tried with other seeds at once, larger ones when nothing else goes.
 const SMALL: usize = 30;
 /// How many.
 const OTHER_SEEDS: usize = 7;
@@ -140,6 +140,8 @@ struct Shrinker<'a> {
     best: Seed,
     tries: usize,
     tries_max: usize,
+    /// Whether large scenarios are tried with other seeds, too.
+    patient: bool,
 }
 
 impl Shrinker<'_> {
@@ -160,7 +162,11 @@ impl Shrinker<'_> {
                 return false;
             }
             if self.best.scenario == before {
-                return true;
+                if self.patient || operations(&before).len() <= SMALL {
+                    return true;
+                }
+                // What is left may only depend on luck.
+                self.patient = true;
             }
         }
     }
@@ -168,8 +174,8 @@ impl Shrinker<'_> {
     /// Runs a scenario and keeps it if it fails like the best so far. What is small and fails no
     /// longer may only have been unlucky, and is tried with other luck.
     fn attempt(&mut self, mut candidate: Scenario) -> bool {
-        let small = operations(&candidate).len() <= SMALL;
-        for _ in 0..if small { 1 + OTHER_SEEDS } else { 1 } {
+        let again = self.patient || operations(&candidate).len() <= SMALL;
+        for _ in 0..if again { 1 + OTHER_SEEDS } else { 1 } {
             if self.attempt_once(candidate.clone()) {
                 return true;
             }

@@ -13,11 +13,12 @@ const CALM: Duration = Duration::from_millis(1500);
 
 /// The schedule of a simulated run: what a live run of this seed would get, and strikes that a live
 /// run has no time for, which are either short ones, up to one in two seconds of every package, or
-/// a drumroll; or, in half of the runs, nothing but sieges or ambushes.
+/// a drumroll; or, in half of the runs, nothing but sieges or ambushes. These are for stores in which
+/// somebody leads.
 pub(super) fn schedule(
     packages: &Packages,
     run: Duration,
-    nodes: u16,
+    (nodes, leads): (u16, bool),
     rng: &mut ChaCha8Rng,
 ) -> Schedule {
     let base = Schedule::generate(packages, rng.next_u64() >> 1, run, nodes);
@@ -26,6 +27,7 @@ pub(super) fn schedule(
         0 => packages.0.iter().for_each(|package| short_strikes(*package, run, rng, &mut steps)),
         1 => drumroll(packages, run, rng, &mut steps),
         2 => steps = sieges(packages, run, rng),
+        _ if !leads => steps = sieges(packages, run, rng),
         _ => steps = ambushes(packages, run, rng),
     }
     Schedule::new(base.seed(), steps)
@@ -267,7 +269,7 @@ mod tests {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let run = Duration::from_millis(rng.random_range(1_000..30_000));
             let nodes = rng.random_range(1..=7);
-            let schedule = schedule(&packages, run, nodes, &mut rng);
+            let schedule = schedule(&packages, run, (nodes, rng.random()), &mut rng);
             assert_eq!(schedule.check(nodes), Ok(()));
             assert!(schedule.steps().iter().all(|step| step.at <= run), "{run:?}\n{schedule}");
             let read: Schedule = schedule.to_string().parse().expect("its text is read back");

@@ -227,10 +227,10 @@ fn an_eventual_store_converges_after_everything_went_wrong() {
 
 #[test]
 fn a_sound_store_lives_again_after_everything_went_wrong() {
-    let found = explored(&settings(WorkloadName::Register, "all", None), 40, 2, true);
+    let found = explored(&settings(WorkloadName::Register, "all", None), 80, 2, true);
     assert_eq!((found.violations.len(), found.unknown.len()), (0, 0));
     let coverage = found.coverage;
-    assert_eq!((coverage.seeds, coverage.valid), (40, 40));
+    assert_eq!((coverage.seeds, coverage.valid), (80, 80));
     // Nothing failed and nothing was tested look different.
     let reached = [
         coverage.overlapping,

@@ -95,6 +95,14 @@ impl Store {
         }
     }
 
+    /// Whether one of its nodes leads the others, now this one and now that.
+    pub fn has_leader(self) -> bool {
+        match self {
+            Store::Raft => true,
+            Store::Paxos | Store::Single | Store::Eventual(_) => false,
+        }
+    }
+
     /// Whether it can be told how to answer reads.
     pub fn chooses_reads(self) -> bool {
         match self {
