@@ -150,6 +150,7 @@ pub(crate) fn hunt() -> Result<Shrunk, Box<dyn std::error::Error>> {
         reads: Default::default(),
         workload: WorkloadName::Register,
         nemesis: "all".parse()?,
+        schedule: None,
         nodes: 3,
         concurrency: 6,
         rate: 100.0,

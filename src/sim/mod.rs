@@ -50,6 +50,7 @@ mod world;
 
 use std::time::Duration;
 
+use rashomon_nemesis::Schedule;
 use rashomon_stores::raft::ReadMode;
 
 use crate::campaign::plan::{self, WorkloadName};
@@ -75,6 +76,9 @@ pub struct Settings {
     pub workload: WorkloadName,
     /// The kinds of trouble that a seed may have.
     pub nemesis: Kinds,
+    /// Which fault strikes when, if not every seed is to draw that; what is after the time limit
+    /// does not strike.
+    pub schedule: Option<Schedule>,
     /// Number of nodes.
     pub nodes: u16,
     /// Number of clients that work at the same time.
@@ -100,6 +104,10 @@ impl Settings {
             self.time_limit.as_secs_f64(),
         );
         command += &plan::reads_argument(self.reads);
+        if let Some(schedule) = &self.schedule {
+            let steps: Vec<String> = schedule.steps().iter().map(ToString::to_string).collect();
+            command += &format!(" --schedule '{}'", steps.join("; "));
+        }
         if let Some(bug) = &self.bug {
             command += &format!(" --bug {bug}");
         }

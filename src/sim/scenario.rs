@@ -136,6 +136,10 @@ impl Scenario {
             let cuts = kinds.0.contains(&Kind::Partition);
             schedule = churn::with_churn(&schedule, time_limit, nodes, cuts, &mut rng);
         }
+        if let Some(given) = &settings.schedule {
+            let in_time = given.steps().iter().filter(|step| step.at <= time_limit);
+            schedule = Schedule::new(seed, in_time.cloned().collect());
+        }
         Scenario {
             store: settings.store.clone(),
             bug: settings.bug.clone(),

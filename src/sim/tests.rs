@@ -32,6 +32,7 @@ fn settings(workload: WorkloadName, nemesis: &str, bug: Option<&str>) -> Setting
         reads: ReadMode::default(),
         workload,
         nemesis: nemesis.parse().expect("there are such kinds"),
+        schedule: None,
         nodes: 5,
         concurrency: 6,
         rate: 60.0,

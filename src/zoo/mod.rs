@@ -119,6 +119,7 @@ pub fn settings(store: Store, mutant: &Mutant, run: Duration) -> Settings {
             .expect("it names kinds of fault")
             .suiting(store)
             .expect("they suit the store"),
+        schedule: store.hunted_under(mutant).map(|steps| steps.parse().expect("it is a schedule")),
         nodes: hunt.nodes,
         concurrency: 10,
         rate: 100.0,

@@ -76,6 +76,15 @@ impl Store {
         }
     }
 
+    /// The schedule of faults under which a mutant is looked for, where those that are drawn bring it
+    /// out too seldom.
+    pub fn hunted_under(self, mutant: &Mutant) -> Option<&'static str> {
+        match self {
+            Store::Raft => raft::mutants::schedule(mutant.name),
+            _ => None,
+        }
+    }
+
     /// Whether what it has acknowledged outlives the loss of the disks of a minority of so many nodes.
     pub fn outlives_disks(self, nodes: u16) -> bool {
         match self {

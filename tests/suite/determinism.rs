@@ -43,6 +43,7 @@ fn here(jobs: usize) -> Traces {
         reads: Default::default(),
         workload: WorkloadName::Register,
         nemesis: "all".parse().expect("there are kinds of fault"),
+        schedule: None,
         nodes: 5,
         concurrency: 4,
         rate: 40.0,

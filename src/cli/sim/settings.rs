@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use rashomon_nemesis::Schedule;
 use rashomon_stores::catalogue::Store;
 use rashomon_stores::raft::ReadMode;
 
@@ -42,6 +43,9 @@ pub(super) struct SettingsArguments {
     /// Kinds of fault that a seed may have: partition, kill, pause, network, disk, clock, cpu, membership, with commas; none, or all that the store can have
     #[arg(long, default_value = "all", help_heading = "Faults")]
     nemesis: Kinds,
+    /// Which fault strikes when, the same in every seed, as in 'at 2s cut leader | rest; at 4s heal'; if not given, every seed draws its own
+    #[arg(long, value_name = "STEPS", help_heading = "Faults")]
+    schedule: Option<Schedule>,
 }
 
 /// The longest simulated run.
@@ -55,6 +59,13 @@ impl SettingsArguments {
         if !(Duration::from_secs(1)..=TIME_LIMIT_MAX).contains(&self.time_limit) {
             return Err("--time-limit must be from a second to an hour".into());
         }
+        let nodes = store::nodes(self.store, self.nodes)?;
+        if let Some(schedule) = &self.schedule {
+            schedule.check(nodes).map_err(|error| format!("--schedule: {error}"))?;
+            if let Some(late) = schedule.steps().iter().find(|step| step.at > self.time_limit) {
+                return Err(format!("--schedule: `{late}` is after the time limit"));
+            }
+        }
         Ok(Settings {
             store: self.store.to_string(),
             bug: self.bug.clone(),
@@ -65,7 +76,8 @@ impl SettingsArguments {
                 .clone()
                 .suiting(self.store)
                 .map_err(|error| format!("--nemesis: {error}"))?,
-            nodes: store::nodes(self.store, self.nodes)?,
+            schedule: self.schedule.clone(),
+            nodes,
             concurrency: self.concurrency,
             rate: self.rate,
             time_limit: self.time_limit,

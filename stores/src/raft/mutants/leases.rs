@@ -3,6 +3,20 @@
 use super::Bug;
 use crate::catalogue::{Area, Hunt, Mutant, Shows};
 
+/// One follower misses the leader, and a while later all do, at the very moment at which another has
+/// crashed; that one is back at once, and the first has nothing to wait for any more.
+pub(super) const PROMISE_FORGOTTEN: &str = "\
+    at 0.8s cut leader | random 1; at 0.85s cut leader | rest; at 0.85s kill random 1; \
+    at 0.86s restart; at 1.8s heal; \
+    at 2.5s cut leader | random 1; at 2.6s cut leader | rest; at 2.6s kill random 1; \
+    at 2.61s restart; at 3.6s heal; \
+    at 4.3s cut leader | random 1; at 4.5s cut leader | rest; at 4.5s kill random 1; \
+    at 4.51s restart; at 5.4s heal; \
+    at 6.1s cut leader | random 1; at 6.4s cut leader | rest; at 6.4s kill random 1; \
+    at 6.41s restart; at 7.4s heal; \
+    at 7.8s cut leader | random 1; at 8.2s cut leader | rest; at 8.2s kill random 1; \
+    at 8.21s restart; at 9.2s heal";
+
 pub(super) const TABLE: &[(Bug, Mutant)] = &[
     (
         Bug::LeaseWithoutMargin,

@@ -180,6 +180,11 @@ fn entries() -> impl Iterator<Item = &'static (Bug, Mutant)> {
     AREAS.iter().copied().flatten()
 }
 
+/// The schedule of faults that brings a bug out, where those that are drawn do so too seldom.
+pub fn schedule(name: &str) -> Option<&'static str> {
+    (name == "lease-forgotten").then_some(leases::PROMISE_FORGOTTEN)
+}
+
 /// The catalogue: the mutants by area, then the controls.
 pub fn table() -> impl Iterator<Item = &'static Mutant> {
     entries().map(|(_, mutant)| mutant)
