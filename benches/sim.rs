@@ -20,6 +20,7 @@ fn main() {
         reads: Default::default(),
         workload: WorkloadName::Register,
         nemesis: "all".parse().expect("there are kinds of fault"),
+        schedule: None,
         nodes: 5,
         concurrency: 10,
         rate: 100.0,
