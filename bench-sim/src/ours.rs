@@ -34,6 +34,7 @@ pub(crate) fn simulate(time: Duration) -> Result<u64, Box<dyn Error>> {
         reads: ReadMode::default(),
         workload: WorkloadName::Register,
         nemesis: Kinds::default(),
+        schedule: None,
         nodes: NODES,
         concurrency: 1,
         // Next to nothing beside the heartbeats.
