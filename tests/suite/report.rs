@@ -114,11 +114,15 @@ fn is_in_sight(browser: &mut Browser, selector: &str) -> bool {
 }
 
 /// Waits until the timeline is drawn: the canvas is painted a frame after the page says what is on
-/// it. More than ten colours are more than an empty one has.
+/// it. More than ten colours are more than an empty one has. A copy is looked at: the browser warns
+/// who reads the page's own canvas twice, and a page must not have warnings.
 fn wait_for_timeline(browser: &mut Browser) {
     browser.wait_for(
         "(() => { const canvas = document.querySelector('.surface canvas'); \
-         const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data; \
+         const copy = new OffscreenCanvas(canvas.width, canvas.height); \
+         const brush = copy.getContext('2d', { willReadFrequently: true }); \
+         brush.drawImage(canvas, 0, 0); \
+         const data = brush.getImageData(0, 0, canvas.width, canvas.height).data; \
          return new Set(new Uint32Array(data.buffer)).size > 10; })()",
     );
 }
