@@ -165,6 +165,11 @@ impl Fault {
         !matches!(self, Fault::Heal | Fault::Restart(_))
     }
 
+    /// Whether it is an order to the cluster, about its members or about who leads.
+    pub fn is_order(&self) -> bool {
+        matches!(self, Fault::Add(_) | Fault::Remove(_) | Fault::Retire(_) | Fault::Transfer(_))
+    }
+
     /// What it comes to in this cluster. The same generator state gives the same answer.
     ///
     /// # Errors

@@ -190,3 +190,83 @@ pub(crate) fn undone_by(fault: &Action, action: &Action) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rashomon_nemesis::{Cluster, Node};
+
+    use super::super::recorder::Recorder;
+    use super::*;
+    use crate::client::HttpClient;
+
+    /// Three nodes that take turns in leading, and a note of what was done to them and when.
+    struct Turns {
+        began: Instant,
+        changes_at: Duration,
+        done: Vec<(Duration, Action)>,
+    }
+
+    impl Target for Turns {
+        type Client = HttpClient;
+
+        fn client(&self, _: u16, _: u64) -> Result<HttpClient, TargetError> {
+            unreachable!("nobody works here")
+        }
+
+        async fn leader(&self) -> Option<Leader> {
+            let later = self.began.elapsed() >= self.changes_at;
+            Some(Leader { node: Node(1 + u16::from(later)), term: 1 + u64::from(later) })
+        }
+
+        async fn settled(&self) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn cluster(&self, leader: Option<Node>) -> Cluster {
+            Cluster { leader, ..Cluster::new(3) }
+        }
+
+        async fn apply(&mut self, action: &Action) -> Result<Outcome, TargetError> {
+            self.done.push((self.began.elapsed(), action.clone()));
+            Ok(Outcome::default())
+        }
+
+        async fn stop(self) {}
+    }
+
+    struct Nobody;
+
+    impl Watcher for Nobody {
+        fn say(&self, _: Duration, _: &str) {}
+    }
+
+    /// What a schedule does within two seconds, in the middle of which the leader changes.
+    async fn conducted(schedule: &str) -> Vec<(Duration, String)> {
+        let folder = tempfile::tempdir().expect("a folder for a while");
+        let path = folder.path().join("history.jsonl");
+        let recorder = Arc::new(Recorder::create(&path).expect("its file can be created"));
+        let began = recorder.began();
+        let mut target = Turns { began, changes_at: Duration::from_secs(1), done: Vec::new() };
+        let schedule: Schedule = schedule.parse().expect("it is a schedule");
+        let (_stop, stopped) = watch::channel(false);
+        let mut conductor = Conductor::new(&mut target, recorder, &Nobody);
+        let end = began + Duration::from_secs(2);
+        conductor.conduct(&schedule, end, stopped).await.expect("nothing fails here");
+        target.done.into_iter().map(|(at, action)| (at, action.to_string())).collect()
+    }
+
+    #[tokio::test]
+    async fn a_step_may_wait_for_the_next_change_of_leader() {
+        let done = conducted(
+            "at 0.2s when leader changes + 100ms cut leader | rest\n\
+             at 0.2s when leader changes heal\n\
+             at 0.3s kill n3\n\
+             at 1.5s when leader changes kill leader",
+        )
+        .await;
+        let what: Vec<&str> = done.iter().map(|(_, action)| action.as_str()).collect();
+        assert_eq!(what, ["kill n3", "heal", "cut n2 | n1, n3"], "nobody leads after n2");
+        assert!(done[1].0 >= Duration::from_secs(1), "{done:?}");
+        assert!(done[2].0 >= done[1].0 + Duration::from_millis(90), "{done:?}");
+    }
+}

@@ -114,7 +114,7 @@ impl<'a> Conductor<'a> {
         let resolved = fault.resolve(&self.cluster, &mut self.schedule.rng(number));
         // A node that was to be added, and was not for want of room, cannot be struck.
         let Ok(resolved) = resolved else { return Ok(Vec::new()) };
-        let fixed = is_change(&resolved.action) && !R::changes_members();
+        let fixed = fault.is_order() && !R::changes_members();
         if resolved.action.is_empty() || fixed {
             return Ok(Vec::new());
         }
@@ -251,7 +251,7 @@ impl<'a> Conductor<'a> {
 
     /// What the operator did how often, if it was asked for anything.
     pub(super) fn sightings(&self) -> Vec<(&'static str, u64)> {
-        if !self.schedule.steps().iter().any(|step| is_change_name(step.fault.name())) {
+        if !self.schedule.steps().iter().any(|step| step.fault.is_order()) {
             return Vec::new();
         }
         let Churn { added, removed, leaders_removed, left_running, .. } = self.churn;
@@ -419,14 +419,6 @@ impl Churn {
         };
         *count += 1;
     }
-}
-
-fn is_change(action: &Action) -> bool {
-    is_change_name(action.fault().name())
-}
-
-fn is_change_name(name: &str) -> bool {
-    ["add", "remove", "retire", "transfer"].contains(&name)
 }
 
 /// How many messages have run into closed links so far.

@@ -13,8 +13,7 @@ const CALM: Duration = Duration::from_millis(1500);
 
 /// The schedule of a simulated run: what a live run of this seed would get, and strikes that a live
 /// run has no time for, which are either short ones, up to one in two seconds of every package, or
-/// a drumroll; or, in half of the runs, nothing but sieges or ambushes. These are for stores in which
-/// somebody leads.
+/// a drumroll; or, in half of the runs, nothing but sieges, or ambushes where somebody leads.
 pub(super) fn schedule(
     packages: &Packages,
     run: Duration,
@@ -23,13 +22,15 @@ pub(super) fn schedule(
 ) -> Schedule {
     let base = Schedule::generate(packages, rng.next_u64() >> 1, run, nodes);
     let mut steps = base.steps().to_vec();
+    let packages: Vec<Package> = packages.0.iter().copied().collect();
+    let end = run.saturating_sub(CALM).as_millis() as u64;
     match rng.random_range(0..4) {
-        0 => packages.0.iter().for_each(|package| short_strikes(*package, run, rng, &mut steps)),
-        1 => drumroll(packages, run, rng, &mut steps),
-        2 => steps = sieges(packages, run, rng),
-        _ if !leads => steps = sieges(packages, run, rng),
-        _ => steps = ambushes(packages, run, rng),
+        0 => packages.iter().for_each(|package| short_strikes(*package, run, rng, &mut steps)),
+        1 => drumroll(&packages, end, rng, &mut steps),
+        3 if leads => steps = ambushes(&packages, end, rng),
+        _ => steps = sieges(&packages, end, rng),
     }
+    steps.retain(|step| step.at <= run);
     Schedule::new(base.seed(), steps)
 }
 
@@ -72,14 +73,7 @@ pub(super) fn storm(latest: u64, rng: &mut ChaCha8Rng) -> (u64, u64) {
 /// after another is struck in the middle of what it does: cut off before its first entry is
 /// anywhere else, back when the next one has just won. Then all is mended, and clients have time to see
 /// what came of it.
-fn drumroll(
-    packages: &Packages,
-    run: Duration,
-    rng: &mut ChaCha8Rng,
-    steps: &mut Vec<ScheduleStep>,
-) {
-    let packages: Vec<Package> = packages.0.iter().copied().collect();
-    let end = run.saturating_sub(CALM).as_millis() as u64;
+fn drumroll(packages: &[Package], end: u64, rng: &mut ChaCha8Rng, steps: &mut Vec<ScheduleStep>) {
     let mut at = 200;
     while !packages.is_empty() && at < end {
         let mut push = |at, fault| steps.push(ScheduleStep::at(Duration::from_millis(at), fault));
@@ -101,17 +95,14 @@ fn drumroll(
         packages.iter().for_each(|package| push(at, mend(*package)));
         at += rng.random_range(50..1_200);
     }
-    steps.retain(|step| step.at <= run);
 }
 
 /// One blow at a time, which lasts as long as a few elections: a leader that is cut off goes on
 /// believing what it believes, another one works, and clients of both have the time to see it. In
 /// half of the runs short blows of other packages fall into that time, as crashes that are over
 /// before anybody misses the node.
-fn sieges(packages: &Packages, run: Duration, rng: &mut ChaCha8Rng) -> Vec<ScheduleStep> {
+fn sieges(packages: &[Package], end: u64, rng: &mut ChaCha8Rng) -> Vec<ScheduleStep> {
     let mut steps = Vec::new();
-    let packages: Vec<Package> = packages.0.iter().copied().collect();
-    let end = run.saturating_sub(CALM).as_millis() as u64;
     let sorties = rng.random_bool(0.5);
     let mut at = rng.random_range(200..1_000);
     while !packages.is_empty() && at < end {
@@ -139,7 +130,6 @@ fn sieges(packages: &Packages, run: Duration, rng: &mut ChaCha8Rng) -> Vec<Sched
         push(at, mend(package));
         at += rng.random_range(100..1_000);
     }
-    steps.retain(|step| step.at <= run);
     steps
 }
 
@@ -181,10 +171,8 @@ fn sortie(package: Package, rng: &mut ChaCha8Rng) -> Fault {
 /// Every blow waits for a leader and falls when that one has just been elected: before or after its
 /// first entry is with a majority, and after it had a moment to work, in turn. So several leaders
 /// are struck in a row, at places that blows by the clock hit by luck only.
-fn ambushes(packages: &Packages, run: Duration, rng: &mut ChaCha8Rng) -> Vec<ScheduleStep> {
+fn ambushes(packages: &[Package], end: u64, rng: &mut ChaCha8Rng) -> Vec<ScheduleStep> {
     let mut steps = Vec::new();
-    let packages: Vec<Package> = packages.0.iter().copied().collect();
-    let end = run.saturating_sub(CALM).as_millis() as u64;
     let mut at = 0;
     while !packages.is_empty() && at < end {
         // What begins with this is over after so many leaders, and a moment for clients to look.
@@ -209,7 +197,6 @@ fn ambushes(packages: &Packages, run: Duration, rng: &mut ChaCha8Rng) -> Vec<Sch
         steps.extend(packages.iter().map(|package| ScheduleStep::at(relief, mend(*package))));
         at += rng.random_range(50..1_000);
     }
-    steps.retain(|step| step.at <= run);
     steps
 }
 

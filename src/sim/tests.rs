@@ -155,6 +155,51 @@ fn what_shows_no_violation_does_not_shrink() {
     assert!(shrink(&Stores, sound, 10).expect("it can be run").is_none());
 }
 
+/// A quiet run of three nodes under these steps, with its story.
+fn under(schedule: &str) -> Seed {
+    let given = Some(schedule.parse().expect("it is a schedule"));
+    let settings = settings(WorkloadName::Register, "none", None);
+    run_seed(&Settings { schedule: given, nodes: 3, ..settings }, 1, true).expect("it runs")
+}
+
+/// The lines of a run's story with these words, and their times in seconds.
+fn told(run: &Seed, words: &str) -> Vec<f64> {
+    let lines = run.recorded.story.as_deref().expect("it was to be told").lines();
+    let time = |line: &str| line.trim().split(' ').next().and_then(|time| time.parse().ok());
+    lines.filter(|line| line.contains(words)).map(|line| time(line).expect(line)).collect()
+}
+
+#[test]
+fn a_step_may_wait_for_the_next_change_of_leader() {
+    let run = under(
+        "at 2s cut leader | rest; at 2s when leader changes + 5ms kill leader; at 4s heal; \
+         at 4s restart; at 7.9s when leader changes kill leader",
+    );
+    let elected = told(&run, "leads term").into_iter().find(|time| *time > 2.0);
+    let kills = run.recorded.struck.iter().filter(|step| step.fault.name() == "kill");
+    let struck: Vec<f64> = kills.map(|step| step.at.as_secs_f64()).collect();
+    assert_eq!(struck.len(), 1, "the second waits in vain: {struck:?}");
+    let delay = struck[0] - elected.expect("the others elect somebody");
+    assert!((0.005..0.005_001).contains(&delay), "{delay}");
+}
+
+#[test]
+fn a_hold_also_keeps_what_is_on_its_way() {
+    let run = under("at 2s hold leader | rest; at 4s heal");
+    let on_their_way = told(&run, "held: ");
+    assert!(!on_their_way.is_empty(), "messages are under way all the time");
+    assert!(on_their_way.iter().all(|time| (2.0..2.01).contains(time)), "{on_their_way:?}");
+}
+
+#[test]
+fn every_node_leads_while_the_last_reads_ask_it() {
+    let run = under("seed 1");
+    for node in ["n1", "n2", "n3"] {
+        let times = told(&run, &format!("{node} leads term"));
+        assert!(!times.is_empty(), "{node} never led, though nothing happened to it");
+    }
+}
+
 #[test]
 fn every_scenario_that_was_checked_in_comes_to_what_it_did() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");

@@ -48,6 +48,26 @@ fn a_violation_is_drawn_replayed_and_kept() {
 }
 
 #[test]
+fn a_schedule_is_the_same_in_every_seed_and_stands_in_the_command() {
+    let bench = Bench::new();
+    let cuts = ["--bug", "stale-read", "--schedule", "at 2s cut leader | rest; at 6s heal"];
+    let run = sim(&bench, &[&cuts[..], &["--seeds", "1..20"]].concat());
+    assert_eq!(run.code(), Some(1), "{}", run.everything());
+    let asked = "--schedule 'at 2s cut leader | rest; at 6s heal'";
+    assert!(run.stdout.contains(asked), "{}", run.everything());
+    for (steps, wrong) in [
+        ("at 2s explode", "column 7"),
+        ("at 9s heal", "after the time limit"),
+        ("at 2s kill n9", "n9"),
+        ("at 2s when it rains kill n1", "`leader changes`"),
+    ] {
+        let run = sim(&bench, &["--seed", "1", "--schedule", steps]);
+        assert_eq!(run.code(), Some(2), "{}", run.everything());
+        assert!(run.stderr.contains(wrong), "{}", run.everything());
+    }
+}
+
+#[test]
 fn a_story_is_the_same_every_time() {
     let bench = Bench::new();
     let [once, again] = [(); 2].map(|()| sim(&bench, &["--seed", "3", "--trace"]));
