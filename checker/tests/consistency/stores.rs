@@ -129,10 +129,11 @@ impl World {
                 self.end(client, op, node);
             }
         }
-        let deaf = self.flaw == Flaw::Deaf;
-        let all = self.replicas.clone();
-        for replica in self.replicas.iter_mut().skip(usize::from(deaf)) {
-            all.iter().skip(usize::from(deaf)).for_each(|other| replica.merge(other));
+        let first = usize::from(self.flaw == Flaw::Deaf);
+        let exchanging = &mut self.replicas[first..];
+        let all = exchanging.to_vec();
+        for replica in exchanging {
+            all.iter().for_each(|other| replica.merge(other));
         }
         self.tick();
         let end = self.time;

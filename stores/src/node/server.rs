@@ -15,7 +15,7 @@ use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use axum::{Json, Router};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -109,11 +109,14 @@ pub struct ErrorBody {
 }
 
 pub(super) fn router<R: Replica>(api: Arc<Api<R>>) -> Router {
+    let put = with_value(MethodFilter::PUT, |key, value| Op::Put { key, value });
+    let append = with_value(MethodFilter::POST, |key, value| Op::Append { key, value });
+    let add = with_value(MethodFilter::POST, |key, element| Op::Add { key, element });
     let clients = Router::new()
-        .route("/kv/{key}", get(read::<R>).put(put::<R>).delete(delete::<R>))
+        .route("/kv/{key}", get(read::<R>).delete(delete::<R>).merge(put))
         .route("/kv/{key}/cas", post(cas::<R>))
-        .route("/kv/{key}/append", post(append::<R>))
-        .route("/kv/{key}/add", post(add::<R>))
+        .route("/kv/{key}/append", append)
+        .route("/kv/{key}/add", add)
         .route("/kv/{key}/increment", post(increment::<R>))
         .route("/status", get(status::<R>))
         .route("/admin/transfer", post(admin::transfer::<R>))
@@ -269,16 +272,19 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Value, D
     Value::deserialize(deserializer)
 }
 
-async fn put<R: Replica>(
-    State(api): Shared<R>,
-    key: KeyPath,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Failure> {
-    let key = checked_key(key)?;
-    let ValueBody { value } = parse(&body?)?;
-    let op = Op::Put { key, value: checked_value(value)? };
-    api.write(&headers, op).await
+/// The route of a change that takes a value.
+fn with_value<R: Replica>(
+    method: MethodFilter,
+    op: fn(kv::Key, Value) -> Op,
+) -> MethodRouter<Arc<Api<R>>> {
+    on(
+        method,
+        move |State(api): Shared<R>, key: KeyPath, headers: HeaderMap, body: Body| async move {
+            let key = checked_key(key)?;
+            let ValueBody { value } = parse(&body?)?;
+            api.write(&headers, op(key, checked_value(value)?)).await
+        },
+    )
 }
 
 async fn delete<R: Replica>(
@@ -298,30 +304,6 @@ async fn cas<R: Replica>(
     let key = checked_key(key)?;
     let CasBody { expected, new } = parse(&body?)?;
     let op = Op::Cas { key, expected: checked_value(expected)?, new: checked_value(new)? };
-    api.write(&headers, op).await
-}
-
-async fn append<R: Replica>(
-    State(api): Shared<R>,
-    key: KeyPath,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Failure> {
-    let key = checked_key(key)?;
-    let ValueBody { value } = parse(&body?)?;
-    let op = Op::Append { key, value: checked_value(value)? };
-    api.write(&headers, op).await
-}
-
-async fn add<R: Replica>(
-    State(api): Shared<R>,
-    key: KeyPath,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Failure> {
-    let key = checked_key(key)?;
-    let ValueBody { value } = parse(&body?)?;
-    let op = Op::Add { key, element: checked_value(value)? };
     api.write(&headers, op).await
 }
 
