@@ -246,11 +246,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn contracts_are_read_and_told() {
-        for store in Store::ALL {
-            let contract = Contract::of(store.name(), 3);
-            assert!(contract.linearizable || !contract.promises.is_empty(), "{store}");
+    fn every_store_has_the_contract_of_its_settings() {
+        for store in ["raft", "paxos", "single"] {
+            assert_eq!(Contract::of(store, 3), Contract::strong(), "{store}");
         }
+        let base = "convergence, no-lost-writes, no-resurrection, no-values-from-nowhere";
+        let sessions = "read-your-writes, monotonic-reads, monotonic-writes, writes-follow-reads";
+        for (store, clocks, beside) in [
+            ("eventual", Clocks::Hybrid, String::new()),
+            ("eventual:r=2,w=2", Clocks::Hybrid, String::new()),
+            ("eventual:sessions", Clocks::Hybrid, format!(", {sessions}")),
+            ("eventual:siblings", Clocks::Unknown, ", no-false-concurrency".into()),
+            (
+                "eventual:siblings,r=2,w=2",
+                Clocks::Unknown,
+                ", no-false-concurrency, read-your-writes".into(),
+            ),
+            (
+                "eventual:siblings,sessions",
+                Clocks::Unknown,
+                format!(", no-false-concurrency, {sessions}"),
+            ),
+        ] {
+            let contract = Contract::of(store, 3);
+            assert_eq!(contract.to_string(), format!("{base}{beside}"), "{store}");
+            assert_eq!(contract.clocks, clocks, "{store}");
+        }
+    }
+
+    #[test]
+    fn contracts_are_read_and_told() {
         assert_eq!(Contract::of("primary-backup", 3), Contract::strong());
         let contract: Contract = "convergence, no-lost-writes".parse().expect("two promises");
         assert!(!contract.linearizable);
