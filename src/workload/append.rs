@@ -48,7 +48,6 @@ impl Workload for Append {
     fn observe(&mut self, _request: &Request, _outcome: &Outcome) {}
 
     fn final_reads(&self) -> Vec<Request> {
-        let get = |number| Request { key: keys::name(number), action: Action::Get };
-        self.keys.used().map(get).collect()
+        self.keys.reads(&Action::Get)
     }
 }

@@ -1,7 +1,7 @@
 //! Counter: clients add to counters, and take away, and read the sums.
 //!
-//! No read tells which operations it saw, only how many: a workload for what counts twice or not at
-//! all.
+//! No read tells which operations it saw, only what they come to: a workload for what counts twice or
+//! not at all.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -47,7 +47,6 @@ impl Workload for Counter {
     fn observe(&mut self, _request: &Request, _outcome: &Outcome) {}
 
     fn final_reads(&self) -> Vec<Request> {
-        let read = |number| Request { key: keys::name(number), action: Action::Count };
-        self.keys.used().map(read).collect()
+        self.keys.reads(&Action::Count)
     }
 }

@@ -3,6 +3,8 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use super::{Action, Request};
+
 /// A rotating set of keys.
 #[derive(Debug)]
 pub(super) struct Keys {
@@ -37,9 +39,10 @@ impl Keys {
         key.number
     }
 
-    /// The keys that were ever in use.
-    pub(super) fn used(&self) -> impl Iterator<Item = u32> {
-        0..self.next
+    /// A read of every key that was ever in use.
+    pub(super) fn reads(&self, read: &Action) -> Vec<Request> {
+        let of_key = |number| Request { key: name(number), action: read.clone() };
+        (0..self.next).map(of_key).collect()
     }
 }
 

@@ -74,8 +74,7 @@ impl Workload for Register {
     }
 
     fn final_reads(&self) -> Vec<Request> {
-        let read = |number| Request { key: keys::name(number), action: Action::Read };
-        self.keys.used().map(read).collect()
+        self.keys.reads(&Action::Read)
     }
 }
 

@@ -48,7 +48,6 @@ impl Workload for Set {
     fn observe(&mut self, _request: &Request, _outcome: &Outcome) {}
 
     fn final_reads(&self) -> Vec<Request> {
-        let read = |number| Request { key: keys::name(number), action: Action::Elements };
-        self.keys.used().map(read).collect()
+        self.keys.reads(&Action::Elements)
     }
 }

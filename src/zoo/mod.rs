@@ -1,9 +1,10 @@
 //! The zoo: every planted bug of a store is hunted in the simulator, and the controls with them. A
 //! tester is worth what it catches, and what it does not report.
 //!
-//! A mutant whose entry names an anomaly must be caught by the verdict on what clients saw: those
-//! runs have no witness inside; and one whose entry names a promise, by that promise. A second search, with the invariants on and without a verdict, tells
-//! how soon they would have shown it. A control runs with both, and neither may find anything.
+//! A mutant whose entry names an anomaly must be caught by the verdict on what clients saw, and one
+//! whose entry names a promise by the verdict on that promise; their runs have no witness inside. A
+//! second search, with the invariants on and without a verdict, tells how soon they would have shown
+//! it. A control runs with both, and neither may find anything.
 
 mod search;
 pub mod table;

@@ -137,16 +137,21 @@ impl Store {
     pub fn check_bug(self, bug: Option<&str>) -> Result<(), UnknownName> {
         match bug {
             Some(name) if !self.mutants().any(|known| known.name == name) => {
-                let kind = match self {
-                    Store::Raft => "Raft bug",
-                    Store::Paxos => "Paxos bug",
-                    Store::Single => "bug of a single node",
-                    Store::Eventual(_) => "bug of the eventual store",
-                };
-                Err(UnknownName::new(kind, name, self.mutants().map(|known| known.name)))
+                Err(self.unknown_bug(name))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Says that it has no bug of this name, and which it has.
+    pub(crate) fn unknown_bug(self, name: &str) -> UnknownName {
+        let kind = match self {
+            Store::Raft => "Raft bug",
+            Store::Paxos => "Paxos bug",
+            Store::Single => "bug of a single node",
+            Store::Eventual(_) => "bug of the eventual store",
+        };
+        UnknownName::new(kind, name, self.mutants().map(|known| known.name))
     }
 }
 
@@ -288,7 +293,7 @@ pub enum Shows {
 /// The setting in which a mutant is looked for: what whoever tests the store is best asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Hunt {
-    /// What clients do: `register`, `append` or `delete`.
+    /// What clients do, by the name of the workload.
     pub workload: &'static str,
     /// Kinds of fault, with commas.
     pub nemesis: &'static str,
@@ -322,6 +327,55 @@ impl UnknownName {
         let known = known.collect::<Vec<_>>().join(", ");
         let known = if known.is_empty() { "none".to_owned() } else { known };
         UnknownName { kind, name: name.to_owned(), known }
+    }
+}
+
+/// What the catalogues of all stores have to stand up to.
+#[cfg(test)]
+pub(crate) mod checks {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// `StaleRead` as `stale-read`.
+    fn dashed(bug: impl fmt::Debug) -> String {
+        let mut name = String::new();
+        for letter in format!("{bug:?}").chars() {
+            if letter.is_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.extend(letter.to_lowercase());
+        }
+        name
+    }
+
+    /// Every bug is found by a name of its own, which is that of its variant; every entry says all;
+    /// and there are at least so many mutants and controls.
+    pub(crate) fn catalogue_is_sound<B>(
+        entries: impl Iterator<Item = (B, Mutant)>,
+        least: (usize, usize),
+    ) where
+        B: FromStr<Err = UnknownName> + fmt::Debug + PartialEq,
+    {
+        let (mut names, mut controls) = (BTreeSet::new(), 0);
+        for (bug, mutant) in entries {
+            assert_eq!(mutant.name, dashed(&bug));
+            assert_eq!(mutant.name.parse(), Ok(bug));
+            assert!(names.insert(mutant.name), "{} is there twice", mutant.name);
+            controls += usize::from(mutant.is_control());
+            let shows = match mutant.shows {
+                Shows::Anomaly(what)
+                | Shows::Broken(what)
+                | Shows::Invariant(what)
+                | Shows::Nothing(what) => what,
+            };
+            for text in [mutant.broken, mutant.wild, shows, mutant.fault] {
+                assert!(text.len() > 2 && !text.ends_with('.'), "{}: {text:?}", mutant.name);
+            }
+        }
+        let count = (names.len() - controls, controls);
+        assert!(count.0 >= least.0 && count.1 >= least.1, "{count:?}");
+        assert!("no-such-bug".parse::<B>().is_err());
     }
 }
 

@@ -1,5 +1,5 @@
 //! The eventual store in a small world of lost, doubled and overtaken messages, cuts and crashes:
-//! what it promises holds, and every planted bug breaks the promise that its entry names.
+//! what it promises holds, and every planted bug breaks a promise.
 
 #[path = "eventual/mod.rs"]
 mod runs;

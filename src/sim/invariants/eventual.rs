@@ -60,10 +60,17 @@ impl EventualWitness {
                 if dot.node == node {
                     continue;
                 }
-                let told = (key.clone(), version.at, version.value.clone());
-                let first = self.changes.entry(dot).or_insert_with(|| told.clone());
-                if *first != told {
-                    return breach(format!("{node} has {told:?} for {dot:?}, which is {first:?}"));
+                let told = (key, &version.at, &version.value);
+                match self.changes.get(&dot) {
+                    Some((key, at, value)) if told == (key, at, value) => {}
+                    Some(first) => {
+                        let what = format!("{node} has {told:?} for {dot:?}, which is {first:?}");
+                        return breach(what);
+                    }
+                    None => {
+                        let (key, version) = (key.clone(), version.clone());
+                        self.changes.insert(dot, (key, version.at, version.value));
+                    }
                 }
             }
         }
@@ -136,5 +143,70 @@ impl Witness<Eventual> for EventualWitness {
             ("deleted keys collected", seen.collected),
             ("states confirmed", seen.confirmed),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rashomon_stores::clock::dotted::Dotted;
+    use rashomon_stores::eventual::Options;
+    use rashomon_stores::eventual::object::{Object, Version};
+    use rashomon_stores::replica::{Effects, Replica, Setup};
+
+    use super::*;
+
+    const KEY: &str = "x";
+
+    /// What a node's disk holds of the key after the first change of the third node, which wrote this.
+    fn disk(value: i64, seen: bool) -> Records<Eventual> {
+        let dot = Dot { node: NodeId(3), count: 1 };
+        let version = Version { dot, at: Stamp::default(), value: value.into() };
+        let mut object = Object { versions: vec![version], ..Object::default() };
+        if seen {
+            object.seen.add(dot);
+        }
+        [(slot(&KEY.into()), Record::Object(object))].into()
+    }
+
+    fn core(id: u16, disk: Records<Eventual>) -> Eventual {
+        let setup = Setup { id: NodeId(id), members: (1..4).map(NodeId).collect(), seed: 1 };
+        let (disk, mut out) = (disk.into_iter().collect(), Effects::default());
+        Eventual::recover(setup, Options::default(), disk, Duration::ZERO, &mut out)
+            .expect("a sound disk")
+    }
+
+    fn glanced(witness: &mut EventualWitness, id: u16, value: i64, seen: bool) -> bool {
+        let core = core(id, disk(value, seen));
+        witness.glanced(&[(NodeId(id), &core)], false).is_ok()
+    }
+
+    #[test]
+    fn a_change_that_is_not_the_same_everywhere_or_was_not_seen_is_noticed() {
+        let mut witness = EventualWitness::new(Settings::DEFAULT);
+        assert!(glanced(&mut witness, 3, 7, true), "it may yet be lost at its own node");
+        assert!(glanced(&mut witness, 1, 5, true));
+        assert!(glanced(&mut witness, 2, 5, true));
+        assert!(glanced(&mut witness, 1, 5, true));
+        assert!(!glanced(&mut witness, 2, 6, true), "the other has 5");
+        assert!(!glanced(&mut witness, 2, 5, false));
+    }
+
+    #[test]
+    fn what_is_confirmed_and_not_on_the_disk_is_noticed() {
+        let mut seen = Dotted::default();
+        let mut confirms = |count: u64, disk: &Records<Eventual>| {
+            seen.add(Dot { node: NodeId(3), count });
+            let body = Body::Stored { key: KEY.into(), seen: seen.clone() };
+            let message = Message { at: Stamp::default(), body };
+            let promise = Promise { from: NodeId(1), to: NodeId(2), message };
+            let mut witness = EventualWitness::new(Settings::DEFAULT);
+            witness.promised(&promise, &core(1, self::disk(5, true)), disk).is_ok()
+        };
+        assert!(confirms(1, &disk(5, true)));
+        assert!(!confirms(1, &disk(5, false)), "its state is older than that");
+        assert!(!confirms(1, &Records::<Eventual>::new()), "it is in memory only");
+        assert!(!confirms(2, &disk(5, true)));
     }
 }

@@ -67,10 +67,11 @@ impl Eventual {
         context: Option<&Context>,
         out: &mut Effects<Self>,
     ) -> Result<(), Refusal> {
+        self.has_room(self.options.settings.reads)?;
         let holds = self.options.settings.sessions && !self.bug(Bug::TokenIgnored);
         let needs = context.filter(|_| holds).map(|context| context.seen.clone());
         let wait = Wait::States { needs: needs.unwrap_or_default(), heard: BTreeMap::new() };
-        let number = self.wait(request, key.clone(), wait, self.options.settings.reads)?;
+        let number = self.wait(request, key.clone(), wait);
         if !self.finish(number, out) {
             self.broadcast(&Body::Fetch { key, read: number }, out);
         }
@@ -106,7 +107,7 @@ impl Eventual {
             return Ok(());
         }
         let wait = Wait::Disks { needs: object.seen.clone(), stored: Nodes::new(), output };
-        let number = self.wait(request, key.clone(), wait, self.options.settings.writes)?;
+        let number = self.wait(request, key.clone(), wait);
         self.finish(number, out);
         self.replicate(key, &object, out);
         Ok(())
@@ -125,18 +126,11 @@ impl Eventual {
     }
 
     /// Lets a request wait, and gives it a number.
-    fn wait(
-        &mut self,
-        request: RequestId,
-        key: Key,
-        wait: Wait,
-        nodes: u16,
-    ) -> Result<u64, Refusal> {
-        self.has_room(nodes)?;
+    fn wait(&mut self, request: RequestId, key: Key, wait: Wait) -> u64 {
         self.next_pending = self.next_pending.wrapping_add(1);
         let pending = Pending { request, key, since: self.now, asked: self.now, wait };
         self.pending.insert(self.next_pending, pending);
-        Ok(self.next_pending)
+        self.next_pending
     }
 
     /// Answers a request if it has waited for enough, and says whether it did.
@@ -190,7 +184,7 @@ impl Eventual {
     ) {
         let digest = self.digest(key);
         let always = self.bug(Bug::RepairsAll);
-        let behind: Vec<NodeId> = match self.bug(Bug::RepairsAll) {
+        let behind: Vec<NodeId> = match always {
             true => self.others.clone(),
             false => heard.into_iter().filter(|(_, d)| *d != digest).map(|(id, _)| id).collect(),
         };

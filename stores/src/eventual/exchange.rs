@@ -48,7 +48,10 @@ impl Eventual {
         }
         let mut by_leaf: BTreeMap<usize, Vec<(Key, u64)>> = BTreeMap::new();
         for (key, held) in &self.objects {
-            by_leaf.entry(self.tree.leaf(key)).or_default().push((key.clone(), held.digest));
+            let leaf = self.tree.leaf(key);
+            if own[leaf] != theirs[leaf] {
+                by_leaf.entry(leaf).or_default().push((key.clone(), held.digest));
+            }
         }
         let (mut leaves, mut keys) = (Vec::new(), Vec::new());
         for leaf in differing {

@@ -89,7 +89,7 @@ pub struct Options {
     pub keys_max: usize,
     /// How many requests may wait for other nodes at once.
     pub requests_max: usize,
-    /// How many keys are kept in mind for peers that have not confirmed them.
+    /// How many keys are kept in mind for each peer that has not confirmed them.
     pub hints_max: usize,
     /// A planted bug, if the core is to be wrong.
     pub bug: Option<Bug>,

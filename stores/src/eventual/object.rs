@@ -250,7 +250,8 @@ impl Object {
     }
 }
 
-/// FNV-1a, with SplitMix64's last step to spread it: a hash that is the same in every build.
+/// FNV-1a, with SplitMix64's last step to spread it: a hash without a seed, so that all processes of
+/// one build agree.
 #[derive(Debug)]
 pub(super) struct Fnv(u64);
 

@@ -186,15 +186,12 @@ impl Store {
         let Some(session) = &command.session else {
             return self.execute(&command.op);
         };
-        match self.sessions.look_up(session) {
-            Lookup::Repeated(output) => output,
-            Lookup::Stale { last } => Output::Rejected(Rejection::StaleSequence { last }),
-            Lookup::New => {
-                let output = self.execute(&command.op);
-                self.sessions.remember(session, output.clone());
-                output
-            }
+        if let Some(answer) = self.sessions.look_up(session).answer() {
+            return answer;
         }
+        let output = self.execute(&command.op);
+        self.sessions.remember(session, output.clone());
+        output
     }
 
     /// Forgets which commands were executed.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Lookup, Op, Output, Rejection, Sessions, Value, change};
+use super::{Command, Op, Output, Sessions, Value, change};
 
 /// How many sessions a key remembers. Fewer than a whole store ([`super::SESSIONS_MAX`]), because
 /// they travel with every change of the key.
@@ -29,15 +29,12 @@ impl Register {
     /// Executes a command on this key, once per session and sequence number.
     pub fn apply(&mut self, command: &Command) -> Output {
         let Some(session) = &command.session else { return self.execute(&command.op) };
-        match self.sessions.look_up(session) {
-            Lookup::Repeated(output) => output,
-            Lookup::Stale { last } => Output::Rejected(Rejection::StaleSequence { last }),
-            Lookup::New => {
-                let output = self.execute(&command.op);
-                self.sessions.remember_at_most(session, output.clone(), KEY_SESSIONS_MAX);
-                output
-            }
+        if let Some(answer) = self.sessions.look_up(session).answer() {
+            return answer;
         }
+        let output = self.execute(&command.op);
+        self.sessions.remember_at_most(session, output.clone(), KEY_SESSIONS_MAX);
+        output
     }
 
     fn execute(&mut self, op: &Op) -> Output {

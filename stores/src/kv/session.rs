@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Output;
+use super::{Output, Rejection};
 
 /// How many sessions are remembered.
 pub const SESSIONS_MAX: usize = 4096;
@@ -43,6 +43,26 @@ pub enum Lookup {
     },
 }
 
+impl Lookup {
+    /// What is known of a command of this number, where this is known of its client's last one.
+    pub(crate) fn after(last: Option<(u64, &Output)>, sequence: u64) -> Self {
+        match last {
+            Some((last, output)) if last == sequence => Lookup::Repeated(output.clone()),
+            Some((last, _)) if last > sequence => Lookup::Stale { last },
+            _ => Lookup::New,
+        }
+    }
+
+    /// What the client is told, if the command must not be executed.
+    pub fn answer(self) -> Option<Output> {
+        match self {
+            Lookup::New => None,
+            Lookup::Repeated(output) => Some(output),
+            Lookup::Stale { last } => Some(Output::Rejected(Rejection::StaleSequence { last })),
+        }
+    }
+}
+
 /// The last command of each client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sessions {
@@ -61,14 +81,8 @@ struct LastCommand {
 impl Sessions {
     /// What is known of this command.
     pub fn look_up(&self, session: &Session) -> Lookup {
-        match self.clients.get(&session.client) {
-            None => Lookup::New,
-            Some(last) if last.sequence < session.sequence => Lookup::New,
-            Some(last) if last.sequence == session.sequence => {
-                Lookup::Repeated(last.output.clone())
-            }
-            Some(last) => Lookup::Stale { last: last.sequence },
-        }
+        let last = self.clients.get(&session.client).map(|last| (last.sequence, &last.output));
+        Lookup::after(last, session.sequence)
     }
 
     /// Remembers the output of a new command in place of the client's one before.

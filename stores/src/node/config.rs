@@ -131,6 +131,12 @@ impl Timing {
         Duration::from_millis(self.request_timeout_ms)
     }
 
+    /// How long a core waits for others before it refuses a request: less than its client's patience
+    /// at this node, so that the client hears the refusal, and whether the request took effect.
+    fn patience(&self) -> Duration {
+        self.request_timeout() * 3 / 4
+    }
+
     pub(super) fn link_timeout(&self) -> Duration {
         Duration::from_millis(self.election_min_ms)
     }
@@ -238,7 +244,7 @@ impl Config {
     }
 
     /// The settings of the Raft core.
-    pub(super) fn raft_options(&self) -> Result<raft::Options, UnknownName> {
+    pub(super) fn raft_options(&self) -> Result<raft::Options, ConfigError> {
         Ok(raft::Options {
             heartbeat: Duration::from_millis(self.timing.heartbeat_ms),
             election_min: Duration::from_millis(self.timing.election_min_ms),
@@ -256,7 +262,7 @@ impl Config {
         Ok(paxos::Options {
             prepare_quorum: self.quorums.prepare,
             accept_quorum: self.quorums.accept,
-            patience: self.timing.request_timeout(),
+            patience: self.timing.patience(),
             bug: self.bug.as_deref().map(str::parse).transpose()?,
             ..paxos::Options::default()
         })
@@ -271,11 +277,10 @@ impl Config {
     pub(super) fn eventual_options(
         &self,
         settings: eventual::Settings,
-    ) -> Result<eventual::Options, UnknownName> {
+    ) -> Result<eventual::Options, ConfigError> {
         Ok(eventual::Options {
             settings,
-            // A client has to hear that before it loses its patience.
-            patience: Duration::from_millis(self.timing.request_timeout_ms) * 3 / 4,
+            patience: self.timing.patience(),
             bug: self.bug.as_deref().map(str::parse).transpose()?,
             ..eventual::Options::default()
         })

@@ -101,7 +101,7 @@ impl Node {
         config.validate()?;
         match config.store {
             Store::Raft => {
-                let options = config.raft_options().map_err(ConfigError::from)?;
+                let options = config.raft_options()?;
                 start::<Raft>(config, options, listener).await
             }
             Store::Paxos => {
@@ -113,7 +113,7 @@ impl Node {
                 start::<Single>(config, options, listener).await
             }
             Store::Eventual(settings) => {
-                let options = config.eventual_options(settings).map_err(ConfigError::from)?;
+                let options = config.eventual_options(settings)?;
                 start::<Eventual>(config, options, listener).await
             }
         }

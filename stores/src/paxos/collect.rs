@@ -62,15 +62,8 @@ impl Graves {
 
     /// What is known of a command.
     pub(super) fn look_up(&self, session: &Session) -> Lookup {
-        match self.clients.get(&session.client) {
-            Some(grave) if grave.sequence == session.sequence => {
-                Lookup::Repeated(grave.output.clone())
-            }
-            Some(grave) if grave.sequence > session.sequence => {
-                Lookup::Stale { last: grave.sequence }
-            }
-            _ => Lookup::New,
-        }
+        let last = self.clients.get(&session.client).map(|grave| (grave.sequence, &grave.output));
+        Lookup::after(last, session.sequence)
     }
 
     /// Takes over the sessions of a tombstone; says what to write.

@@ -309,11 +309,6 @@ impl Paxos {
     pub fn acceptor(&self) -> &Acceptor {
         &self.acceptor
     }
-
-    /// How many acceptors promise and how many accept.
-    pub fn quorums(&self) -> Quorums {
-        Quorums { prepare: self.prepare_quorum, accept: self.accept_quorum }
-    }
 }
 
 impl Paxos {

@@ -38,7 +38,7 @@ use super::line::{Cache, Phase, Proposal, Round, Waiting, Want};
 use super::message::{Ballot, Body};
 use super::mutants::Bug;
 use super::{Note, Paxos};
-use crate::kv::{Key, Lookup, Output, Register, Rejection, Value};
+use crate::kv::{Key, Output, Register, Value};
 use crate::replica::{Effects, NodeId, Refusal, RequestId, Time};
 
 /// A time from nothing up to this.
@@ -163,7 +163,7 @@ impl Paxos {
         (accepted, state): (Ballot, Arc<Register>),
         out: &mut Effects<Self>,
     ) {
-        let takes_first = self.bug(Bug::FirstValueChosen);
+        let (takes_first, quorum) = (self.bug(Bug::FirstValueChosen), self.prepare_quorum);
         let Some(round) = self.round(key, ballot) else { return };
         let Phase::Prepare(promises) = &mut round.phase else { return };
         if promises.iter().any(|(node, ..)| *node == from) {
@@ -171,11 +171,9 @@ impl Paxos {
         }
         round.conflicts.remove(&from);
         promises.push((from, accepted, state));
-        if promises.len() < self.prepare_quorum {
+        if promises.len() < quorum {
             return;
         }
-        let Some(round) = self.round(key, ballot) else { return };
-        let Phase::Prepare(promises) = &mut round.phase else { return };
         let highest = promises
             .drain(..)
             .reduce(|best, next| if next.1 > best.1 && !takes_first { next } else { best });
@@ -198,16 +196,15 @@ impl Paxos {
         let Some(line) = self.lines.get_mut(key) else { return };
         let count = line.queue.len().min(self.options.batch_max);
         let requests: Vec<Waiting> = line.queue.drain(..count).collect();
-        let mut register = (*before).clone();
+        let mut state = before.clone();
         let batch: Vec<(Waiting, Output)> = requests
             .into_iter()
             .map(|mut waiting| {
                 waiting.proposed = matches!(waiting.want, Want::Write(_));
-                let output = self.carry_out(&waiting.want, &mut register);
+                let output = self.carry_out(&waiting.want, &mut state);
                 (waiting, output)
             })
             .collect();
-        let state = if register == *before { before.clone() } else { Arc::new(register) };
         // What turns out to be no tombstone is proposed all the same, for this node's acceptor to know.
         if self.is_spreading(key) && *state.value() != Value::Null {
             self.give_up_collection(key, out);
@@ -227,17 +224,14 @@ impl Paxos {
     }
 
     /// Carries a request out on a key.
-    fn carry_out(&self, want: &Want, register: &mut Register) -> Output {
+    fn carry_out(&self, want: &Want, state: &mut Arc<Register>) -> Output {
         let command = match want {
-            Want::Read => return Output::Value(register.value().clone()),
+            Want::Read => return Output::Value(state.value().clone()),
             Want::Write(command) => command,
         };
-        let buried = command.session.as_ref().map(|session| self.graves.look_up(session));
-        match buried {
-            Some(Lookup::Repeated(output)) => output,
-            Some(Lookup::Stale { last }) => Output::Rejected(Rejection::StaleSequence { last }),
-            Some(Lookup::New) | None => self.apply(command, register),
-        }
+        let session = command.session.as_ref();
+        let buried = session.and_then(|session| self.graves.look_up(session).answer());
+        buried.unwrap_or_else(|| self.apply(command, Arc::make_mut(state)))
     }
 
     /// Whether what is proposed for a key is a tombstone that is to be collected.

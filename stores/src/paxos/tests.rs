@@ -470,6 +470,7 @@ fn nonsense_is_not_listened_to() {
         Body::Accept { ballot: low, age: 0, state: state(), next: Some(low) },
         Body::Promise { ballot: Ballot::NONE, accepted: low, state: state() },
     ] {
+        assert!(body.nonsense().is_some(), "{body:?}");
         let message = Message { key: key(), body };
         cluster.step(1, Input::Message { from: NodeId(2), message });
     }

@@ -5,7 +5,8 @@
 //! as high as any that was chosen before. A key without a state stands for the tombstone that was
 //! collected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use rashomon_stores::kv::Key;
 use rashomon_stores::paxos::message::Ballot;
@@ -21,8 +22,8 @@ pub(super) struct ChosenStays(BTreeMap<Key, History>);
 struct History {
     /// The ballot of the state that each proposal began with.
     parents: BTreeMap<Ballot, Ballot>,
-    /// Those that were chosen, and whether: what a proposer took for it.
-    chosen: Vec<Ballot>,
+    /// Those that their proposers took for chosen.
+    chosen: BTreeSet<Ballot>,
     /// The last tombstone that acceptors began to erase.
     collected: Ballot,
 }
@@ -38,15 +39,15 @@ impl ChosenStays {
         let known = self.0.entry(key.clone()).or_default();
         let parent = if parent == Ballot::NONE { known.collected } else { parent };
         known.parents.insert(ballot, parent);
-        let before = known.chosen.iter().filter(|chosen| **chosen < ballot).max();
+        let before = known.chosen.range(..ballot).next_back();
         before.map_or(Ok(()), |chosen| descends(key, ballot, parent, *chosen))
     }
 
     /// A proposal is chosen.
     pub(super) fn chosen(&mut self, key: &Key, ballot: Ballot) -> Result<(), Breach> {
         let known = self.0.entry(key.clone()).or_default();
-        known.chosen.push(ballot);
-        let mut later = known.parents.range(ballot..).filter(|(later, _)| **later > ballot);
+        known.chosen.insert(ballot);
+        let mut later = known.parents.range((Bound::Excluded(ballot), Bound::Unbounded));
         later.try_for_each(|(later, parent)| descends(key, *later, *parent, ballot))
     }
 

@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use super::Eventual;
 use super::settings::{Conflicts, Settings};
-use crate::catalogue::{Mutant, UnknownName};
+use crate::catalogue::{Mutant, Store, UnknownName};
 
 /// A bug that can be planted in the core, or a control; its entry in [`table`] has the same name, in
 /// lower case and with dashes.
@@ -91,9 +91,10 @@ impl FromStr for Bug {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        entries().find(|(_, _, mutant)| mutant.name == name).map(|(bug, _, _)| *bug).ok_or_else(
-            || UnknownName::new("bug of the eventual store", name, table().map(|known| known.name)),
-        )
+        entries()
+            .find(|(_, _, mutant)| mutant.name == name)
+            .map(|(bug, _, _)| *bug)
+            .ok_or_else(|| Store::Eventual(Settings::DEFAULT).unknown_bug(name))
     }
 }
 
@@ -106,43 +107,14 @@ impl Eventual {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-    use crate::catalogue::Shows;
-
-    /// `WallClock` as `wall-clock`.
-    fn dashed(bug: Bug) -> String {
-        let mut name = String::new();
-        for letter in format!("{bug:?}").chars() {
-            if letter.is_uppercase() && !name.is_empty() {
-                name.push('-');
-            }
-            name.extend(letter.to_lowercase());
-        }
-        name
-    }
 
     #[test]
-    fn every_entry_is_found_by_a_name_of_its_own_and_says_all() {
-        let mut names = BTreeSet::new();
-        for (bug, settings, mutant) in entries() {
-            assert_eq!(mutant.name, dashed(*bug));
-            assert_eq!(mutant.name.parse(), Ok(*bug));
-            assert!(names.insert(mutant.name), "{} is there twice", mutant.name);
+    fn the_catalogue_is_sound() {
+        let all = entries().map(|(bug, _, mutant)| (*bug, *mutant));
+        crate::catalogue::checks::catalogue_is_sound(all, (10, 2));
+        for (_, settings, mutant) in entries() {
             assert!(settings.check(usize::from(mutant.hunt.nodes)).is_ok(), "{}", mutant.name);
-            let shows = match mutant.shows {
-                Shows::Anomaly(what)
-                | Shows::Broken(what)
-                | Shows::Invariant(what)
-                | Shows::Nothing(what) => what,
-            };
-            for text in [mutant.broken, mutant.wild, shows, mutant.fault] {
-                assert!(text.len() > 3 && !text.ends_with('.'), "{}: {text:?}", mutant.name);
-            }
         }
-        let (controls, mutants) = table().partition::<Vec<&Mutant>, _>(|entry| entry.is_control());
-        assert!(mutants.len() >= 10 && controls.len() >= 2);
-        assert!("no-such-bug".parse::<Bug>().is_err());
     }
 }

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use super::line::Want;
 use super::{Options, Paxos, Quorums};
-use crate::catalogue::{Mutant, UnknownName};
+use crate::catalogue::{Mutant, Store, UnknownName};
 use crate::kv::{Command, Key, Output, Register};
 use crate::replica::{Effects, RecoverError, Setup};
 
@@ -84,7 +84,7 @@ impl FromStr for Bug {
         entries()
             .find(|(_, mutant)| mutant.name == name)
             .map(|(bug, _)| *bug)
-            .ok_or_else(|| UnknownName::new("Paxos bug", name, table().map(|mutant| mutant.name)))
+            .ok_or_else(|| Store::Paxos.unknown_bug(name))
     }
 }
 
@@ -138,27 +138,10 @@ impl Paxos {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
-    fn every_entry_is_found_by_a_name_of_its_own() {
-        let mut names = BTreeSet::new();
-        for (bug, mutant) in entries() {
-            let mut name = String::new();
-            for letter in format!("{bug:?}").chars() {
-                if letter.is_uppercase() && !name.is_empty() {
-                    name.push('-');
-                }
-                name.extend(letter.to_lowercase());
-            }
-            assert_eq!(mutant.name, name);
-            assert_eq!(mutant.name.parse(), Ok(*bug));
-            assert!(names.insert(mutant.name), "{} is there twice", mutant.name);
-        }
-        assert!("no-such-bug".parse::<Bug>().is_err());
-        let controls = table().filter(|entry| entry.is_control()).count();
-        assert!(names.len() >= 8 + controls && controls >= 2, "{names:?}");
+    fn the_catalogue_is_sound() {
+        crate::catalogue::checks::catalogue_is_sound(entries().copied(), (8, 2));
     }
 }

@@ -20,7 +20,7 @@ use std::str::FromStr;
 use super::log::{HardState, Payload, Recovered};
 use super::message::Body;
 use super::{Raft, State, log};
-use crate::catalogue::{Mutant, UnknownName};
+use crate::catalogue::{Mutant, Store, UnknownName};
 use crate::kv::{self, Command, Op, Session};
 use crate::replica::Effects;
 
@@ -197,7 +197,7 @@ impl FromStr for Bug {
         entries()
             .find(|(_, mutant)| mutant.name == name)
             .map(|(bug, _)| *bug)
-            .ok_or_else(|| UnknownName::new("Raft bug", name, table().map(|mutant| mutant.name)))
+            .ok_or_else(|| Store::Raft.unknown_bug(name))
     }
 }
 
@@ -279,48 +279,10 @@ impl Raft {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
-    /// `StaleRead` as `stale-read`.
-    fn dashed(bug: Bug) -> String {
-        let mut name = String::new();
-        for letter in format!("{bug:?}").chars() {
-            if letter.is_uppercase() && !name.is_empty() {
-                name.push('-');
-            }
-            name.extend(letter.to_lowercase());
-        }
-        name
-    }
-
     #[test]
-    fn every_entry_is_found_by_a_name_of_its_own() {
-        let mut names = BTreeSet::new();
-        for (bug, mutant) in entries() {
-            assert_eq!(mutant.name, dashed(*bug));
-            assert_eq!(mutant.name.parse(), Ok(*bug));
-            assert!(names.insert(mutant.name), "{} is there twice", mutant.name);
-        }
-        assert!("no-such-bug".parse::<Bug>().is_err());
-    }
-
-    #[test]
-    fn the_catalogue_has_mutants_and_controls_and_says_all_of_each() {
-        let (controls, mutants) = table().partition::<Vec<&Mutant>, _>(|entry| entry.is_control());
-        assert!(mutants.len() >= 28, "{} mutants", mutants.len());
-        assert!(controls.len() >= 8, "{} controls", controls.len());
-        for entry in table() {
-            let shows = match entry.shows {
-                crate::catalogue::Shows::Anomaly(what)
-                | crate::catalogue::Shows::Broken(what)
-                | crate::catalogue::Shows::Invariant(what)
-                | crate::catalogue::Shows::Nothing(what) => what,
-            };
-            for text in [entry.broken, entry.wild, shows, entry.fault] {
-                assert!(text.len() > 3 && !text.ends_with('.'), "{}: {text:?}", entry.name);
-            }
-        }
+    fn the_catalogue_is_sound() {
+        crate::catalogue::checks::catalogue_is_sound(entries().copied(), (28, 8));
     }
 }
