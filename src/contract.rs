@@ -12,15 +12,20 @@ use rashomon_checker::history::{History, OpId};
 use rashomon_checker::linearizability::Verdict;
 use rashomon_stores::catalogue::Store;
 use rashomon_stores::eventual::{Conflicts, Settings};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::report::OperationLine;
 
 /// The name of the one promise that is judged by an order of all operations.
 pub const LINEARIZABLE: &str = "linearizable";
 
-/// What a store promises.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a contract says that promises nothing.
+const NONE: &str = "none";
+
+/// What a store promises. Its text names the promises, as in `convergence, no-lost-writes`, or says
+/// `none`; which clocks arrange writes is the store's affair, and no part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Contract {
     /// One order explains all that clients see.
     pub linearizable: bool,
@@ -44,14 +49,20 @@ impl Contract {
         }
     }
 
+    /// These promises, of a store that arranges writes as that one by its name does.
+    pub fn asked_of(&self, store: &str, nodes: u16) -> Self {
+        Contract { clocks: Contract::of(store, nodes).clocks, ..self.clone() }
+    }
+
+    /// That of a replicated log whose followers answer reads themselves: what they have is the
+    /// beginning of the one order, however old.
+    pub fn of_local_reads() -> Self {
+        Contract { linearizable: false, promises: LASTING.to_vec(), clocks: Clocks::PERFECT }
+    }
+
     /// That of an eventual store; `docs/eventual.md` says why.
     fn eventual(settings: Settings, nodes: u16) -> Self {
-        let mut promises = vec![
-            Promise::Convergence,
-            Promise::NoLostWrites,
-            Promise::NoResurrection,
-            Promise::NoValuesFromNowhere,
-        ];
+        let mut promises = LASTING.to_vec();
         let keeps_all = settings.conflicts == Conflicts::Siblings;
         // What is read by a quorum has every acknowledged write in it; where the last writer wins,
         // that may be one of the same client's before.
@@ -75,7 +86,16 @@ impl Contract {
     }
 }
 
-/// As it is written: `linearizable`, or names of promises with commas, or `all`.
+/// What every store promises that keeps what it is told: in the end all is there, and the same
+/// everywhere.
+const LASTING: [Promise; 4] = [
+    Promise::Convergence,
+    Promise::NoLostWrites,
+    Promise::NoResurrection,
+    Promise::NoValuesFromNowhere,
+];
+
+/// As it is written: `linearizable`, or names of promises with commas, or `all`, or `none`.
 impl FromStr for Contract {
     type Err = consistency::UnknownPromise;
 
@@ -84,6 +104,9 @@ impl FromStr for Contract {
             return Ok(Contract { promises: Promise::ALL.to_vec(), ..Contract::strong() });
         }
         let mut contract = Contract { linearizable: false, ..Contract::strong() };
+        if text == NONE {
+            return Ok(contract);
+        }
         for name in text.split(',').map(str::trim) {
             match name {
                 LINEARIZABLE => contract.linearizable = true,
@@ -98,7 +121,22 @@ impl fmt::Display for Contract {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let strongest = self.linearizable.then_some(LINEARIZABLE).into_iter();
         let names = strongest.chain(self.promises.iter().map(|promise| promise.as_str()));
-        f.write_str(&names.collect::<Vec<_>>().join(", "))
+        let names: Vec<&str> = names.collect();
+        if names.is_empty() { f.write_str(NONE) } else { f.write_str(&names.join(", ")) }
+    }
+}
+
+impl From<Contract> for String {
+    fn from(contract: Contract) -> String {
+        contract.to_string()
+    }
+}
+
+impl TryFrom<String> for Contract {
+    type Error = consistency::UnknownPromise;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 
@@ -280,6 +318,9 @@ mod tests {
         let contract: Contract = "convergence, no-lost-writes".parse().expect("two promises");
         assert!(!contract.linearizable);
         assert_eq!(contract.to_string(), "convergence, no-lost-writes");
+        let nothing: Contract = "none".parse().expect("nothing");
+        assert!(!nothing.linearizable && nothing.promises.is_empty());
+        assert_eq!(nothing.to_string(), "none");
         let all: Contract = "all".parse().expect("all of them");
         assert_eq!(all.promises.len(), Promise::ALL.len());
         let error = "linearizable,speed".parse::<Contract>().unwrap_err().to_string();

@@ -14,7 +14,7 @@ use super::chronicle;
 use super::plan::Plan;
 use super::run::Recovery;
 use super::run_dir::RunDir;
-use crate::contract::{self, Contract, Judgement, Kept, LINEARIZABLE, Row};
+use crate::contract::{self, Judgement, Kept, LINEARIZABLE, Row};
 use crate::report::{
     Coverage, Finding, FunctionSummary, Latency, OperationLine, Results, VerdictWord, html,
 };
@@ -86,7 +86,7 @@ pub fn judge_events(
         linearizability::certify(&history, &model, witness)?;
     }
     let coverage = coverage(events, &history);
-    let contract = Contract::of(&plan.store, plan.nodes);
+    let contract = plan.contract();
     let options = consistency::Options { clocks: contract.clocks, ..Default::default() };
     let judgement = Judgement { contract: &contract, curious, options: &options };
     let promises = judgement.rows(&history, Some(&verdict));
@@ -242,6 +242,9 @@ mod tests {
             time_limit_s: 1.0,
             operation_timeout_ms: 1,
             workload: crate::campaign::plan::WorkloadName::Register,
+            operations: None,
+            client_links: false,
+            contract: None,
             nemesis: Default::default(),
             schedule: "seed 1\n".parse().expect("an empty schedule"),
         };

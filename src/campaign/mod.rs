@@ -15,5 +15,5 @@ pub mod run_dir;
 mod worker;
 
 pub use recorder::{Entry, Recorder};
-pub use run::{FINAL_READERS, Recovery, RunError, Tally, Watcher, run};
+pub use run::{FINAL_READERS, Recovery, RunError, Tally, Watcher, run, run_live};
 pub(crate) use run::{RECOVERY_LIMIT, RECOVERY_POLL};

@@ -7,6 +7,9 @@ use rashomon_nemesis::{Packages, Schedule};
 use rashomon_stores::raft::ReadMode;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::Contract;
+use crate::workload::script::Script;
+
 /// What a run does, fully resolved; written to `plan.toml` in the run's directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +26,9 @@ pub struct Plan {
     /// How the store answers reads.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reads: ReadMode,
+    /// What the store is held to, if not to its own contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Contract>,
     /// Number of nodes.
     pub nodes: u16,
     /// Number of clients that work at the same time.
@@ -35,10 +41,26 @@ pub struct Plan {
     pub operation_timeout_ms: u64,
     /// What the clients do.
     pub workload: WorkloadName,
+    /// Which client asks for what, and when; if not given, every free client asks for what the
+    /// workload has next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<Script>,
+    /// Whether faults of links strike clients too: a client reaches those nodes only that its home
+    /// node exchanges messages with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub client_links: bool,
     /// The kinds of fault.
     pub nemesis: Packages,
     /// Which fault strikes when.
     pub schedule: Schedule,
+}
+
+/// A contract that is asked for, or the store's own.
+pub(crate) fn contract(asked: Option<&Contract>, store: &str, nodes: u16) -> Contract {
+    match asked {
+        Some(contract) => contract.asked_of(store, nodes),
+        None => Contract::of(store, nodes),
+    }
 }
 
 /// Whether reads are answered as usual, which need not be said.
@@ -52,6 +74,11 @@ pub(crate) fn reads_argument(reads: ReadMode) -> String {
 }
 
 impl Plan {
+    /// What the store is held to.
+    pub fn contract(&self) -> Contract {
+        contract(self.contract.as_ref(), &self.store, self.nodes)
+    }
+
     /// The command that repeats this run. A run of real processes is never the same twice; what is
     /// the same are its operations, its faults and their times.
     pub fn command(&self) -> String {

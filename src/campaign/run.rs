@@ -22,8 +22,7 @@ use super::plan::Plan;
 use super::recorder::Recorder;
 use super::run_dir::RunDir;
 use super::worker::{Shop, Worker};
-use crate::contract::Contract;
-use crate::target::{Target, TargetError};
+use crate::target::{LocalCluster, Target, TargetError};
 use crate::workload::{Outcome, Request};
 
 /// How long a healed cluster may take until it serves and agrees again. Generous: a slow machine
@@ -83,6 +82,33 @@ pub struct Recovery {
     pub missing: Option<String>,
 }
 
+/// Starts the nodes of a plan as processes of this same program, runs the plan, and stops them
+/// whatever happened. `None` if it was to stop before they were up.
+///
+/// # Errors
+/// As [`run`]; or when the nodes do not come up.
+pub async fn run_live(
+    plan: &Plan,
+    directory: &RunDir,
+    watcher: &dyn Watcher,
+    tally: Arc<Tally>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<Option<Recovery>, RunError> {
+    let program = std::env::current_exe().map_err(|source| TargetError::Io {
+        what: "cannot find this program's own file".into(),
+        source,
+    })?;
+    let started = tokio::select! {
+        started = LocalCluster::start(plan, directory, &program) => started?,
+        // Dropping what has been started of the cluster kills it.
+        _ = stop.wait_for(|stopped| *stopped) => return Ok(None),
+    };
+    let mut target = started;
+    let outcome = run(plan, directory, &mut target, watcher, tally, stop).await;
+    target.stop().await;
+    outcome.map(Some)
+}
+
 /// Runs the plan against a started target and leaves the history in the run's directory. When
 /// `stop` turns true, work ends early; healing and the last reads still happen.
 ///
@@ -106,7 +132,12 @@ pub async fn run<T: Target>(
     let mut workers = JoinSet::new();
     for number in 0..plan.concurrency {
         let worker = worker(plan, target, &shop, number, u64::from(number))?;
-        workers.spawn(worker.work(end, stop.clone()));
+        match &plan.operations {
+            Some(script) => {
+                workers.spawn(worker.follow(script.of(number).cloned().collect(), stop.clone()))
+            }
+            None => workers.spawn(worker.work(end, stop.clone())),
+        };
     }
     let mut conductor = Conductor::new(target, recorder.clone(), watcher);
     let conducted = conductor.conduct(&plan.schedule, end, stop).await;
@@ -144,14 +175,17 @@ async fn recover<T: Target>(
         let process = FINAL_READERS + u64::from(node);
         readers.push(worker(plan, conductor.target, shop, node, process)?);
     }
-    let contract = Contract::of(&plan.store, plan.nodes);
+    let contract = plan.contract();
     let mut missing = None;
     if !contract.linearizable {
         // Reads may be alike by chance long before the nodes are.
         missing = settle_in_time(conductor, deadline).await.err();
     }
     shop.recorder.record(chronicle::final_reads());
-    let reads = shop.desk().workload.final_reads();
+    let reads = match &plan.operations {
+        Some(script) => script.reads(),
+        None => shop.desk().workload.final_reads(),
+    };
     let mut finals = FinalReads::new(reads, &contract);
     loop {
         let failed = read_all(conductor, &mut readers, &mut finals, deadline).await.err();

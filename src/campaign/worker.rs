@@ -11,6 +11,7 @@ use super::desk::Desk;
 use super::recorder::{Entry, Recorder};
 use super::run::Tally;
 use crate::client::Client;
+use crate::workload::script::Planned;
 use crate::workload::{Outcome, Request};
 
 /// What all workers share.
@@ -45,6 +46,23 @@ impl<C: Client> Worker<C> {
                 _ = stop.wait_for(|stopped| *stopped) => return,
             }
             let request = self.shop.desk().next();
+            self.perform(&request).await;
+        }
+    }
+
+    /// Performs the operations of a script that are its own. One that is due while it is busy with
+    /// another is left out, as in a simulated run.
+    pub(super) async fn follow(mut self, script: Vec<Planned>, mut stop: watch::Receiver<bool>) {
+        let began = self.shop.recorder.began();
+        for Planned { at, request, .. } in script {
+            let due = began + at;
+            if due < Instant::now() {
+                continue;
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(due.into()) => {}
+                _ = stop.wait_for(|stopped| *stopped) => return,
+            }
             self.perform(&request).await;
         }
     }

@@ -20,10 +20,9 @@ use super::{complain, duration, print_json, print_text};
 use crate::campaign::judge::{JudgeError, judge};
 use crate::campaign::plan::{Plan, WorkloadName};
 use crate::campaign::run_dir::RunDir;
-use crate::campaign::{Recovery, RunError, Tally, run as run_campaign};
+use crate::campaign::{Recovery, Tally, run_live};
 use crate::exit::Exit;
 use crate::report::{self, Results, VerdictWord};
-use crate::target::{LocalCluster, Target, TargetError};
 
 /// Run a cluster, break it, and judge what its clients saw
 #[derive(Debug, Args)]
@@ -117,6 +116,9 @@ fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
         time_limit_s: arguments.time_limit.as_secs_f64(),
         operation_timeout_ms: OPERATION_TIMEOUT_MS,
         workload: arguments.workload,
+        operations: None,
+        client_links: false,
+        contract: None,
         nemesis,
         schedule,
     })
@@ -133,7 +135,7 @@ async fn test(plan: &Plan, out: &Path, json: bool) -> Exit {
     let (signals, stop) = Signals::listen();
     let tally = Arc::new(Tally::default());
     let progress = Progress::begin(plan, &directory, tally.clone());
-    let carried_out = carry_out(plan, &directory, &progress, tally, stop).await;
+    let carried_out = run_live(plan, &directory, &progress, tally, stop).await;
     progress.end();
     let recovery = match carried_out {
         Ok(Some(recovery)) => recovery,
@@ -167,29 +169,6 @@ fn lay_out(plan: &Plan, out: &Path) -> io::Result<RunDir> {
     let text = toml::to_string_pretty(plan).map_err(io::Error::other)?;
     fs::write(directory.plan(), text)?;
     Ok(directory)
-}
-
-/// Starts the cluster, runs the plan, and stops the cluster whatever happened.
-async fn carry_out(
-    plan: &Plan,
-    directory: &RunDir,
-    progress: &Progress,
-    tally: Arc<Tally>,
-    mut stop: watch::Receiver<bool>,
-) -> Result<Option<Recovery>, RunError> {
-    let program = std::env::current_exe().map_err(|source| TargetError::Io {
-        what: "cannot find this program's own file".into(),
-        source,
-    })?;
-    let started = tokio::select! {
-        started = LocalCluster::start(plan, directory, &program) => started?,
-        // Dropping what has been started of the cluster kills it.
-        _ = stop.wait_for(|stopped| *stopped) => return Ok(None),
-    };
-    let mut target = started;
-    let outcome = run_campaign(plan, directory, &mut target, progress, tally, stop).await;
-    target.stop().await;
-    outcome.map(Some)
 }
 
 fn conclude(

@@ -36,7 +36,6 @@ mod operator;
 mod queue;
 mod run;
 pub mod scenario;
-pub mod script;
 pub mod shrink;
 mod story;
 mod strikes;

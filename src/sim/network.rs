@@ -135,6 +135,12 @@ impl<M> Network<M> {
         self.hold.close(grudge);
     }
 
+    /// Whether a link between two nodes is closed, either way.
+    pub(super) fn is_parted(&self, one: NodeId, other: NodeId) -> bool {
+        let closed = |links: &Links| links.closed(one, other) || links.closed(other, one);
+        closed(&self.cut) || closed(&self.hold)
+    }
+
     /// Opens every link and gives back what waited.
     pub(super) fn heal(&mut self) -> Vec<(NodeId, NodeId, M)> {
         (self.cut, self.hold) = (Links::default(), Links::default());

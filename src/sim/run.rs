@@ -18,17 +18,16 @@ use super::conductor::Conductor;
 use super::network::Traffic;
 use super::operator::OPERATOR;
 use super::scenario::NODES_MAX;
-use super::script::Script;
 use super::story::Story;
 use super::witness::{Breach, Witness};
-use super::world::{Happening, Hardship, World};
+use super::world::{Happening, Hardship, Heard, World};
 use crate::campaign::chronicle;
 use crate::campaign::finals::FinalReads;
 use crate::campaign::{Entry, FINAL_READERS, RECOVERY_LIMIT, RECOVERY_POLL, Recovery};
 use crate::client::Answer;
 use crate::client::pursuit::{Next, PAUSE};
-use crate::contract::Contract;
 use crate::target::agree;
+use crate::workload::script::Script;
 use crate::workload::{Outcome, Request};
 
 /// What a run left.
@@ -229,11 +228,8 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                 }
                 Happening::Heard(id, heard) => {
                     let client = (id.0 & CLIENT_MASK) as usize;
-                    let now = self.world.now();
-                    let waits = self.clients[client].operation.as_mut();
-                    if let Some(operation) = waits.filter(|operation| operation.asked == Some(id)) {
-                        let next = operation.heard(heard, now);
-                        self.go_on(client, next);
+                    if !self.is_parted(client) {
+                        self.hear(client, id, heard);
                     }
                 }
                 Happening::Wake(wake) => self.wake(wake)?,
@@ -342,13 +338,35 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         self.ask(client);
     }
 
+    /// A client hears of a request.
+    fn hear(&mut self, client: usize, id: RequestId, heard: Heard) {
+        let now = self.world.now();
+        let waits = self.clients[client].operation.as_mut();
+        if let Some(operation) = waits.filter(|operation| operation.asked == Some(id)) {
+            let next = operation.heard(heard, now);
+            self.go_on(client, next);
+        }
+    }
+
+    /// Whether a closed link is between a client and the node that it asks.
+    fn is_parted(&self, client: usize) -> bool {
+        let Client { home, operation, .. } = &self.clients[client];
+        let id = |index: usize| NodeId(index as u16 + 1);
+        self.scenario.client_links
+            && operation.as_ref().is_some_and(|it| self.world.is_parted(id(*home), id(it.node())))
+    }
+
     fn ask(&mut self, client: usize) {
         self.requests += 1;
         let id = RequestId((self.requests << CLIENT_BITS) | client as u64);
+        let parted = self.is_parted(client);
         if let Some(operation) = &mut self.clients[client].operation {
             operation.asked = Some(id);
             let node = NodeId(operation.node() as u16 + 1);
-            self.world.request(node, id, operation.wanted.clone());
+            // What sets out towards a closed link is never heard of.
+            if !parted {
+                self.world.request(node, id, operation.wanted.clone());
+            }
         }
     }
 
@@ -424,7 +442,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         let begun = self.begun.iter().map(|place| operations[*place].clone());
         let reads = Script::new(begun.collect()).reads();
         let mut missing = self.restore_in_time(limit)?;
-        let contract = Contract::of(&self.scenario.store, self.scenario.nodes);
+        let contract = self.scenario.contract();
         if missing.is_none() && !contract.linearizable {
             // Reads may be alike by chance long before the nodes are.
             missing = self.settle_in_time(limit)?;

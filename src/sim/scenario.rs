@@ -18,10 +18,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::churn;
 use super::climate::{Climate, Kind};
 use super::mishap::Mishap;
-use super::script::{CLIENTS_MAX, Planned, Script};
 use super::{Recorded, Settings, strikes, world};
 use crate::campaign::plan::{self, Plan, WorkloadName};
+use crate::contract::Contract;
 use crate::workload::Outcome;
+use crate::workload::script::{CLIENTS_MAX, Planned, Script};
 
 /// A simulated run before it is run. Its text form is TOML; see `docs/sim.md`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub struct Scenario {
     /// How reads are answered.
     #[serde(default, skip_serializing_if = "plan::is_default")]
     pub reads: ReadMode,
+    /// What the store is held to, if not to its own contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Contract>,
     /// What it is known to come to: `valid`, or what a violation shows, such as `stale-read`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<String>,
@@ -55,6 +59,10 @@ pub struct Scenario {
     pub schedule: Schedule,
     /// Which client asks for what, and when.
     pub operations: Script,
+    /// Whether faults of links strike clients too: a client reaches those nodes only that its home
+    /// node exchanges messages with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub client_links: bool,
     /// How unkind the world is all along.
     #[serde(default)]
     pub climate: Climate,
@@ -152,6 +160,8 @@ impl Scenario {
             operation_timeout: OPERATION_TIMEOUTS[patience],
             schedule,
             operations: operations(seed, settings),
+            client_links: false,
+            contract: None,
             climate,
         }
     }
@@ -213,6 +223,11 @@ impl Scenario {
         }
     }
 
+    /// What the store is held to.
+    pub fn contract(&self) -> Contract {
+        plan::contract(self.contract.as_ref(), &self.store, self.nodes)
+    }
+
     /// The plan that a live run of this would have; it is what the judge goes by.
     pub fn plan(&self) -> Plan {
         let packages = self.schedule.steps().iter().filter_map(|step| Package::of(&step.fault));
@@ -229,6 +244,9 @@ impl Scenario {
             time_limit_s,
             operation_timeout_ms: self.operation_timeout.as_millis() as u64,
             workload: self.workload,
+            operations: None,
+            client_links: self.client_links,
+            contract: self.contract.clone(),
             nemesis: Packages(packages.collect()),
             schedule: self.schedule.clone(),
         }

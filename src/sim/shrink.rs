@@ -16,10 +16,10 @@ use serde::Serialize;
 use super::Scenario;
 use super::climate::{Chance, Climate};
 use super::mishap::Mishap;
-use super::script::{Planned, Script};
 use super::system::System;
 use super::verdict::{Seed, SeedError, run_scenario};
 use crate::contract::LINEARIZABLE;
+use crate::workload::script::{Planned, Script};
 
 /// What kind of violation a run shows.
 #[derive(Clone, Debug, PartialEq, Eq)]

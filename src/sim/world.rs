@@ -368,6 +368,11 @@ impl<R: Replica, W> World<R, W> {
         self.network.hold(grudge);
     }
 
+    /// Whether a link between two nodes is closed, either way.
+    pub(super) fn is_parted(&self, one: NodeId, other: NodeId) -> bool {
+        self.network.is_parted(one, other)
+    }
+
     /// Hands all messages between nodes to a courier, in place of the climate.
     pub(super) fn employ(&mut self, courier: Box<dyn Courier<R::Message>>) {
         self.network.employ(courier);

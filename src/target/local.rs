@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rashomon_nemesis::{
-    Action, Cluster, Hands, HandsError, Launch, Links, Node, NodeProcess, Outcome,
+    Action, Cluster, Grudge, Hands, HandsError, Launch, LinkError, Links, Node, NodeProcess,
+    Outcome,
 };
 use rashomon_stores::catalogue::Store;
 use rashomon_stores::node::server::StatusBody;
@@ -42,6 +43,7 @@ pub struct LocalCluster {
     hands: Hands,
     directory: RunDir,
     addresses: Addresses,
+    sides: Option<Sides>,
     operation_timeout: Duration,
     store: Store,
     http: Http,
@@ -68,6 +70,7 @@ impl LocalCluster {
         let mut cluster = LocalCluster {
             hands: Hands::new(links, processes),
             directory: directory.clone(),
+            sides: if plan.client_links { Some(Sides::open(plan.nodes).await?) } else { None },
             addresses: Addresses::new(vec![([127, 0, 0, 1], 0).into(); usize::from(plan.nodes)]),
             operation_timeout: Duration::from_millis(plan.operation_timeout_ms),
             store: plan.store.parse()?,
@@ -89,6 +92,9 @@ impl LocalCluster {
             if let Some(address) = written.and_then(|text| text.trim().parse::<SocketAddr>().ok()) {
                 self.hands.links().set_upstream(node, address);
                 self.addresses.set(index(node), address);
+                if let Some(sides) = &self.sides {
+                    sides.set(node, address);
+                }
                 return Ok(());
             }
             let crashed = self.hands.crashed()?.into_iter().find(|(crashed, _)| *crashed == node);
@@ -147,8 +153,11 @@ impl Target for LocalCluster {
 
     fn client(&self, worker: u16, process: u64) -> Result<HttpClient, TargetError> {
         let home = usize::from(worker) % self.addresses.count();
-        let client =
-            HttpClient::new(self.addresses.clone(), home, process, self.operation_timeout)?;
+        let addresses = match &self.sides {
+            Some(sides) => sides.addresses[home].clone(),
+            None => self.addresses.clone(),
+        };
+        let client = HttpClient::new(addresses, home, process, self.operation_timeout)?;
         Ok(client.repeating(self.store.executes_once()))
     }
 
@@ -172,6 +181,9 @@ impl Target for LocalCluster {
             }
         }
         let outcome = self.hands.apply(action).await?;
+        if let Some(sides) = &mut self.sides {
+            sides.apply(action)?;
+        }
         for node in &outcome.restarted {
             self.find(*node).await?;
         }
@@ -181,6 +193,53 @@ impl Target for LocalCluster {
     async fn stop(self) {
         // What could not be ended in order was killed.
         let _ = self.hands.stop(GRACE).await;
+    }
+}
+
+/// The links between clients and nodes, where faults of links strike these too: clients stand beside
+/// their home nodes, and reach the others over links of their own.
+#[derive(Debug)]
+struct Sides {
+    links: Links,
+    /// Where the clients at each node find all nodes.
+    addresses: Vec<Addresses>,
+}
+
+impl Sides {
+    async fn open(nodes: u16) -> Result<Self, TargetError> {
+        let links = Links::open(Node::first(nodes)).await?;
+        let side = |home| {
+            // The home node is reached directly, wherever it listens by then.
+            let mut addresses = vec![([127, 0, 0, 1], 0).into(); usize::from(nodes)];
+            for (node, proxy) in links.peers(home) {
+                addresses[index(node)] = proxy;
+            }
+            Addresses::new(addresses)
+        };
+        Ok(Sides { addresses: Node::first(nodes).map(side).collect(), links })
+    }
+
+    /// Notes where a node listens.
+    fn set(&self, node: Node, address: SocketAddr) {
+        self.links.set_upstream(node, address);
+        self.addresses[index(node)].set(index(node), address);
+    }
+
+    /// Closes and opens links as between nodes. An answer comes back over the link of the request, so
+    /// that one is closed whichever way is.
+    fn apply(&mut self, action: &Action) -> Result<(), LinkError> {
+        let both = |grudge: &Grudge| {
+            grudge.links().flat_map(|(from, to)| [(from, to), (to, from)]).collect::<Grudge>()
+        };
+        match action {
+            Action::Cut(grudge) => self.links.cut(&both(grudge)),
+            Action::Hold(grudge) => self.links.hold(&both(grudge)),
+            Action::Heal => {
+                self.links.heal();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod counter;
 mod delete;
 mod keys;
 mod register;
+pub mod script;
 mod set;
 mod text;
 

@@ -62,6 +62,9 @@ fn report_of_stale_read(bench: &Bench, text: &str) -> PathBuf {
         time_limit_s: 6.0,
         operation_timeout_ms: 1000,
         workload: WorkloadName::Register,
+        operations: None,
+        client_links: false,
+        contract: None,
         nemesis: "partition".parse().expect("there is such a package"),
         schedule: "seed 1\nat 1s cut leader | rest\n".parse().expect("a schedule"),
     };

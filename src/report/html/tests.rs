@@ -33,6 +33,9 @@ fn plan() -> Plan {
         time_limit_s: 30.0,
         operation_timeout_ms: 1000,
         workload: WorkloadName::Register,
+        operations: None,
+        client_links: false,
+        contract: None,
         nemesis: "partition,kill".parse().unwrap(),
         schedule:
             "seed 7\nat 3s cut leader | rest\nat 9s heal\nat 14s kill random 1\nat 18s restart\n"

@@ -1,4 +1,4 @@
-//! The operations of a scenario, one a line:
+//! The operations of a run, drawn up before it begins, one a line:
 //!
 //! ```text
 //! at 0.731s client 2 write x0 5
@@ -16,7 +16,7 @@ use rashomon_nemesis::{Moment, ParseError};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::workload::{Action, Request, RequestError};
+use super::{Action, Request, RequestError};
 
 /// An operation and its time.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +62,11 @@ impl Script {
     /// The operations, in order of time.
     pub fn operations(&self) -> &[Planned] {
         &self.0
+    }
+
+    /// The operations of one client, in order of time.
+    pub fn of(&self, client: u16) -> impl Iterator<Item = &Planned> {
+        self.0.iter().filter(move |planned| planned.client == client)
     }
 
     /// One more than the greatest number of a client.
@@ -121,7 +126,7 @@ fn planned(text: &str) -> Result<Planned, Wrong> {
 }
 
 /// More clients than these cannot be simulated.
-pub(super) const CLIENTS_MAX: u16 = 10_000;
+pub(crate) const CLIENTS_MAX: u16 = 10_000;
 
 impl Serialize for Script {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
