@@ -34,6 +34,27 @@ fn event(line: u32, process: u64, kind: EventType, f: &str, value: Value) -> Eve
 
 use EventType::{Fail, Info, Invoke, Ok as Done};
 
+/// Who answers may be another node than was asked: one that it sent the client to.
+#[test]
+fn who_answers_need_not_have_been_asked() {
+    let at = |line, process, kind, node: Option<&str>| Event {
+        node: node.map(Arc::from),
+        ..event(line, process, kind, "read", Value::Nil)
+    };
+    let (n1, n2) = (Some("n1"), Some("n2"));
+    let events = [
+        at(1, 1, Invoke, n1),
+        at(2, 1, Done, n2),
+        at(3, 2, Invoke, n1),
+        at(4, 2, Done, None),
+        at(5, 3, Invoke, None),
+        at(6, 3, Done, n2),
+    ];
+    let history = History::from_events(&events).expect("a history");
+    let nodes: Vec<_> = history.operations().map(|it| (it.node(), it.answered_by())).collect();
+    assert_eq!(nodes, [(n1, n2), (n1, n1), (n2, n2)]);
+}
+
 /// A history knows its size: a few dozen bytes an operation, and what its values own.
 #[test]
 fn a_history_counts_its_bytes() {

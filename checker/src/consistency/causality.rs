@@ -4,7 +4,8 @@
 //! A store with siblings replaces what the writer had seen, and nothing else (Dynamo, section 4.4).
 //! What that was is the client's context, which a history does not show; but whatever a context
 //! covers came to the client by what it read and wrote of the key before, so it is covered by the
-//! order computed here: session order and reads-from together, and what a failed compare-and-set found. This order is the generous bound.
+//! order computed here: session order and reads-from together, and what a failed compare-and-set
+//! found. This order is the generous bound.
 //! [`Contexts`] is the other one: what a write certainly had seen is what the latest read of its
 //! process returned.
 
@@ -36,9 +37,9 @@ pub(super) struct Causality {
 impl Causality {
     pub(super) fn of(object: &Object<'_>) -> Self {
         let mut sessions = FxHashMap::default();
-        for span in spans(object) {
+        for process in processes(object) {
             let number = sessions.len();
-            sessions.entry(span).or_insert(number);
+            sessions.entry(process).or_insert(number);
         }
         // A write counts from its invocation, a read from its answer: so whatever one depends on
         // comes before it, unless a read saw the future, which is another promise's affair.
@@ -109,7 +110,8 @@ impl Causality {
     }
 }
 
-fn spans(object: &Object<'_>) -> impl Iterator<Item = u64> {
+/// The process of every operation.
+fn processes(object: &Object<'_>) -> impl Iterator<Item = u64> {
     let writes = object.writes.iter().map(|write| write.span.process);
     let reads = object.reads.iter().map(|read| read.span.process);
     writes.chain(reads).chain(object.glimpses.iter().map(|glimpse| glimpse.span.process))

@@ -19,6 +19,8 @@
 //! A delete that is lost in this way is a *resurrection*: Riak's doomstones and Cassandra's
 //! tombstones collected too early.
 
+use std::collections::BTreeSet;
+
 use rustc_hash::FxHashSet;
 
 use super::causality::{Causality, Contexts, unique};
@@ -96,16 +98,21 @@ impl Case<'_, '_> {
         // What is certainly newer than all that every final read may have seen.
         let asked = self.object.writes.iter().enumerate().filter(|(_, it)| self.counts(it));
         let mut lost: FxHashSet<usize> = asked.map(|(at, _)| at).collect();
+        let mut candidates = BTreeSet::new();
         for read in self.last {
-            let candidates = self.object.writers(read.value());
-            if candidates.is_empty() && !read.seen.is_empty() {
+            let writers = self.object.writers(read.value());
+            if writers.is_empty() && !read.seen.is_empty() {
                 // A value from nowhere, which says nothing of age.
                 return None;
             }
-            for candidate in candidates {
-                let newer: FxHashSet<usize> = versions.after(*candidate).into_iter().collect();
-                lost.retain(|write| write != candidate && newer.contains(write));
+            candidates.extend(writers);
+        }
+        for &candidate in &candidates {
+            if lost.is_empty() {
+                return None;
             }
+            let newer: FxHashSet<usize> = versions.after(candidate).into_iter().collect();
+            lost.retain(|write| *write != candidate && newer.contains(write));
         }
         let lost = lost.into_iter().min()?;
         let write = &self.object.writes[lost];

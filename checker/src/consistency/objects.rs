@@ -88,7 +88,8 @@ pub(super) struct Write<'h> {
 
 impl Write<'_> {
     pub(super) fn is_delete(&self) -> bool {
-        self.value == ValueId::NIL
+        // Who adds without saying how much adds one.
+        self.value == ValueId::NIL && self.amount == 0
     }
 }
 
@@ -335,6 +336,7 @@ fn kind(history: &History, operations: &[Operation<'_>]) -> Kind {
     for operation in operations {
         match operation.f() {
             f if is_read(f) && operation.outcome() == Outcome::Ok => {
+                has.text |= operation.output().as_text().is_some();
                 has.list_reads |= values.items(operation.output_id()).is_some();
                 has.numbers |= operation.output().as_int().is_some();
             }
@@ -352,7 +354,7 @@ fn kind(history: &History, operations: &[Operation<'_>]) -> Kind {
     }
     match has {
         Has { appends: true, writes: false, adds: false, counts: false, .. }
-            if has.numbers || operations.iter().any(|it| reads_text(*it)) =>
+            if has.numbers || has.text =>
         {
             Kind::Other("what is appended is joined to text, not kept in a list".to_owned())
         }
@@ -387,12 +389,7 @@ struct Has {
     adds: bool,
     counts: bool,
     numbers: bool,
+    text: bool,
     list_reads: bool,
     list_writes: bool,
-}
-
-fn reads_text(operation: Operation<'_>) -> bool {
-    is_read(operation.f())
-        && operation.outcome() == Outcome::Ok
-        && operation.output().as_text().is_some()
 }

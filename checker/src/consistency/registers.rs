@@ -201,9 +201,7 @@ impl Court<'_, '_> {
                 }
                 (Source::Known(node), _) => before = Some((node, read.span.id)),
                 (Source::OneOf(writes), Some((older, first))) => {
-                    if let Some(older) =
-                        (0..self.object.writes.len()).find(|it| self.versions.node(*it) == older)
-                    {
+                    if let Some(older) = self.versions.write(older) {
                         self.judge_alone(&writes, older, first, read);
                     }
                 }

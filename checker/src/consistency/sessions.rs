@@ -31,9 +31,12 @@ pub(super) fn judge(objects: &Objects<'_>, guarantee: Guarantee, options: &Optio
             Kind::Register => {
                 registers::judge(objects, object, guarantee, options.clocks, &mut gathering)
             }
-            Kind::Siblings | Kind::Collection { .. } => {
-                stay_in_sight(objects, object, guarantee, &mut gathering)
-            }
+            Kind::Siblings | Kind::Collection { .. } => match guarantee {
+                Guarantee::Ryw => stay_in_sight(objects, object, Seen::Written, &mut gathering),
+                Guarantee::Mr => stay_in_sight(objects, object, Seen::Read, &mut gathering),
+                // How the writes of a session lie is not to be seen where all are kept.
+                Guarantee::Mw | Guarantee::Wfr => None,
+            },
             // A sum does not tell what is in it.
             Kind::Counter => None,
             Kind::Other(ref why) => {
@@ -55,12 +58,18 @@ struct Session {
     last_read: Option<usize>,
 }
 
-/// Where many values stand side by side, each must be seen again or have been replaced. How the
-/// writes of a session lie is not to be seen then, so the guarantees on writes have no meaning.
+/// How a session came to know what must stay in its sight.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    Written,
+    Read,
+}
+
+/// Where many values stand side by side, each must be seen again or have been replaced.
 fn stay_in_sight(
     objects: &Objects<'_>,
     object: &Object<'_>,
-    guarantee: Guarantee,
+    by: Seen,
     gathering: &mut Gathering,
 ) -> Option<Violation> {
     let sight = Sight::of(object);
@@ -79,13 +88,13 @@ fn stay_in_sight(
         }
         let read = &object.reads[at];
         let session = sessions.entry(read.span.process).or_default();
-        let missed = match guarantee {
-            Guarantee::Ryw => {
+        let missed = match by {
+            Seen::Written => {
                 gathering.tested += u64::from(!session.wrote.is_empty());
                 let missed = sight.missed(object, read, session.wrote.iter().copied());
                 missed.map(|write| (object.writes[write].span.id, write))
             }
-            Guarantee::Mr => {
+            Seen::Read => {
                 gathering.tested += u64::from(session.last_read.is_some());
                 session.last_read.and_then(|last| {
                     let last = &object.reads[last];
@@ -94,7 +103,6 @@ fn stay_in_sight(
                     Some((last.span.id, sight.missed(object, read, seen)?))
                 })
             }
-            Guarantee::Mw | Guarantee::Wfr => None,
         };
         if let Some((first, write)) = missed {
             return Some(gone(objects, object, first, write, read));

@@ -157,6 +157,14 @@ impl<'a, 'h> Versions<'a, 'h> {
         self.nodes[write]
     }
 
+    /// The write that a node stands for, if it does for one.
+    pub(super) fn write(&self, node: NodeIndex) -> Option<usize> {
+        match self.graph[node] {
+            Version::Of(write) => Some(write),
+            Version::Initial | Version::Link => None,
+        }
+    }
+
     /// A new link of a chain of one's own.
     pub(super) fn link(&mut self) -> NodeIndex {
         self.graph.add_node(Version::Link)

@@ -251,6 +251,11 @@ const FIGURES: &[(&str, &str, &[Promise])] = &[
         "1 n1 increment 1\n 2 n2 increment 2\n end\n 8 n1 read 1\n 9 n2 read 1",
         &[Promise::NoLostWrites],
     ),
+    (
+        "a lost addition without a value",
+        "1 n1 increment nil\n end\n 8 n1 read 0\n 9 n2 read 0",
+        &[Promise::NoLostWrites],
+    ),
     ("a sum beyond all of it", "1 n1 increment 1\n 2 n2 read 3", &[Promise::NoValuesFromNowhere]),
     (
         "a sum with what nobody knows of",

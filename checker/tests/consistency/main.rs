@@ -3,6 +3,7 @@
 
 mod brute;
 mod figures;
+mod heaps;
 mod scribe;
 mod stores;
 
@@ -106,17 +107,13 @@ fn small(rng: &mut ChaCha8Rng, siblings: bool) -> (Vec<Op>, u64) {
                     (0..3).map(|_| some()).filter(|it| !it.is_nil()).collect();
                 items.sort();
                 items.dedup();
-                items.truncate(number_of(&items));
+                // Two or fewer, so that something can be missing.
+                items.truncate(2);
                 Value::list(items)
             }
         };
     }
     (ops, end * 100)
-}
-
-fn number_of(items: &[Value]) -> usize {
-    // Mostly two or fewer, so that something can be missing.
-    items.len().min(2)
 }
 
 /// Makes all times different, keeping their order.

@@ -63,7 +63,7 @@ impl Replica {
 #[derive(Clone, Debug, Default)]
 struct Client {
     process: u64,
-    busy: Option<(Op, usize)>,
+    busy: Option<Op>,
     knows: Replica,
     context: BTreeSet<u64>,
 }
@@ -118,15 +118,15 @@ impl World {
                     let client = self.rng.random_range(0..self.clients.len());
                     match self.clients[client].busy.take() {
                         None => self.begin(client),
-                        Some((op, node)) => self.end(client, op, node),
+                        Some(op) => self.end(client, op),
                     }
                 }
             }
         }
         for client in 0..self.clients.len() {
             self.tick();
-            if let Some((op, node)) = self.clients[client].busy.take() {
-                self.end(client, op, node);
+            if let Some(op) = self.clients[client].busy.take() {
+                self.end(client, op);
             }
         }
         let first = usize::from(self.flaw == Flaw::Deaf);
@@ -200,7 +200,7 @@ impl World {
                 self.write(client, node, &op.input);
             }
         }
-        self.clients[client].busy = Some((op, node));
+        self.clients[client].busy = Some(op);
     }
 
     fn write(&mut self, client: usize, node: usize, value: &Value) {
@@ -238,7 +238,7 @@ impl World {
         }
     }
 
-    fn end(&mut self, client: usize, op: Op, _node: usize) {
+    fn end(&mut self, client: usize, op: Op) {
         if op.kind == EventType::Info {
             let state = &mut self.clients[client];
             *state = Client { process: state.process + 10, ..Client::default() };

@@ -26,6 +26,7 @@ struct Told {
     times: (Option<u64>, Option<u64>),
     places: (Place, Option<Place>),
     node: Option<String>,
+    answered_by: Option<String>,
     error: Option<Value>,
 }
 
@@ -42,6 +43,7 @@ fn told(history: &History) -> Vec<Told> {
         times: (operation.call_time(), operation.return_time()),
         places: (operation.call_place(), operation.return_place()),
         node: operation.node().map(str::to_owned),
+        answered_by: operation.answered_by().map(str::to_owned),
         error: operation.error(),
     });
     told.collect()
@@ -77,6 +79,7 @@ fn paired(events: &[Event]) -> Result<Vec<Told>, Place> {
                 times: (event.time, None),
                 places: (here, None),
                 node: event.node.as_deref().map(str::to_owned),
+                answered_by: event.node.as_deref().map(str::to_owned),
                 error: None,
             });
             continue;
@@ -91,6 +94,8 @@ fn paired(events: &[Event]) -> Result<Vec<Told>, Place> {
         operation.times.1 = event.time;
         operation.places.1 = Some(here);
         operation.error.clone_from(&event.error);
+        let answered_by = event.node.as_deref().map(str::to_owned);
+        operation.answered_by = answered_by.or(operation.answered_by.take());
         operation.node = operation.node.take().or(event.node.as_deref().map(str::to_owned));
         match event.kind {
             EventType::Ok => operation.outcome = Outcome::Ok,
