@@ -13,6 +13,7 @@
 //! | `versions` | the order in which the values of a register replaced each other, as far as it is certain |
 //! | `causality` | which of several values side by side had seen which |
 //! | `convergence`, `provenance`, `loss`, `sessions`, `concurrency` | the promises |
+//! | [`mod@staleness`] | how far behind reads were |
 //!
 //! Only what no store that keeps the promise could do is a violation. Every answer can be given
 //! without knowing how the store works, but one thing must be told: whether it orders writes by
@@ -26,6 +27,7 @@ mod objects;
 mod provenance;
 mod registers;
 mod sessions;
+pub mod staleness;
 mod versions;
 
 use std::fmt;
@@ -39,6 +41,7 @@ use crate::model::NilRead;
 use objects::Objects;
 
 pub use objects::{FINAL_READS, MISMATCH};
+pub use staleness::{Stale, Staleness, staleness};
 
 /// Something that a store may promise its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -303,7 +303,7 @@ impl<'h> Object<'h> {
     }
 }
 
-fn is_read(f: &str) -> bool {
+pub(super) fn is_read(f: &str) -> bool {
     matches!(f, "read" | "get" | "r")
 }
 

@@ -22,7 +22,7 @@ fn value(text: &str) -> Value {
     }
 }
 
-fn parse(text: &str) -> (Vec<Op>, Option<u64>) {
+pub(crate) fn parse(text: &str) -> (Vec<Op>, Option<u64>) {
     let names = ["read", "write", "cas", "delete", "append", "add", "increment"];
     let (mut ops, mut end, mut time) = (Vec::<Op>::new(), None, 0);
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {

@@ -5,6 +5,7 @@ mod brute;
 mod figures;
 mod heaps;
 mod scribe;
+mod staleness;
 mod stores;
 
 use std::collections::BTreeMap;
