@@ -10,6 +10,8 @@
 //! | 70 | a bug in Rashomon itself |
 //! | 130, 143 | stopped by Ctrl-C, by SIGTERM |
 
+use crate::report::VerdictWord;
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -29,6 +31,16 @@ pub enum Exit {
     Interrupted,
     /// Stopped by SIGTERM.
     Terminated,
+}
+
+impl From<VerdictWord> for Exit {
+    fn from(verdict: VerdictWord) -> Self {
+        match verdict {
+            VerdictWord::Valid => Exit::Valid,
+            VerdictWord::Violation => Exit::Violation,
+            VerdictWord::Unknown => Exit::Unknown,
+        }
+    }
 }
 
 impl Exit {

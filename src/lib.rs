@@ -7,6 +7,7 @@
 //! | [`workload`] | what clients are asked to do |
 //! | [`client`] | how they do it, and what they may conclude |
 //! | [`sim`] | simulated runs: virtual time, one seed, thousands of runs |
+//! | [`compare`] | stores side by side: what they keep, and what it costs |
 //! | [`zoo`] | every planted bug, hunted in the simulator |
 //! | [`target`] | systems under test |
 //! | [`report`] | results for terminals, programs and browsers |
@@ -16,6 +17,7 @@
 pub mod campaign;
 pub mod cli;
 pub mod client;
+pub mod compare;
 pub mod contract;
 pub mod exit;
 pub mod report;

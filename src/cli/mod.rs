@@ -1,6 +1,7 @@
 //! The command line: arguments in, exit code out. Data goes to stdout, talk to stderr.
 
 mod check;
+mod compare;
 mod convert;
 mod duration;
 mod list;
@@ -34,6 +35,8 @@ Examples:
   rashomon sim --seeds 1..1000         a thousand simulated runs with all faults, each replayed by its seed
   rashomon shrink --bug stale-read     the least scenario that shows a violation, as a file
   rashomon zoo --jobs 2                hunt every planted bug; see `rashomon list bugs`
+  rashomon compare raft paxos eventual single
+                                       the same operations and faults for each: what it keeps, and costs
   rashomon check runs/latest/history.jsonl
                                        judge a recorded history
   rashomon check --certify runs        judge every history in a directory, and verify the witnesses
@@ -49,6 +52,7 @@ enum Command {
     Check(check::CheckArguments),
     Convert(convert::ConvertArguments),
     Zoo(zoo::ZooArguments),
+    Compare(compare::CompareArguments),
     List(list::ListArguments),
     #[command(hide = true)]
     Node(node::NodeArguments),
@@ -71,6 +75,7 @@ pub fn run() -> Exit {
         Command::Check(arguments) => check::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Zoo(arguments) => zoo::run(&arguments),
+        Command::Compare(arguments) => compare::run(arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),
     }

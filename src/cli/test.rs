@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use rashomon_nemesis::{Packages, Schedule};
 use rashomon_stores::catalogue::Store;
 use rashomon_stores::raft::ReadMode;
-use tokio::sync::watch;
 
 use super::progress::Progress;
 use super::signals::Signals;
@@ -22,7 +21,7 @@ use crate::campaign::plan::{Plan, WorkloadName};
 use crate::campaign::run_dir::RunDir;
 use crate::campaign::{Recovery, Tally, run_live};
 use crate::exit::Exit;
-use crate::report::{self, Results, VerdictWord};
+use crate::report::{self, Results};
 
 /// Run a cluster, break it, and judge what its clients saw
 #[derive(Debug, Args)]
@@ -74,7 +73,7 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
 
 /// How long a client waits for one operation: longer than an election takes, so that most
 /// operations outlive one, and much shorter than a partition.
-const OPERATION_TIMEOUT_MS: u64 = 1_000;
+pub(super) const OPERATION_TIMEOUT_MS: u64 = 1_000;
 
 pub(super) fn run(arguments: TestArguments) -> Exit {
     let (out, json) = (arguments.out.clone(), arguments.json);
@@ -184,10 +183,6 @@ fn conclude(
 
 /// A violation is a violation also when the run was stopped early.
 fn exit(results: &Results, signals: &Signals) -> Exit {
-    let verdict = match results.verdict {
-        VerdictWord::Valid => Exit::Valid,
-        VerdictWord::Violation => Exit::Violation,
-        VerdictWord::Unknown => Exit::Unknown,
-    };
+    let verdict = Exit::from(results.verdict);
     signals.exit().map_or(verdict, |signal| signal.worst(verdict))
 }

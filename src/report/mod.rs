@@ -2,7 +2,9 @@
 //!
 //! [`Results`] is the data; everything else renders it.
 
+pub mod comparison;
 mod diagram;
+pub(crate) mod figures;
 pub mod html;
 mod results;
 mod terminal;

@@ -238,11 +238,7 @@ impl Checked {
 
     /// How the command ends for it.
     pub(super) fn exit(&self) -> Exit {
-        match self.verdict {
-            VerdictWord::Valid => Exit::Valid,
-            VerdictWord::Violation => Exit::Violation,
-            VerdictWord::Unknown => Exit::Unknown,
-        }
+        self.verdict.into()
     }
 }
 

@@ -18,7 +18,7 @@ use super::signals::Signals;
 use super::store;
 use super::{complain, print_json, print_text};
 use crate::exit::Exit;
-use crate::report::{self, VerdictWord};
+use crate::report;
 use crate::sim::explore::{Manner, explore};
 use crate::sim::verdict::{Seed, run_scenario};
 use crate::sim::{Scenario, Settings, Stores};
@@ -146,7 +146,7 @@ fn run_one(scenario: Scenario, command: String, arguments: &SimArguments) -> Out
         print_text(&report::print(results));
     }
     say_speed(run.recorded.virtual_ns, run.recorded.simulated, took);
-    Ok(exit(results.verdict))
+    Ok(results.verdict.into())
 }
 
 fn run_many(settings: &Settings, arguments: &SimArguments) -> Outcome {
@@ -175,7 +175,7 @@ fn run_many(settings: &Settings, arguments: &SimArguments) -> Outcome {
     }
     let coverage = &exploration.coverage;
     say_speed(coverage.virtual_ns, coverage.events, took);
-    let verdict = exit(summary.verdict);
+    let verdict = Exit::from(summary.verdict);
     Ok(signals.exit().map_or(verdict, |signal| signal.worst(verdict)))
 }
 
@@ -184,15 +184,7 @@ fn save(run: &mut Seed, arguments: &SimArguments) -> Outcome {
         let directory = run.write(out)?;
         eprintln!("run in {}", directory.path().display());
     }
-    Ok(exit(run.judged.results.verdict))
-}
-
-fn exit(verdict: VerdictWord) -> Exit {
-    match verdict {
-        VerdictWord::Valid => Exit::Valid,
-        VerdictWord::Violation => Exit::Violation,
-        VerdictWord::Unknown => Exit::Unknown,
-    }
+    Ok(run.judged.results.verdict.into())
 }
 
 /// On standard error, because it is never the same twice.

@@ -9,9 +9,9 @@
 mod assets;
 mod bands;
 mod clock;
+pub mod comparison;
 mod data;
 mod encode;
-mod figures;
 mod markup;
 mod picture;
 mod plot;
@@ -30,7 +30,7 @@ use clock::Clock;
 use markup::text;
 use shown::Shown;
 
-use super::{Finding, OperationLine, Results, VerdictWord};
+use super::{Finding, OperationLine, Results, VerdictWord, figures};
 use crate::contract::LINEARIZABLE;
 
 /// More operations than this are not put into a page: it would take browsers seconds to open.

@@ -5,11 +5,11 @@ use std::fmt::Write;
 
 use super::bands::{band, rows};
 use super::clock::Clock;
-use super::figures;
 use super::markup::{clip, text};
 use super::shown::{Shown, process_name};
 use super::warp::{Key, Span, Warp};
 use crate::campaign::chronicle::{FaultSpan, LeaderChange};
+use crate::report::figures;
 use crate::report::{Coverage, OperationLine};
 use rashomon_checker::history::Outcome;
 

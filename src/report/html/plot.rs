@@ -7,8 +7,8 @@ use rashomon_checker::history::Outcome;
 
 use super::bands::band;
 use super::clock::Clock;
-use super::figures;
 use super::markup::text;
+use crate::report::figures;
 use crate::report::{Coverage, OperationLine};
 
 const WIDTH: f64 = 1180.0;

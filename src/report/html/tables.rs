@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use rashomon_checker::history::Outcome;
 
-use super::figures::{count, instant, many, span};
 use super::markup::{clip, text};
 use super::shown::{Shown, process_name};
 use crate::campaign::chronicle::FaultSpan;
 use crate::contract::{LINEARIZABLE, Row};
+use crate::report::figures::{count, instant, many, span};
 use crate::report::{Coverage, Results};
 
 /// Longer labels are cut in tables.

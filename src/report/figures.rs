@@ -1,12 +1,12 @@
 //! Numbers as people read them.
 
 /// A point in time since the run began: `4.102 s`.
-pub(super) fn instant(ns: u64) -> String {
+pub(crate) fn instant(ns: u64) -> String {
     format!("{:.3} s", ns as f64 / 1e9)
 }
 
 /// A span of time in the unit that suits it: `120 µs`, `3.1 ms`, `1.20 s`.
-pub(super) fn span(ns: u64) -> String {
+pub(crate) fn span(ns: u64) -> String {
     let ns_f64 = ns as f64;
     match ns {
         0..1_000_000 => format!("{:.0} µs", ns_f64 / 1e3),
@@ -16,7 +16,7 @@ pub(super) fn span(ns: u64) -> String {
 }
 
 /// A count with its thousands apart: `96,412`.
-pub(super) fn count(number: usize) -> String {
+pub(crate) fn count(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (position, digit) in digits.chars().enumerate() {
@@ -29,7 +29,7 @@ pub(super) fn count(number: usize) -> String {
 }
 
 /// A count with its noun: `1 election`, `3 elections`.
-pub(super) fn many(number: usize, noun: &str) -> String {
+pub(crate) fn many(number: usize, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 

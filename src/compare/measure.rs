@@ -1,0 +1,300 @@
+//! What a run cost its clients: answers, latency and recovery, in each phase and on each side.
+//!
+//! All of it is derived from the history: from what clients did, and from what was recorded of faults.
+
+use std::collections::BTreeSet;
+
+use rashomon_checker::consistency::{MISMATCH, Options, staleness};
+use rashomon_checker::history::{History, Operation, Outcome};
+use rashomon_nemesis::{Action, Grudge, Node};
+
+use crate::campaign::chronicle::FaultSpan;
+use crate::campaign::{FINAL_READERS, Recovery};
+
+/// Requests, and what became of them.
+#[derive(Clone, Debug, Default)]
+pub struct Load {
+    /// Requests that clients made.
+    pub attempted: u64,
+    /// Requests that were answered; that a compare-and-set found another value is an answer too.
+    pub answered: u64,
+    /// How long the answers took, in nanoseconds.
+    pub latencies: Vec<u64>,
+}
+
+impl Load {
+    fn count(&mut self, answered: bool, latency: Option<u64>) {
+        self.attempted += 1;
+        self.answered += u64::from(answered);
+        self.latencies.extend(latency.filter(|_| answered));
+    }
+
+    /// Adds what another run saw.
+    pub fn add(&mut self, other: Load) {
+        self.attempted += other.attempted;
+        self.answered += other.answered;
+        self.latencies.extend(other.latencies);
+    }
+
+    /// Answered of attempted; `None` if nobody asked.
+    pub fn share(&self) -> Option<f64> {
+        (self.attempted > 0).then(|| self.answered as f64 / self.attempted as f64)
+    }
+}
+
+/// A stale read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// When it was asked for, in nanoseconds since the run began.
+    pub at_ns: u64,
+    /// How long what it returned had been overwritten by then, in nanoseconds.
+    pub behind_ns: u64,
+    /// By how many writes, at least.
+    pub versions: u32,
+    /// Whether a fault stood.
+    pub in_fault: bool,
+}
+
+/// What a run cost.
+#[derive(Clone, Debug, Default)]
+pub struct Measures {
+    /// Requests before the first fault, while one stood, and after.
+    pub phases: [Load; 3],
+    /// Requests while links were closed, of clients beside nodes that still exchanged messages with a
+    /// majority, and of the others.
+    pub sides: [Load; 2],
+    /// After each fault that bit and was undone: how long it was until a client beside a node that it
+    /// had struck got an answer to what it then asked, in nanoseconds. `None` if none ever did.
+    pub recoveries: Vec<Option<u64>>,
+    /// How long it took in the end until all nodes served and agreed, in milliseconds.
+    pub converged_ms: Option<u64>,
+    /// Reads of which it is known how old their answer was.
+    pub reads: u64,
+    /// Those of them whose answer had been overwritten before they began.
+    pub stale: Vec<Stale>,
+    /// Every request: when it was made, and whether it was answered.
+    pub beats: Vec<(u64, bool)>,
+    /// The faults, as they struck.
+    pub faults: Vec<FaultSpan>,
+}
+
+impl Measures {
+    /// Measures a run on so many nodes.
+    pub fn of(
+        history: &History,
+        faults: &[FaultSpan],
+        nodes: u16,
+        recovery: &Recovery,
+        options: &Options,
+    ) -> Self {
+        let faults: Vec<Fault> = faults.iter().map(|span| Fault::new(span, nodes)).collect();
+        let mut measures = Measures {
+            recoveries: vec![None; faults.iter().filter(|fault| fault.is_over_and_bit()).count()],
+            converged_ms: recovery.took_ms,
+            faults: faults.iter().map(|fault| fault.span.clone()).collect(),
+            ..Measures::default()
+        };
+        for operation in history.operations() {
+            if operation.process() < FINAL_READERS {
+                measures.count(operation, &faults);
+            }
+        }
+        let old = staleness(history, options);
+        measures.reads = old.reads;
+        for stale in old.stale {
+            let operation = history.operation(stale.op);
+            let at_ns = operation.call_time().unwrap_or(0);
+            measures.stale.push(Stale {
+                at_ns,
+                behind_ns: stale.behind_ns,
+                versions: stale.versions,
+                in_fault: faults.iter().any(|fault| fault.stands(at_ns)),
+            });
+        }
+        measures
+    }
+
+    fn count(&mut self, operation: Operation<'_>, faults: &[Fault<'_>]) {
+        let at = operation.call_time().unwrap_or(0);
+        let answered = is_answered(operation);
+        let end = operation.return_time();
+        let latency = end.map(|end| end.saturating_sub(at));
+        let phase = match () {
+            () if faults.iter().any(|fault| fault.stands(at)) => 1,
+            () if faults.iter().all(|fault| at < fault.span.from_ns) => 0,
+            () => 2,
+        };
+        self.phases[phase].count(answered, latency);
+        self.beats.push((at, answered));
+        let node = operation.node().and_then(|name| name.parse::<Node>().ok());
+        let Some(node) = node else { return };
+        let closed: Vec<&Fault> =
+            faults.iter().filter(|fault| fault.closes_links() && fault.stands(at)).collect();
+        if !closed.is_empty() {
+            let minority = closed.iter().any(|fault| fault.struck.contains(&node));
+            self.sides[usize::from(minority)].count(answered, latency);
+        }
+        let over = faults.iter().filter(|fault| fault.is_over_and_bit());
+        for (fault, recovery) in over.zip(&mut self.recoveries) {
+            let healed = fault.span.to_ns.unwrap_or(u64::MAX);
+            if answered && at >= healed && (fault.struck.is_empty() || fault.struck.contains(&node))
+            {
+                let took = end.unwrap_or(at).saturating_sub(healed);
+                *recovery = Some(recovery.map_or(took, |known| known.min(took)));
+            }
+        }
+    }
+}
+
+/// Whether the store said what became of it.
+fn is_answered(operation: Operation<'_>) -> bool {
+    match operation.outcome() {
+        Outcome::Ok => true,
+        Outcome::Info => false,
+        Outcome::Fail => {
+            let error = operation.error();
+            error.as_ref().and_then(|it| it.as_text()).is_some_and(|it| it.starts_with(MISMATCH))
+        }
+    }
+}
+
+/// A fault, and whom it struck: those that no longer exchanged messages with a majority, or were down.
+struct Fault<'a> {
+    span: &'a FaultSpan,
+    action: Option<Action>,
+    struck: BTreeSet<Node>,
+}
+
+impl<'a> Fault<'a> {
+    fn new(span: &'a FaultSpan, nodes: u16) -> Self {
+        let action = span.done.parse().ok();
+        let struck = match &action {
+            Some(Action::Cut(grudge) | Action::Hold(grudge)) => minority(grudge, nodes),
+            Some(Action::Kill(killed)) => killed.clone(),
+            _ => BTreeSet::new(),
+        };
+        Fault { span, action, struck }
+    }
+
+    fn stands(&self, at: u64) -> bool {
+        self.span.from_ns <= at && self.span.to_ns.is_none_or(|to| at < to)
+    }
+
+    fn closes_links(&self) -> bool {
+        matches!(self.action, Some(Action::Cut(_) | Action::Hold(_)))
+    }
+
+    fn is_over_and_bit(&self) -> bool {
+        self.span.bit && self.span.to_ns.is_some()
+    }
+}
+
+/// The nodes that exchange messages with less than a majority, themselves included.
+fn minority(grudge: &Grudge, nodes: u16) -> BTreeSet<Node> {
+    let closed: BTreeSet<(Node, Node)> = grudge.links().collect();
+    let meets = |a: Node, b: Node| !closed.contains(&(a, b)) && !closed.contains(&(b, a));
+    let company = |node: Node| Node::first(nodes).filter(|other| meets(node, *other)).count();
+    Node::first(nodes).filter(|node| company(*node) <= usize::from(nodes) / 2).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rashomon_checker::history::read_bytes;
+
+    use super::*;
+
+    fn span(done: &str, from: u64, to: u64) -> FaultSpan {
+        FaultSpan {
+            id: 1,
+            kind: "cut".into(),
+            asked: String::new(),
+            done: done.into(),
+            sentence: String::new(),
+            from_ns: from,
+            to_ns: Some(to),
+            bit: true,
+            observed: String::new(),
+        }
+    }
+
+    fn names(nodes: &BTreeSet<Node>) -> String {
+        nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn who_lacks_a_majority_is_in_the_minority() {
+        for (done, nodes, words) in [
+            ("cut n1, n2 | n3, n4, n5", 5, "n1 n2"),
+            ("cut n1, n2 | n3, n4", 4, "n1 n2 n3 n4"),
+            // The bridge sees everybody.
+            ("cut n1, n2 | n4, n5", 5, ""),
+            ("cut n1 -> n2, n3", 3, "n1"),
+        ] {
+            let span = span(done, 0, 1);
+            assert_eq!(names(&Fault::new(&span, nodes).struck), words, "{done}");
+        }
+    }
+
+    /// A line of a history: process, type, function, value, time in ms, node, and an error.
+    fn line(
+        index: u64,
+        process: u64,
+        kind: &str,
+        f: &str,
+        value: &str,
+        ms: u64,
+        node: u16,
+    ) -> String {
+        let error = if kind == "fail" { ",\"error\":\"mismatch: the value was 3\"" } else { "" };
+        format!(
+            "{{\"index\":{index},\"time\":{},\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\
+             \"key\":\"x\",\"value\":{value},\"node\":\"n{node}\"{error}}}\n",
+            ms * 1_000_000
+        )
+    }
+
+    #[test]
+    fn requests_are_counted_by_phase_and_side() {
+        let lines = [
+            (0, "invoke", "write", "1", 1, 1),
+            (0, "ok", "write", "1", 2, 1),
+            // While n1 is alone, from 10 to 20 ms.
+            (0, "invoke", "write", "2", 11, 1),
+            (1, "invoke", "write", "3", 11, 2),
+            (1, "ok", "write", "3", 13, 2),
+            (0, "info", "write", "2", 19, 1),
+            (2, "invoke", "read", "null", 14, 1),
+            (2, "ok", "read", "1", 15, 1),
+            // Then.
+            (1, "invoke", "cas", "[2,4]", 21, 2),
+            (1, "fail", "cas", "[2,4]", 22, 2),
+            (3, "invoke", "read", "null", 23, 1),
+            (3, "ok", "read", "3", 25, 1),
+            (FINAL_READERS, "invoke", "read", "null", 30, 1),
+            (FINAL_READERS, "ok", "read", "3", 31, 1),
+        ];
+        let mut lines: Vec<_> = lines.into_iter().collect();
+        lines.sort_by_key(|(_, _, _, _, ms, _)| *ms);
+        let text: String = lines
+            .iter()
+            .enumerate()
+            .map(|(index, (process, kind, f, value, ms, node))| {
+                line(index as u64, *process, kind, f, value, *ms, *node)
+            })
+            .collect();
+        let recording = read_bytes(text.as_bytes(), "a test", None).expect("it is a history");
+        let history = History::from_events(&recording.events).expect("it makes sense");
+        let faults = [span("cut n1 | n2, n3", 10_000_000, 20_000_000)];
+        let recovery = Recovery { took_ms: Some(7), missing: None };
+        let measures = Measures::of(&history, &faults, 3, &recovery, &Options::default());
+        let counts = |load: &Load| (load.attempted, load.answered);
+        assert_eq!(measures.phases.each_ref().map(counts), [(1, 1), (3, 2), (2, 2)]);
+        assert_eq!(measures.sides.each_ref().map(counts), [(1, 1), (2, 1)]);
+        assert_eq!(measures.phases[0].latencies, [1_000_000]);
+        assert_eq!(measures.recoveries, [Some(5_000_000)], "by a client of n1, not of n2");
+        assert_eq!(measures.converged_ms, Some(7));
+        assert_eq!(measures.beats.len(), 6, "without the last reads");
+        let [stale] = measures.stale.as_slice() else { panic!("{:?}", measures.stale) };
+        assert_eq!((stale.behind_ns, stale.versions, stale.in_fault), (1_000_000, 1, true));
+    }
+}
