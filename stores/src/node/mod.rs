@@ -160,7 +160,7 @@ async fn start<R: Replica>(
     let incarnation = found.incarnation;
     let timeout = config.timing.link_timeout();
     let links = Links::new(cluster, id, &config.peers, timeout).map_err(NodeError::Links)?;
-    let traffic = links.traffic();
+    let (traffic, commits) = (links.traffic(), storage.commits());
 
     let seed = mix_seed(config.seed, u64::from(id.0), incarnation);
     let setup = Setup { id, members: config.members(), seed };
@@ -175,7 +175,7 @@ async fn start<R: Replica>(
     let host = Host::new(id, (core, effects), clock, storage, links);
     let about = About { cluster: cluster.clone(), store, bug: config.bug.clone(), incarnation };
     let request_timeout = config.timing.request_timeout();
-    let api = Arc::new(Api { calls, traffic, about, id, request_timeout });
+    let api = Arc::new(Api { calls, traffic, commits, about, id, request_timeout });
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(supervise(host.run(inbox, reports), listener, api, stopped));
     Ok(Node { address, stop, task })

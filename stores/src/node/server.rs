@@ -8,6 +8,7 @@
 //! changes anything, so its errors are always definite.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -62,6 +63,7 @@ const PEER_BODY_MAX: usize = 16 << 20;
 pub(super) struct Api<R: Replica> {
     pub(super) calls: mpsc::Sender<Call<R>>,
     pub(super) traffic: Arc<Traffic>,
+    pub(super) commits: Arc<AtomicU64>,
     pub(super) about: About,
     pub(super) id: NodeId,
     pub(super) request_timeout: Duration,
@@ -93,6 +95,9 @@ pub struct StatusBody {
     pub messages_sent: u64,
     /// Messages given up because a link failed, hung, or could not keep up.
     pub messages_dropped: u64,
+    /// Transactions that are durable on its disk, each with all that was waiting when it began.
+    #[serde(default)]
+    pub disk_commits: u64,
 }
 
 /// The body of every answer that is not 2xx.
@@ -336,6 +341,7 @@ async fn status<R: Replica>(State(api): Shared<R>) -> Result<Json<StatusBody>, F
         about: api.about.clone(),
         messages_sent: api.traffic.sent(),
         messages_dropped: api.traffic.dropped(),
+        disk_commits: api.commits.load(Ordering::Relaxed),
     }))
 }
 

@@ -14,6 +14,8 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -109,6 +111,7 @@ pub(super) struct Found<Record> {
 pub(super) struct Storage<Record> {
     batches: Option<mpsc::Sender<Batch<Record>>>,
     thread: Option<JoinHandle<()>>,
+    commits: Arc<AtomicU64>,
 }
 
 type Batch<Record> = (Ticket, Vec<Write<Record>>);
@@ -131,6 +134,8 @@ where
     let incarnation = file.claim(&database, owner)?;
     let records = file.read(&database)?;
     let (batches, waiting) = mpsc::channel();
+    let commits = Arc::new(AtomicU64::new(0));
+    let committed = commits.clone();
     let (reporter, reports) = channel::unbounded_channel();
     let thread = std::thread::Builder::new()
         .name(format!("storage-{}", owner.id))
@@ -138,17 +143,23 @@ where
             let mut waiting = waiting;
             while let Some(result) = file.write_waiting(&database, &mut waiting) {
                 let failed = result.is_err();
+                committed.fetch_add(u64::from(!failed), Ordering::Relaxed);
                 if reporter.send(result).is_err() || failed {
                     break;
                 }
             }
         })
         .map_err(StorageError::Thread)?;
-    let storage = Storage { batches: Some(batches), thread: Some(thread) };
+    let storage = Storage { batches: Some(batches), thread: Some(thread), commits };
     Ok((storage, reports, Found { records, incarnation }))
 }
 
 impl<Record> Storage<Record> {
+    /// How many transactions are durable, now and later.
+    pub(super) fn commits(&self) -> Arc<AtomicU64> {
+        self.commits.clone()
+    }
+
     /// Starts writing a batch. If the thread has failed, its report says so.
     pub(super) fn write(&self, ticket: Ticket, writes: Vec<Write<Record>>) {
         if let Some(batches) = &self.batches {
