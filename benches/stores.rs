@@ -175,6 +175,7 @@ impl Setting {
             nemesis: Default::default(),
             schedule: Default::default(),
             client_links: false,
+            roam: false,
             contract: None,
             operations: None,
         }

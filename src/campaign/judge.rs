@@ -244,6 +244,7 @@ mod tests {
             workload: crate::campaign::plan::WorkloadName::Register,
             operations: None,
             client_links: false,
+            roam: false,
             contract: None,
             nemesis: Default::default(),
             schedule: "seed 1\n".parse().expect("an empty schedule"),

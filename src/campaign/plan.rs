@@ -39,6 +39,9 @@ pub struct Plan {
     pub time_limit_s: f64,
     /// How long a client waits for one operation, in milliseconds.
     pub operation_timeout_ms: u64,
+    /// Whether every operation of a client begins at another node than the one before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub roam: bool,
     /// What the clients do.
     pub workload: WorkloadName,
     /// Which client asks for what, and when; if not given, every free client asks for what the

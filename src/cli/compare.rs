@@ -52,6 +52,9 @@ pub(super) struct CompareArguments {
     /// What the clients do
     #[arg(long, value_enum, default_value_t = WorkloadName::Register, help_heading = "Workload")]
     workload: WorkloadName,
+    /// Let every operation of a client begin at another node than the one before; such clients reach every node at all times, so that there are no sides of a partition to tell apart
+    #[arg(long, help_heading = "Workload")]
+    roam: bool,
     /// How many clients work at the same time
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000), help_heading = "Workload")]
     concurrency: u16,
@@ -144,6 +147,7 @@ fn resolve(arguments: &CompareArguments) -> Result<(Common, Vec<Entry>), Failure
         workload: arguments.workload,
         nemesis: arguments.nemesis.clone(),
         schedule: arguments.schedule.clone(),
+        roam: arguments.roam,
         nodes,
         concurrency: arguments.concurrency,
         rate: arguments.rate,
@@ -233,7 +237,8 @@ async fn live_one(
     progress.end();
     let Some(recovery) = carried_out? else { return Ok(None) };
     let recording = read_file(&directory.history())?;
-    let mut round = Round::of(&plan, &recording.events, recovery)?;
+    let script = plan.operations.clone().unwrap_or_default();
+    let mut round = Round::of(&plan, &script, &recording.events, recovery)?;
     directory.path().clone_into(&mut round.judged.results.run);
     round.judged.write(&directory)?;
     Ok(Some(round))
@@ -259,6 +264,9 @@ fn command(arguments: &CompareArguments, common: &Common) -> String {
         common.runs,
         common.seed,
     );
+    if common.roam {
+        command += " --roam";
+    }
     if let Some(schedule) = &common.schedule {
         let steps: Vec<String> = schedule.steps().iter().map(ToString::to_string).collect();
         command += &format!(" --schedule 'seed {}; {}'", schedule.seed(), steps.join("; "));

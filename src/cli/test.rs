@@ -117,6 +117,7 @@ fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
         workload: arguments.workload,
         operations: None,
         client_links: false,
+        roam: false,
         contract: None,
         nemesis,
         schedule,

@@ -59,6 +59,8 @@ pub struct HttpClient {
     contexts: BTreeMap<String, Context>,
     /// Whether what it cannot be sure of may be sent again.
     repeats: bool,
+    /// Whether each operation begins at another node than the one before.
+    roams: bool,
 }
 
 /// The body of every error the stores answer with.
@@ -95,12 +97,18 @@ impl HttpClient {
             timeout,
             contexts,
             repeats: true,
+            roams: false,
         })
     }
 
     /// The same of a store that may not know again what is sent again.
     pub fn repeating(self, repeats: bool) -> Self {
         HttpClient { repeats, ..self }
+    }
+
+    /// The same, going from node to node or not.
+    pub fn roaming(self, roams: bool) -> Self {
+        HttpClient { roams, ..self }
     }
 
     async fn attempt(&mut self, node: usize, request: &Request, within: Duration) -> Attempt {
@@ -178,6 +186,9 @@ impl Client for HttpClient {
         let nodes = self.addresses.count();
         let pursuit = Pursuit::new(self.home, nodes, request.action.is_read());
         let mut pursuit = pursuit.repeating(self.repeats);
+        if self.roams {
+            self.home = (self.home + 1) % nodes;
+        }
         loop {
             let attempt = self.attempt(pursuit.node, request, left()).await;
             match pursuit.after(attempt, left()) {

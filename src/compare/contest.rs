@@ -23,6 +23,7 @@ use crate::report::{Latency, Results, VerdictWord};
 use crate::sim::system::{SimError, System};
 use crate::sim::verdict::write_history;
 use crate::sim::{Recorded, Stores};
+use crate::workload::script::Script;
 
 /// Why there is no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -57,11 +58,16 @@ pub struct Round {
 }
 
 impl Round {
-    /// Judges and measures a run; the other promises are looked at as well.
+    /// Judges and measures a run of these operations; the other promises are looked at as well.
     ///
     /// # Errors
     /// When its events are no history.
-    pub fn of(plan: &Plan, events: &[Event], recovery: Recovery) -> Result<Self, JudgeError> {
+    pub fn of(
+        plan: &Plan,
+        script: &Script,
+        events: &[Event],
+        recovery: Recovery,
+    ) -> Result<Self, JudgeError> {
         let mut judged = judge_events(plan, events, recovery, true)?;
         let results = &mut judged.results;
         // A store that a fault cannot strike is compared all the same.
@@ -75,7 +81,8 @@ impl Round {
         let options = Options { clocks: plan.contract().clocks, ..Options::default() };
         let (history, faults) = (&judged.history, &judged.results.coverage.faults);
         let recovery = &judged.results.recovery;
-        let measures = Measures::of(history, faults, plan.nodes, recovery, &options);
+        let of = (script, plan.nodes, plan.client_links);
+        let measures = Measures::of(history, faults, of, recovery, &options);
         Ok(Round { judged, measures })
     }
 }
@@ -118,7 +125,8 @@ fn simulate_one(
         .map_err(|error| ContestError::Simulate(contestant, seed, error))?;
     let Recorded { events, recovery, breach, .. } = recorded;
     let failed = |error| ContestError::Judge(contestant, seed, error);
-    let mut round = Round::of(&scenario.plan(), &events, recovery).map_err(failed)?;
+    let mut round =
+        Round::of(&scenario.plan(), &scenario.operations, &events, recovery).map_err(failed)?;
     let results = &mut round.judged.results;
     if let (Some(breach), true) = (breach, results.verdict != VerdictWord::Violation) {
         results.verdict = VerdictWord::Violation;
@@ -156,11 +164,13 @@ pub struct RunLine {
 /// What was asked of a store, and answered.
 #[derive(Clone, Debug, Serialize)]
 pub struct Share {
-    /// Requests.
-    pub attempted: u64,
+    /// Requests that were due.
+    pub due: u64,
+    /// Those of them that were never made: their client still waited for another answer.
+    pub left_out: u64,
     /// Answers.
     pub answered: u64,
-    /// Answers of requests, if there were any.
+    /// Answers of those that were due, if any was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub availability: Option<f64>,
     /// How long the answers took, if there were any.
@@ -171,7 +181,8 @@ pub struct Share {
 impl Share {
     fn of(load: &Load) -> Self {
         Share {
-            attempted: load.attempted,
+            due: load.due,
+            left_out: load.left_out,
             answered: load.answered,
             availability: load.share(),
             latency: Latency::of(load.latencies.clone()),
@@ -182,9 +193,6 @@ impl Share {
 /// What a store costs its clients.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cost {
-    /// Operations that the plan has; of a client that was still busy, those due meanwhile are left
-    /// out.
-    pub planned: u64,
     /// Before the first fault.
     pub before: Share,
     /// While a fault stood.
@@ -214,6 +222,8 @@ pub struct Cost {
 pub struct Age {
     /// Reads of which it is known.
     pub reads: u64,
+    /// Those of which it is not.
+    pub unjudged: u64,
     /// Those whose answer had been overwritten before they began.
     pub stale: u64,
     /// Those of them that began while no fault stood.
@@ -278,6 +288,7 @@ struct Sum {
     convergences: Vec<u64>,
     not_converged: u64,
     reads: u64,
+    unjudged: u64,
     stale_in_calm: u64,
     versions: Vec<u32>,
 }
@@ -296,7 +307,6 @@ impl Standing {
             ladder: Ladder::new(&contract),
             contract,
             cost: Cost {
-                planned: 0,
                 before: none(),
                 during: none(),
                 after: none(),
@@ -310,6 +320,7 @@ impl Standing {
             },
             age: Age {
                 reads: 0,
+                unjudged: 0,
                 stale: 0,
                 stale_in_calm: 0,
                 behind: Latency { p50_ns: 0, p99_ns: 0, max_ns: 0 },
@@ -348,6 +359,7 @@ impl Standing {
             None => sum.not_converged += 1,
         }
         sum.reads += measures.reads;
+        sum.unjudged += measures.unjudged;
         for stale in &measures.stale {
             self.behind_ns.push(stale.behind_ns);
             sum.versions.push(stale.versions);
@@ -380,10 +392,8 @@ impl Standing {
         let sum = std::mem::take(&mut self.sum);
         let [before, during, after] = sum.phases.each_ref().map(Share::of);
         let [majority, minority] = sum.sides.each_ref().map(Share::of);
-        let planned = |seed| common.scenario(seed).operations.operations().len() as u64;
         let seconds = common.time_limit_s * self.runs.len() as f64;
         self.cost = Cost {
-            planned: self.runs.iter().map(|run| planned(run.seed)).sum(),
             answers_per_s: (before.answered + during.answered + after.answered) as f64 / seconds,
             before,
             during,
@@ -403,6 +413,7 @@ impl Standing {
         let none = Latency { p50_ns: 0, p99_ns: 0, max_ns: 0 };
         self.age = Age {
             reads: sum.reads,
+            unjudged: sum.unjudged,
             stale: self.behind_ns.len() as u64,
             stale_in_calm: sum.stale_in_calm,
             behind: Latency::of(behind).unwrap_or(none),

@@ -10,12 +10,16 @@ use rashomon_nemesis::{Action, Grudge, Node};
 
 use crate::campaign::chronicle::FaultSpan;
 use crate::campaign::{FINAL_READERS, Recovery};
+use crate::workload::script::{Planned, Script};
 
 /// Requests, and what became of them.
 #[derive(Clone, Debug, Default)]
 pub struct Load {
-    /// Requests that clients made.
-    pub attempted: u64,
+    /// Requests that were due.
+    pub due: u64,
+    /// Those of them that were never made: their client still waited for the answer to another. To leave
+    /// them out of account would be to measure a store only while it serves.
+    pub left_out: u64,
     /// Requests that were answered; that a compare-and-set found another value is an answer too.
     pub answered: u64,
     /// How long the answers took, in nanoseconds.
@@ -24,21 +28,22 @@ pub struct Load {
 
 impl Load {
     fn count(&mut self, answered: bool, latency: Option<u64>) {
-        self.attempted += 1;
+        self.due += 1;
         self.answered += u64::from(answered);
         self.latencies.extend(latency.filter(|_| answered));
     }
 
     /// Adds what another run saw.
     pub fn add(&mut self, other: Load) {
-        self.attempted += other.attempted;
+        self.due += other.due;
+        self.left_out += other.left_out;
         self.answered += other.answered;
         self.latencies.extend(other.latencies);
     }
 
-    /// Answered of attempted; `None` if nobody asked.
+    /// Answered of those that were due; `None` if none was.
     pub fn share(&self) -> Option<f64> {
-        (self.attempted > 0).then(|| self.answered as f64 / self.attempted as f64)
+        (self.due > 0).then(|| self.answered as f64 / self.due as f64)
     }
 }
 
@@ -70,20 +75,22 @@ pub struct Measures {
     pub converged_ms: Option<u64>,
     /// Reads of which it is known how old their answer was.
     pub reads: u64,
+    /// Those of which it is not.
+    pub unjudged: u64,
     /// Those of them whose answer had been overwritten before they began.
     pub stale: Vec<Stale>,
-    /// Every request: when it was made, and whether it was answered.
+    /// Every request: when it was due, and whether it was answered.
     pub beats: Vec<(u64, bool)>,
     /// The faults, as they struck.
     pub faults: Vec<FaultSpan>,
 }
 
 impl Measures {
-    /// Measures a run on so many nodes.
+    /// Measures a run of these operations on so many nodes.
     pub fn of(
         history: &History,
         faults: &[FaultSpan],
-        nodes: u16,
+        (script, nodes, client_links): (&Script, u16, bool),
         recovery: &Recovery,
         options: &Options,
     ) -> Self {
@@ -94,13 +101,24 @@ impl Measures {
             faults: faults.iter().map(|fault| fault.span.clone()).collect(),
             ..Measures::default()
         };
+        let clients = u64::from(script.clients());
         for operation in history.operations() {
             if operation.process() < FINAL_READERS {
-                measures.count(operation, &faults);
+                let site = site(operation.process() % clients.max(1), nodes);
+                measures.count_made(operation, (site, client_links), &faults);
             }
         }
+        for planned in left_out(history, script) {
+            let at = planned.at.as_nanos() as u64;
+            let site = site(planned.client.into(), nodes);
+            for load in measures.loads(at, client_links.then_some(site), &faults) {
+                load.due += 1;
+                load.left_out += 1;
+            }
+            measures.beats.push((at, false));
+        }
         let old = staleness(history, options);
-        measures.reads = old.reads;
+        (measures.reads, measures.unjudged) = (old.reads, old.unjudged);
         for stale in old.stale {
             let operation = history.operation(stale.op);
             let at_ns = operation.call_time().unwrap_or(0);
@@ -114,36 +132,79 @@ impl Measures {
         measures
     }
 
-    fn count(&mut self, operation: Operation<'_>, faults: &[Fault<'_>]) {
+    fn count_made(
+        &mut self,
+        operation: Operation<'_>,
+        (site, has_side): (Node, bool),
+        faults: &[Fault<'_>],
+    ) {
         let at = operation.call_time().unwrap_or(0);
         let answered = is_answered(operation);
         let end = operation.return_time();
         let latency = end.map(|end| end.saturating_sub(at));
-        let phase = match () {
-            () if faults.iter().any(|fault| fault.stands(at)) => 1,
-            () if faults.iter().all(|fault| at < fault.span.from_ns) => 0,
-            () => 2,
-        };
-        self.phases[phase].count(answered, latency);
+        self.loads(at, has_side.then_some(site), faults)
+            .for_each(|load| load.count(answered, latency));
         self.beats.push((at, answered));
-        let node = operation.node().and_then(|name| name.parse::<Node>().ok());
-        let Some(node) = node else { return };
-        let closed: Vec<&Fault> =
-            faults.iter().filter(|fault| fault.closes_links() && fault.stands(at)).collect();
-        if !closed.is_empty() {
-            let minority = closed.iter().any(|fault| fault.struck.contains(&node));
-            self.sides[usize::from(minority)].count(answered, latency);
-        }
         let over = faults.iter().filter(|fault| fault.is_over_and_bit());
         for (fault, recovery) in over.zip(&mut self.recoveries) {
             let healed = fault.span.to_ns.unwrap_or(u64::MAX);
-            if answered && at >= healed && (fault.struck.is_empty() || fault.struck.contains(&node))
-            {
+            let beside = fault.struck.is_empty() || fault.struck.contains(&site);
+            if answered && beside && at >= healed {
                 let took = end.unwrap_or(at).saturating_sub(healed);
                 *recovery = Some(recovery.map_or(took, |known| known.min(took)));
             }
         }
     }
+
+    /// Where a request of this time by a client beside this node counts: in a phase, and on a side
+    /// where clients have one.
+    fn loads(
+        &mut self,
+        at: u64,
+        site: Option<Node>,
+        faults: &[Fault<'_>],
+    ) -> impl Iterator<Item = &mut Load> {
+        let phase = match () {
+            () if faults.iter().any(|fault| fault.stands(at)) => 1,
+            () if faults.iter().all(|fault| at < fault.span.from_ns) => 0,
+            () => 2,
+        };
+        let mut closed = faults.iter().filter(|it| it.closes_links() && it.stands(at)).peekable();
+        let parted = closed.peek().is_some();
+        let side = site
+            .filter(|_| parted)
+            .map(|site| usize::from(closed.any(|fault| fault.struck.contains(&site))));
+        let sides = &mut self.sides;
+        [&mut self.phases[phase]].into_iter().chain(side.map(|side| &mut sides[side]))
+    }
+}
+
+/// The node that a client stands beside.
+fn site(client: u64, nodes: u16) -> Node {
+    Node((client % u64::from(nodes.max(1))) as u16 + 1)
+}
+
+/// The operations that their clients never began. Process numbers of a client differ by how many
+/// clients there are, and what it begins is what was due last.
+fn left_out<'a>(history: &History, script: &'a Script) -> Vec<&'a Planned> {
+    let clients = script.clients();
+    let mut begun: Vec<BTreeSet<u64>> = vec![BTreeSet::new(); usize::from(clients)];
+    for operation in history.operations().filter(|it| it.process() < FINAL_READERS) {
+        let client = (operation.process() % u64::from(clients.max(1))) as usize;
+        begun[client].extend(operation.call_time());
+    }
+    let mut left_out = Vec::new();
+    for client in 0..clients {
+        let mut planned = script.of(client).peekable();
+        while let Some(this) = planned.next() {
+            let at = |planned: &Planned| planned.at.as_nanos() as u64;
+            let until = planned.peek().map_or(u64::MAX, |next| at(next));
+            if begun[usize::from(client)].range(at(this)..until).next().is_none() {
+                left_out.push(this);
+            }
+        }
+    }
+    left_out
 }
 
 /// Whether the store said what became of it.
@@ -258,13 +319,13 @@ mod tests {
         let lines = [
             (0, "invoke", "write", "1", 1, 1),
             (0, "ok", "write", "1", 2, 1),
-            // While n1 is alone, from 10 to 20 ms.
+            // While n1 is alone, from 10 to 20 ms. Clients 0 and 3 stand beside it.
             (0, "invoke", "write", "2", 11, 1),
             (1, "invoke", "write", "3", 11, 2),
             (1, "ok", "write", "3", 13, 2),
             (0, "info", "write", "2", 19, 1),
-            (2, "invoke", "read", "null", 14, 1),
-            (2, "ok", "read", "1", 15, 1),
+            (2, "invoke", "read", "null", 14, 3),
+            (2, "ok", "read", "1", 15, 3),
             // Then.
             (1, "invoke", "cas", "[2,4]", 21, 2),
             (1, "fail", "cas", "[2,4]", 22, 2),
@@ -286,14 +347,20 @@ mod tests {
         let history = History::from_events(&recording.events).expect("it makes sense");
         let faults = [span("cut n1 | n2, n3", 10_000_000, 20_000_000)];
         let recovery = Recovery { took_ms: Some(7), missing: None };
-        let measures = Measures::of(&history, &faults, 3, &recovery, &Options::default());
-        let counts = |load: &Load| (load.attempted, load.answered);
-        assert_eq!(measures.phases.each_ref().map(counts), [(1, 1), (3, 2), (2, 2)]);
-        assert_eq!(measures.sides.each_ref().map(counts), [(1, 1), (2, 1)]);
+        let script: Script = "at 1ms client 0 write x 1\nat 11ms client 0 write x 2\n\
+             at 11ms client 1 write x 3\nat 14ms client 2 read x\nat 16ms client 0 read x\n\
+             at 21ms client 1 cas x 2 4\nat 23ms client 3 read x"
+            .parse()
+            .expect("it is a script");
+        let of = (&script, 3, true);
+        let measures = Measures::of(&history, &faults, of, &recovery, &Options::default());
+        let counts = |load: &Load| (load.due, load.left_out, load.answered);
+        assert_eq!(measures.phases.each_ref().map(counts), [(1, 0, 1), (4, 1, 2), (2, 0, 2)]);
+        assert_eq!(measures.sides.each_ref().map(counts), [(2, 0, 2), (2, 1, 0)]);
         assert_eq!(measures.phases[0].latencies, [1_000_000]);
         assert_eq!(measures.recoveries, [Some(5_000_000)], "by a client of n1, not of n2");
         assert_eq!(measures.converged_ms, Some(7));
-        assert_eq!(measures.beats.len(), 6, "without the last reads");
+        assert_eq!(measures.beats.len(), 7, "without the last reads, with what was not begun");
         let [stale] = measures.stale.as_slice() else { panic!("{:?}", measures.stale) };
         assert_eq!((stale.behind_ns, stale.versions, stale.in_fault), (1_000_000, 1, true));
     }

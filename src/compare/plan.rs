@@ -42,6 +42,8 @@ pub struct Common {
     /// The faults of every run, if they are not drawn from its seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
+    /// Whether every operation of a client begins at another node than the one before.
+    pub roam: bool,
     /// Number of nodes, of stores that have several.
     pub nodes: u16,
     /// Number of clients.
@@ -66,7 +68,8 @@ impl Common {
     }
 
     /// The run of a seed before anybody is chosen for it. Links between clients and nodes break with
-    /// those between nodes: else no client would be on the side of a minority.
+    /// those between nodes: else no client would be on the side of a minority. Clients that go from
+    /// node to node are on no side.
     pub fn scenario(&self, seed: u64) -> Scenario {
         let time_limit = Duration::from_secs_f64(self.time_limit_s);
         let drawn = || Schedule::generate(&self.nemesis, seed, time_limit, self.nodes);
@@ -84,7 +87,8 @@ impl Common {
         };
         Scenario {
             operation_timeout: Duration::from_millis(self.operation_timeout_ms),
-            client_links: true,
+            client_links: !self.roam,
+            roam: self.roam,
             climate: Climate::FAIR,
             ..Scenario::generate(seed, &settings)
         }
@@ -145,6 +149,7 @@ mod tests {
             workload: WorkloadName::Register,
             nemesis: "partition,kill".parse().expect("both are known"),
             schedule: None,
+            roam: false,
             nodes: 5,
             concurrency: 10,
             rate: 100.0,

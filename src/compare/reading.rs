@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::contest::{Share, Standing};
 use super::plan::Manner;
 use crate::contract::{Kept, LINEARIZABLE};
-use crate::report::figures::{many, span};
+use crate::report::figures::{count, many, span};
 
 /// What a store chose, as far as its runs show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -53,7 +53,7 @@ impl Reading {
         let minority = &standing.cost.minority;
         let available = minority.availability.is_some_and(|share| share >= AVAILABLE);
         let partition = match (order, available) {
-            _ if minority.attempted < ENOUGH => Choice::Untested,
+            _ if minority.due < ENOUGH => Choice::Untested,
             (Kept::Unknown, _) => Choice::Untested,
             (Kept::Held, true) => Choice::Both,
             (Kept::Held, false) => Choice::Consistency,
@@ -62,7 +62,8 @@ impl Reading {
         };
         let age = &standing.age;
         let calm = match order {
-            _ if age.reads < ENOUGH => Choice::Untested,
+            // Of values side by side it is not known how old they are.
+            _ if age.reads < ENOUGH || age.reads < age.unjudged => Choice::Untested,
             Kept::Unknown => Choice::Untested,
             _ if age.stale_in_calm > 0 => Choice::Latency,
             // Without anybody to ask there is nothing to choose.
@@ -88,69 +89,76 @@ impl Reading {
     }
 }
 
-/// What the comparison comes to, a few sentences a store.
+/// What the comparison comes to, in a sentence or two for each store.
 pub fn sentences(standings: &[Standing], manner: Manner) -> Vec<String> {
     let time = if manner == Manner::Sim { " of virtual time" } else { "" };
-    let mut sentences: Vec<String> = standings.iter().map(in_faults).collect();
-    sentences.extend(standings.iter().filter_map(in_partition));
+    let mut sentences: Vec<String> = standings
+        .iter()
+        .map(|it| format!("{}: {} {}{}", it.name, in_faults(it), age(it), in_partition(it)))
+        .collect();
     let agreed: Vec<String> = standings.iter().map(agreement).collect();
-    sentences.push(format!("When all was mended: {}{time}.", agreed.join("; ")));
+    sentences.push(format!("When all was mended, the nodes agreed: {}{time}.", agreed.join("; ")));
     sentences
 }
 
 fn in_faults(standing: &Standing) -> String {
-    let (name, during) = (standing.name, &standing.cost.during);
-    if during.attempted == 0 {
-        return format!("{name}: no fault struck, so nothing is known of how it fares under one.");
+    let during = &standing.cost.during;
+    match during.due {
+        0 => "no fault struck, so nothing is known of how it fares under one.".into(),
+        due => {
+            let due = count(due as usize);
+            format!("while faults stood, it answered {} of {due} requests.", percent(during))
+        }
     }
-    let age = &standing.age;
-    let share = percent(during);
-    let answered =
-        format!("While faults stood, {name} answered {share} of {} requests", during.attempted);
-    let stale = match age.stale {
-        _ if age.reads == 0 => "of no read is known how old it was".to_owned(),
-        0 => format!("none of {} reads was stale", age.reads),
-        1 => format!("1 of {} reads was stale, {} behind", age.reads, span(age.behind.max_ns)),
-        stale => format!(
-            "{stale} of {} reads were stale, the worst {} and {} behind",
-            age.reads,
-            span(age.behind.max_ns),
-            many(age.versions[2] as usize, "write"),
-        ),
-    };
-    format!("{answered}; over all, {stale}.")
 }
 
-fn in_partition(standing: &Standing) -> Option<String> {
-    let (name, cost) = (standing.name, &standing.cost);
-    let sides = format!(
-        "clients beside a minority got {} of their requests answered, those beside a majority {}",
-        percent(&cost.minority),
-        percent(&cost.majority),
-    );
+fn age(standing: &Standing) -> String {
+    let age = &standing.age;
+    let reads = match age.unjudged {
+        0 => format!("{} reads", count(age.reads as usize)),
+        _ => format!("{} reads whose age is known", count(age.reads as usize)),
+    };
+    let worst = || {
+        let versions = many(age.versions[2] as usize, "write");
+        format!("the worst {} and {versions} behind", span(age.behind.max_ns))
+    };
+    match age.stale {
+        _ if age.reads == 0 => "Of no read is known how old it was.".into(),
+        0 => format!("None of {reads} was stale."),
+        1 => format!("Of {reads} one was stale, {}.", worst()),
+        stale => format!("Of {reads} {} were stale, {}.", count(stale as usize), worst()),
+    }
+}
+
+fn in_partition(standing: &Standing) -> String {
+    let cost = &standing.cost;
     let choice = match standing.reading.partition {
-        Choice::Untested => return None,
+        Choice::Untested => return String::new(),
         Choice::Consistency => "it chose consistency",
         Choice::Availability => "it chose availability",
         Choice::Both | Choice::Latency => "these runs show no price that it paid",
         Choice::Neither => "it kept neither consistency nor availability",
     };
-    Some(format!("While links were cut, {name}: {sides}; {choice}."))
+    format!(
+        " While links were cut, clients beside a minority got {} answered, those beside a majority {}: {choice}.",
+        percent(&cost.minority),
+        percent(&cost.majority),
+    )
 }
 
 fn agreement(standing: &Standing) -> String {
     let (name, cost) = (standing.name, &standing.cost);
     let runs = standing.runs.len() as u64;
     match (&cost.convergence, cost.not_converged) {
-        (Some(took), 0) if runs == 1 => format!("{name} agreed in {}", span(took.max_ns)),
+        (Some(took), 0) if runs == 1 => format!("{name} in {}", span(took.max_ns)),
         (Some(took), 0) => {
             format!(
-                "{name} agreed in {} (median), at most {}",
+                "{name} in {} at the median and {} at most",
                 span(took.p50_ns),
                 span(took.max_ns)
             )
         }
-        (_, never) => format!("{name} did not agree in {never} of {runs} runs"),
+        (_, never) => format!("{name} not at all in {never} of {runs} runs"),
     }
 }
 

@@ -11,7 +11,9 @@ use crate::compare::reading::percent;
 use crate::contract::Kept;
 
 /// The width of the first column.
-const NAMES: usize = 25;
+const NAMES: usize = 27;
+/// The width of a table, unless one store needs more.
+const WIDTH: usize = 110;
 /// The least width of the others.
 const COLUMN: usize = 13;
 
@@ -35,8 +37,11 @@ pub fn print(comparison: &Comparison) -> String {
         plan.seed,
     );
     let _ = writeln!(out, "the same operations and faults for all: {}\n", comparison.digest);
-    table(&mut out, &comparison.standings);
-    out.push('\n');
+    for standings in pages(&comparison.standings) {
+        table(&mut out, standings);
+        out.push('\n');
+    }
+    out.push_str(LEGEND);
     for sentence in &comparison.sentences {
         let _ = writeln!(out, "{sentence}");
     }
@@ -51,9 +56,31 @@ fn many_stores(number: usize) -> String {
     format!("{number} store{}", if number == 1 { "" } else { "s" })
 }
 
+const LEGEND: &str = "* promised by the store; P: under partition, E: else; C: consistency, A: availability, L: latency\n\n";
+
+/// The stores, as many together as fit into a width.
+fn pages(standings: &[Standing]) -> Vec<&[Standing]> {
+    let (mut pages, mut first, mut width) = (Vec::new(), 0, NAMES);
+    for (place, standing) in standings.iter().enumerate() {
+        let column = column(standing);
+        if width + column > WIDTH && place > first {
+            pages.push(&standings[first..place]);
+            (first, width) = (place, NAMES);
+        }
+        width += column;
+    }
+    pages.push(&standings[first..]);
+    pages
+}
+
+/// The width of a store's column.
+fn column(standing: &Standing) -> usize {
+    standing.name.to_string().len().max(COLUMN) + 2
+}
+
 fn table(out: &mut String, standings: &[Standing]) {
     let names: Vec<String> = standings.iter().map(|standing| standing.name.to_string()).collect();
-    let widths: Vec<usize> = names.iter().map(|name| name.len().max(COLUMN) + 2).collect();
+    let widths: Vec<usize> = standings.iter().map(column).collect();
     let mut line = |first: &str, cells: Vec<String>| {
         let mut text = format!("{first:NAMES$}");
         for (cell, width) in cells.iter().zip(&widths) {
@@ -71,7 +98,7 @@ fn table(out: &mut String, standings: &[Standing]) {
         line(name, standings.iter().map(|standing| figure(&standing.cost)).collect());
     };
     each("answered before faults", &|cost| percent(&cost.before));
-    each("         while they stood", &|cost| percent(&cost.during));
+    each("         while they stand", &|cost| percent(&cost.during));
     each("         after", &|cost| percent(&cost.after));
     each("beside a majority", &|cost| percent(&cost.majority));
     each("beside a minority", &|cost| percent(&cost.minority));
@@ -79,9 +106,9 @@ fn table(out: &mut String, standings: &[Standing]) {
     let half = |share: &Share| latency(share, |it| it.p50_ns);
     let most = |share: &Share| latency(share, |it| it.p99_ns);
     each("p50 before faults", &|cost| half(&cost.before));
-    each("    while they stood", &|cost| half(&cost.during));
+    each("    while they stand", &|cost| half(&cost.during));
     each("p99 before faults", &|cost| most(&cost.before));
-    each("    while they stood", &|cost| most(&cost.during));
+    each("    while they stand", &|cost| most(&cost.during));
     each("answered again after", &|cost| worst(cost.recovery, cost.not_recovered));
     each("agreed in the end after", &|cost| worst(cost.convergence, cost.not_converged));
     let mut each = |name: &str, figure: &dyn Fn(&Standing) -> String| {
@@ -91,7 +118,6 @@ fn table(out: &mut String, standings: &[Standing]) {
     each("behind, p99", &|it| span(it.age.behind.p99_ns));
     each("        at most", &|it| span(it.age.behind.max_ns));
     each("chose", &|it| it.reading.letters());
-    out.push_str("\n* promised by the store; P: under partition, E: else; C: consistency, A: availability, L: latency\n");
 }
 
 /// A promise of a store: `held *`, `broken 3/20 (5–36 %)`.

@@ -9,7 +9,8 @@ pub(crate) fn instant(ns: u64) -> String {
 pub(crate) fn span(ns: u64) -> String {
     let ns_f64 = ns as f64;
     match ns {
-        0..1_000_000 => format!("{:.0} µs", ns_f64 / 1e3),
+        0 => "0".into(),
+        1..1_000_000 => format!("{:.0} µs", ns_f64 / 1e3),
         1_000_000..1_000_000_000 => format!("{:.1} ms", ns_f64 / 1e6),
         _ => format!("{:.2} s", ns_f64 / 1e9),
     }

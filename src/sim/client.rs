@@ -18,7 +18,9 @@ use crate::workload::{Action, Request};
 /// One client and the process it is now.
 #[derive(Debug)]
 pub(super) struct Client {
-    /// The node that every operation is sent to first; an index from 0.
+    /// The node that it stands beside; an index from 0.
+    pub(super) site: usize,
+    /// The node that the next operation is sent to first; an index from 0.
     pub(super) home: usize,
     /// The number of the process.
     pub(super) process: u64,
@@ -32,6 +34,8 @@ pub(super) struct Client {
     contexts: BTreeMap<kv::Key, kv::Context>,
     /// Whether what it cannot be sure of may be sent again.
     repeats: bool,
+    /// Whether each operation begins at another node than the one before.
+    roams: bool,
 }
 
 /// An operation under way.
@@ -55,6 +59,7 @@ impl Client {
     pub(super) fn new(home: usize, nodes: usize, process: u64) -> Self {
         let contexts = BTreeMap::new();
         Client {
+            site: home,
             home,
             process,
             nodes,
@@ -63,12 +68,18 @@ impl Client {
             operation: None,
             contexts,
             repeats: true,
+            roams: false,
         }
     }
 
     /// The same of a store by its name: whether what is sent again takes effect once.
     pub(super) fn of(self, store: &str) -> Self {
         Client { repeats: store.parse().is_ok_and(Store::executes_once), ..self }
+    }
+
+    /// The same, going from node to node or not.
+    pub(super) fn roaming(self, roams: bool) -> Self {
+        Client { roams, ..self }
     }
 
     /// Goes on as another process: the one before ended in an operation of unknown fate.
@@ -81,6 +92,9 @@ impl Client {
     /// Ends the operation under way.
     pub(super) fn finish(&mut self) -> Option<Operation> {
         let operation = self.operation.take()?;
+        if self.roams {
+            self.home = (self.home + 1) % self.nodes;
+        }
         if let Some(told) = &operation.told {
             let key = operation.request.key.as_str().into();
             self.contexts.entry(key).or_default().merge(told);

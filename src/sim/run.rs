@@ -131,6 +131,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         let nodes = usize::from(scenario.nodes);
         let clients = (0..usize::from(scenario.operations.clients()))
             .map(|number| Client::new(number % nodes, nodes, number as u64).of(&scenario.store))
+            .map(|client| client.roaming(scenario.roam))
             .collect();
         let names = Node::first(NODES_MAX).map(|node| Arc::from(node.to_string())).collect();
         Run {
@@ -350,10 +351,10 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
 
     /// Whether a closed link is between a client and the node that it asks.
     fn is_parted(&self, client: usize) -> bool {
-        let Client { home, operation, .. } = &self.clients[client];
+        let Client { site, operation, .. } = &self.clients[client];
         let id = |index: usize| NodeId(index as u16 + 1);
         self.scenario.client_links
-            && operation.as_ref().is_some_and(|it| self.world.is_parted(id(*home), id(it.node())))
+            && operation.as_ref().is_some_and(|it| self.world.is_parted(id(*site), id(it.node())))
     }
 
     fn ask(&mut self, client: usize) {

@@ -59,6 +59,9 @@ pub struct Scenario {
     pub schedule: Schedule,
     /// Which client asks for what, and when.
     pub operations: Script,
+    /// Whether every operation of a client begins at another node than the one before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub roam: bool,
     /// Whether faults of links strike clients too: a client reaches those nodes only that its home
     /// node exchanges messages with.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -123,6 +126,7 @@ const OPERATION_TIMEOUTS: [Duration; 4] = [
 const TROUBLE: u64 = 100;
 const OPERATIONS: u64 = 101;
 const PATIENCE: u64 = 103;
+const ROAMING: u64 = 104;
 
 impl Scenario {
     /// The scenario of a seed.
@@ -161,6 +165,9 @@ impl Scenario {
             schedule,
             operations: operations(seed, settings),
             client_links: false,
+            // Who leads is found by the word of others; where nobody does, what a client sees at one
+            // node must hold at the next.
+            roam: !leads && world::stream(seed, ROAMING).random_bool(0.5),
             contract: None,
             climate,
         }
@@ -246,6 +253,7 @@ impl Scenario {
             workload: self.workload,
             operations: None,
             client_links: self.client_links,
+            roam: self.roam,
             contract: self.contract.clone(),
             nemesis: Packages(packages.collect()),
             schedule: self.schedule.clone(),

@@ -21,6 +21,7 @@ use rashomon_stores::replica::{NodeId, Role, Status};
 use reqwest::Client as Http;
 
 use super::{Leader, Target, TargetError};
+use crate::campaign::FINAL_READERS;
 use crate::campaign::plan::Plan;
 use crate::campaign::run_dir::RunDir;
 use crate::client::{Addresses, HttpClient};
@@ -46,6 +47,7 @@ pub struct LocalCluster {
     sides: Option<Sides>,
     operation_timeout: Duration,
     store: Store,
+    roams: bool,
     http: Http,
 }
 
@@ -74,6 +76,7 @@ impl LocalCluster {
             addresses: Addresses::new(vec![([127, 0, 0, 1], 0).into(); usize::from(plan.nodes)]),
             operation_timeout: Duration::from_millis(plan.operation_timeout_ms),
             store: plan.store.parse()?,
+            roams: plan.roam,
             http: Http::builder().no_proxy().timeout(STATUS_LIMIT).build()?,
         };
         for node in Node::first(plan.nodes) {
@@ -158,7 +161,9 @@ impl Target for LocalCluster {
             None => self.addresses.clone(),
         };
         let client = HttpClient::new(addresses, home, process, self.operation_timeout)?;
-        Ok(client.repeating(self.store.executes_once()))
+        // Those that read in the end stay where they are.
+        let roams = self.roams && process < FINAL_READERS;
+        Ok(client.repeating(self.store.executes_once()).roaming(roams))
     }
 
     async fn leader(&self) -> Option<Leader> {

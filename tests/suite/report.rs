@@ -64,6 +64,7 @@ fn report_of_stale_read(bench: &Bench, text: &str) -> PathBuf {
         workload: WorkloadName::Register,
         operations: None,
         client_links: false,
+        roam: false,
         contract: None,
         nemesis: "partition".parse().expect("there is such a package"),
         schedule: "seed 1\nat 1s cut leader | rest\n".parse().expect("a schedule"),

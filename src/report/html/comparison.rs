@@ -162,9 +162,9 @@ fn cost(page: &mut String, standings: &[Standing]) {
         row(&name, &|standing| quantiles(of(&standing.cost).latency));
     }
     row("Answers a second", &|it| format!("{:.0}", it.cost.answers_per_s));
-    row("Asked of what was planned", &|it| {
-        let asked = it.cost.before.attempted + it.cost.during.attempted + it.cost.after.attempted;
-        format!("{} of {}", count(asked as usize), count(it.cost.planned as usize))
+    row("Never made, the client still waiting", &|it| {
+        let Cost { before, during, after, .. } = &it.cost;
+        count((before.left_out + during.left_out + after.left_out) as usize)
     });
     row("Answered again after a fault, at most", &|it| {
         worst(it.cost.recovery, it.cost.not_recovered)
@@ -181,7 +181,8 @@ fn cost(page: &mut String, standings: &[Standing]) {
     row("Under partition it chose", &|it| choice(it.reading.partition).to_owned());
     row("Else it chose", &|it| choice(it.reading.calm).to_owned());
     *page += "</tbody></table></div><p class=\"note\">Latencies are p50 / p99 / slowest. A client stands beside its \
-              home node: when links are cut, it reaches the nodes that this one reaches. What a store chose is \
+              home node: when links are cut, it reaches the nodes that this one reaches. What was due while its \
+              client still waited for an answer counts as not answered. What a store chose is \
               read from these figures, not from its name.</p></section>";
 }
 
@@ -196,8 +197,7 @@ const SHARES: [(&str, OfCost); 5] = [
 ];
 
 fn answered(share: &Share) -> String {
-    let counts =
-        format!("{} of {}", count(share.answered as usize), count(share.attempted as usize));
+    let counts = format!("{} of {}", count(share.answered as usize), count(share.due as usize));
     format!("{} <small>{counts}</small>", percent(share))
 }
 

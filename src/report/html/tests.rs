@@ -35,6 +35,7 @@ fn plan() -> Plan {
         workload: WorkloadName::Register,
         operations: None,
         client_links: false,
+        roam: false,
         contract: None,
         nemesis: "partition,kill".parse().unwrap(),
         schedule:
