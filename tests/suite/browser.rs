@@ -106,10 +106,16 @@ impl Browser {
 
     /// Opens a file and waits until scripts have drawn the timeline.
     pub(crate) fn open(&mut self, page: &Path) {
+        self.show(page);
+        self.wait_for("document.querySelector('.situation')?.textContent");
+    }
+
+    /// Opens a file.
+    pub(crate) fn show(&mut self, page: &Path) {
         let url = format!("file://{}", page.display());
         let answer = self.call("Page.navigate", &json!({"url": url}));
         assert!(answer.get("errorText").is_none(), "{answer}");
-        self.wait_for("document.querySelector('.situation')?.textContent");
+        self.wait_for("document.readyState === 'complete'");
     }
 
     /// Shows pages as in a dark room, or not.
@@ -197,6 +203,15 @@ impl Browser {
             self.complaints.push(complaint.to_string());
         }
     }
+}
+
+/// Whether all of an element is in the window, without scrolling.
+pub(crate) fn is_in_sight(browser: &mut Browser, selector: &str) -> bool {
+    let visible = browser.evaluate(&format!(
+        "(() => {{ const box = document.querySelector({selector:?}).getBoundingClientRect(); \
+         return box.width > 0 && box.left >= 0 && box.top >= 0 && box.right <= innerWidth && box.bottom <= innerHeight; }})()"
+    ));
+    visible == true
 }
 
 impl Drop for Browser {

@@ -2,6 +2,7 @@
 
 mod browser;
 mod check;
+mod compare;
 mod convert;
 mod determinism;
 mod labs;

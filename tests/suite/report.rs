@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::browser::{self, Browser};
+use crate::browser::{self, Browser, is_in_sight};
 use crate::support::Bench;
 use rashomon::campaign::Recovery;
 use rashomon::campaign::chronicle::{FaultSpan, LeaderChange};
@@ -29,7 +29,7 @@ const STALE: &str = r#"
 const HOSTILE: &str = r#"</script><img src=x onerror=\"document.title='owned'\">"#;
 
 /// The browser, or `None` and a plain word about it.
-fn start_browser() -> Option<Browser> {
+pub(crate) fn start_browser() -> Option<Browser> {
     match browser::find() {
         Some(program) => Some(Browser::start(&program)),
         None => {
@@ -106,15 +106,6 @@ fn report_of_stale_read(bench: &Bench, text: &str) -> PathBuf {
     };
     let operations: Vec<OperationLine> = history.operations().map(line).collect();
     bench.write("report.html", html::render(&results, &operations))
-}
-
-/// Whether all of an element is in the window, without scrolling.
-fn is_in_sight(browser: &mut Browser, selector: &str) -> bool {
-    let visible = browser.evaluate(&format!(
-        "(() => {{ const box = document.querySelector({selector:?}).getBoundingClientRect(); \
-         return box.width > 0 && box.left >= 0 && box.top >= 0 && box.right <= innerWidth && box.bottom <= innerHeight; }})()"
-    ));
-    visible == true
 }
 
 /// Waits until the timeline is drawn: the canvas is painted a frame after the page says what is on
