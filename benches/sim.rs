@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rashomon::campaign::plan::WorkloadName;
 use rashomon::sim::verdict::run_seed;
-use rashomon::sim::{Scenario, Settings, Stores, System};
+use rashomon::sim::{Scenario, Settings, Stores, System, Telling};
 
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=200;
 
@@ -29,14 +29,16 @@ fn main() {
     measure("simulated", || {
         let sum = |(seconds, events): (f64, u64), seed| {
             let scenario = Scenario::generate(seed, &settings);
-            let recorded = Stores.simulate(&scenario, false).expect("there is such a store");
+            let recorded =
+                Stores.simulate(&scenario, Telling::NOTHING).expect("there is such a store");
             (seconds + recorded.virtual_ns as f64 / 1e9, events + recorded.simulated)
         };
         SEEDS.fold((0.0, 0), sum)
     });
     measure("simulated and judged", || {
         let sum = |(seconds, events): (f64, u64), seed| {
-            let recorded = run_seed(&settings, seed, false).expect("it can be judged").recorded;
+            let recorded =
+                run_seed(&settings, seed, Telling::NOTHING).expect("it can be judged").recorded;
             (seconds + recorded.virtual_ns as f64 / 1e9, events + recorded.simulated)
         };
         SEEDS.fold((0.0, 0), sum)

@@ -172,6 +172,7 @@ impl Setting {
             time_limit_s: 1.0,
             operation_timeout_ms: 5_000,
             workload: WorkloadName::Register,
+            trace_nodes: false,
             nemesis: Default::default(),
             schedule: Default::default(),
             client_links: false,

@@ -11,6 +11,7 @@
 //! | [`zoo`] | every planted bug, hunted in the simulator |
 //! | [`target`] | systems under test |
 //! | [`report`] | results for terminals, programs and browsers |
+//! | [`trace`] | node traces put together: which event came first |
 //! | [`contract`] | what stores promise, and so by what they are judged |
 //! | [`cli`] | the command line |
 
@@ -23,5 +24,6 @@ pub mod exit;
 pub mod report;
 pub mod sim;
 pub mod target;
+pub mod trace;
 pub mod workload;
 pub mod zoo;

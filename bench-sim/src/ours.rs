@@ -6,7 +6,7 @@ use std::time::Duration;
 use rashomon::campaign::plan::WorkloadName;
 use rashomon::sim::climate::Kinds;
 use rashomon::sim::invariants::RaftWitness;
-use rashomon::sim::{Scenario, Settings, Subject, System};
+use rashomon::sim::{Scenario, Settings, Subject, System, Telling};
 use rashomon_stores::raft::{Options, Raft, ReadMode};
 
 use crate::{HEARTBEAT, NODES};
@@ -41,6 +41,6 @@ pub(crate) fn simulate(time: Duration) -> Result<u64, Box<dyn Error>> {
         rate: 0.1,
         time_limit: time,
     };
-    let recorded = Heartbeats.simulate(&Scenario::generate(1, &settings), false)?;
+    let recorded = Heartbeats.simulate(&Scenario::generate(1, &settings), Telling::NOTHING)?;
     Ok(recorded.traffic.delivered)
 }

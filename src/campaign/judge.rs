@@ -241,6 +241,7 @@ mod tests {
             rate: 1.0,
             time_limit_s: 1.0,
             operation_timeout_ms: 1,
+            trace_nodes: false,
             workload: crate::campaign::plan::WorkloadName::Register,
             operations: None,
             client_links: false,

@@ -52,6 +52,9 @@ pub struct Plan {
     /// node exchanges messages with.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub client_links: bool,
+    /// Whether the nodes leave traces.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trace_nodes: bool,
     /// The kinds of fault.
     pub nemesis: Packages,
     /// Which fault strikes when.
@@ -100,6 +103,9 @@ impl Plan {
         command += &reads_argument(self.reads);
         if let Some(bug) = &self.bug {
             command += &format!(" --bug {bug}");
+        }
+        if self.trace_nodes {
+            command += " --trace-nodes";
         }
         command
     }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::trace::DIRECTORY;
+
 /// The directory of one run.
 #[derive(Clone, Debug)]
 pub struct RunDir {
@@ -71,6 +73,11 @@ impl RunDir {
     /// The page for people.
     pub fn report(&self) -> PathBuf {
         self.path.join("report.html")
+    }
+
+    /// The trace of one node, if the nodes leave any.
+    pub fn trace(&self, name: &str) -> PathBuf {
+        self.path.join(DIRECTORY).join(format!("{name}.jsonl"))
     }
 
     /// The directory of one node: its configuration, data and log.

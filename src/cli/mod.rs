@@ -11,6 +11,7 @@ mod signals;
 mod sim;
 mod store;
 mod test;
+mod trace;
 mod zoo;
 
 use std::io::{self, Write};
@@ -37,6 +38,7 @@ Examples:
   rashomon zoo --jobs 2                hunt every planted bug; see `rashomon list bugs`
   rashomon compare raft paxos eventual single
                                        the same operations and faults for each: what it keeps, and costs
+  rashomon trace runs/latest           which node did what before what, after `test --trace-nodes`
   rashomon check runs/latest/history.jsonl
                                        judge a recorded history
   rashomon check --certify runs        judge every history in a directory, and verify the witnesses
@@ -50,6 +52,7 @@ enum Command {
     Sim(sim::SimArguments),
     Shrink(sim::shrink::ShrinkArguments),
     Check(check::CheckArguments),
+    Trace(trace::TraceArguments),
     Convert(convert::ConvertArguments),
     Zoo(zoo::ZooArguments),
     Compare(compare::CompareArguments),
@@ -73,6 +76,7 @@ pub fn run() -> Exit {
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Shrink(arguments) => sim::shrink::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Trace(arguments) => trace::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Zoo(arguments) => zoo::run(&arguments),
         Command::Compare(arguments) => compare::run(arguments),

@@ -53,6 +53,9 @@ pub(super) struct TestArguments {
     /// Kinds of fault: partition, kill, both with a comma, or none; partition if not given, and kill for single
     #[arg(long, help_heading = "Faults")]
     nemesis: Option<Packages>,
+    /// Let every node write a trace with vector clocks into the run's directory; see `rashomon trace`
+    #[arg(long, help_heading = "Output")]
+    trace_nodes: bool,
     /// Seed of operations, faults and their times; drawn if not given
     #[arg(long)]
     seed: Option<u64>,
@@ -119,6 +122,7 @@ fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
         client_links: false,
         roam: false,
         contract: None,
+        trace_nodes: arguments.trace_nodes,
         nemesis,
         schedule,
     })

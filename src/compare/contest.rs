@@ -22,7 +22,7 @@ use crate::contract::{self, Contract};
 use crate::report::{Latency, Results, VerdictWord};
 use crate::sim::system::{SimError, System};
 use crate::sim::verdict::write_history;
-use crate::sim::{Recorded, Stores};
+use crate::sim::{Recorded, Stores, Telling};
 use crate::workload::script::Script;
 
 /// Why there is no comparison.
@@ -121,7 +121,7 @@ fn simulate_one(
     let contestant = entry.contestant;
     let scenario = common.scenario_of(contestant, entry.expect.as_ref(), seed);
     let recorded = Stores
-        .simulate(&scenario, false)
+        .simulate(&scenario, Telling::NOTHING)
         .map_err(|error| ContestError::Simulate(contestant, seed, error))?;
     let Recorded { events, recovery, breach, .. } = recorded;
     let failed = |error| ContestError::Judge(contestant, seed, error);

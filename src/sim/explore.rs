@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::system::{Stores, System};
 use super::verdict::{Seed, SeedError, run_seed_of};
-use super::{Hardship, Settings, Traffic};
+use super::{Hardship, Settings, Telling, Traffic};
 use crate::contract::{self, Row};
 use crate::report::VerdictWord;
 
@@ -183,7 +183,7 @@ pub fn explore_of(
                     if seed > last.load(Ordering::Relaxed) {
                         return;
                     }
-                    let result = run_seed_of(system, settings, seed, false);
+                    let result = run_seed_of(system, settings, seed, Telling::NOTHING);
                     let result = result.map(|run| keep(run, &first));
                     manner.done.fetch_add(1, Ordering::Relaxed);
                     let ends = match &result {

@@ -56,7 +56,7 @@ use crate::campaign::plan::{self, WorkloadName};
 use climate::Kinds;
 
 pub use network::Traffic;
-pub use run::Recorded;
+pub use run::{Recorded, Telling};
 pub use scenario::Scenario;
 pub use system::{Stores, Subject, System};
 pub use world::Hardship;

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::Grudge;
+use rashomon_stores::observe::Envelope;
 use rashomon_stores::replica::NodeId;
 
 use super::climate::{Chance, Climate};
@@ -78,6 +79,14 @@ impl Traffic {
     }
 }
 
+/// A message on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Letter<M> {
+    pub(super) message: M,
+    /// Only if nodes are observed.
+    pub(super) envelope: Option<Box<Envelope>>,
+}
+
 /// What becomes of a message that is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -108,7 +117,7 @@ pub(super) struct Network<M> {
     cut: Links,
     hold: Links,
     /// Messages that wait for their link to open, in the order of sending.
-    waiting: Vec<(NodeId, NodeId, M)>,
+    waiting: Vec<(NodeId, NodeId, Letter<M>)>,
     pub(super) traffic: Traffic,
 }
 
@@ -142,7 +151,7 @@ impl<M> Network<M> {
     }
 
     /// Opens every link and gives back what waited.
-    pub(super) fn heal(&mut self) -> Vec<(NodeId, NodeId, M)> {
+    pub(super) fn heal(&mut self) -> Vec<(NodeId, NodeId, Letter<M>)> {
         (self.cut, self.hold) = (Links::default(), Links::default());
         std::mem::take(&mut self.waiting)
     }
@@ -160,9 +169,9 @@ impl<M> Network<M> {
     }
 
     /// Keeps a message until its link opens.
-    pub(super) fn keep(&mut self, from: NodeId, to: NodeId, message: M) {
+    pub(super) fn keep(&mut self, from: NodeId, to: NodeId, letter: Letter<M>) {
         self.traffic.waited += 1;
-        self.waiting.push((from, to, message));
+        self.waiting.push((from, to, letter));
     }
 
     /// Counts a message that arrives at a node that is up.
@@ -258,9 +267,10 @@ mod tests {
         network.hold(&one_way(2, 1));
         for message in 1..=3 {
             assert_eq!(network.send(B, A, &1, &Climate::FAIR), Fate::Waits);
-            network.keep(B, A, message);
+            network.keep(B, A, Letter { message, envelope: None });
         }
-        assert_eq!(network.heal(), [(B, A, 1), (B, A, 2), (B, A, 3)]);
+        let messages: Vec<u8> = network.heal().into_iter().map(|(_, _, it)| it.message).collect();
+        assert_eq!(messages, [1, 2, 3]);
         assert!(matches!(network.send(B, A, &1, &Climate::FAIR), Fate::Arrives(_, None)));
         assert!(network.heal().is_empty());
     }

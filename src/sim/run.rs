@@ -30,6 +30,24 @@ use crate::target::agree;
 use crate::workload::script::Script;
 use crate::workload::{Outcome, Request};
 
+/// What is told of a run beside its history. Nothing of it has any influence on the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Telling {
+    /// Its story, for people.
+    pub story: bool,
+    /// What every node did, with vector clocks.
+    pub node_traces: bool,
+}
+
+impl Telling {
+    /// Nothing.
+    pub const NOTHING: Telling = Telling { story: false, node_traces: false };
+    /// The story.
+    pub const STORY: Telling = Telling { story: true, ..Telling::NOTHING };
+    /// The traces of its nodes.
+    pub const NODE_TRACES: Telling = Telling { node_traces: true, ..Telling::NOTHING };
+}
+
 /// What a run left.
 #[derive(Debug)]
 pub struct Recorded {
@@ -51,6 +69,8 @@ pub struct Recorded {
     pub simulated: u64,
     /// The story, if it was to be told.
     pub story: Option<String>,
+    /// The traces of its nodes (see [`rashomon_stores::observe::trace`]), if they were traced.
+    pub traces: Vec<(NodeId, Vec<u8>)>,
     /// The faults as they struck, on the nodes that they struck.
     pub struck: Vec<Step>,
     /// Which of the scenario's operations were begun, by their place.
@@ -124,9 +144,17 @@ const BREATH: u64 = 1_000;
 
 impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     /// A run that has not begun.
-    pub(super) fn new(scenario: &'a Scenario, options: R::Options, witness: W, told: bool) -> Self {
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        options: R::Options,
+        witness: W,
+        told: Telling,
+    ) -> Self {
         let mut world = World::new(scenario.nodes, options, scenario.climate, scenario.seed);
-        world.story = told.then(Story::default);
+        world.story = told.story.then(Story::default);
+        if told.node_traces {
+            world.trace_nodes();
+        }
         world.watch_for(&witness);
         let nodes = usize::from(scenario.nodes);
         let clients = (0..usize::from(scenario.operations.clients()))
@@ -170,6 +198,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             sightings,
             virtual_ns: self.world.now(),
             simulated: self.world.events,
+            traces: self.world.take_traces(),
             story: self.world.story.map(Story::into_text),
             events: self.tape.events,
             struck: self.conductor.done,

@@ -250,6 +250,7 @@ impl Scenario {
             rate: self.operations.operations().len() as f64 / time_limit_s,
             time_limit_s,
             operation_timeout_ms: self.operation_timeout.as_millis() as u64,
+            trace_nodes: false,
             workload: self.workload,
             operations: None,
             client_links: self.client_links,

@@ -13,11 +13,11 @@ use rashomon_checker::explain::Cause;
 use rashomon_nemesis::{Fault, Node, NodeSet, Partition, Pick, Schedule, Step};
 use serde::Serialize;
 
-use super::Scenario;
 use super::climate::{Chance, Climate};
 use super::mishap::Mishap;
 use super::system::System;
 use super::verdict::{Seed, SeedError, run_scenario};
+use super::{Scenario, Telling};
 use crate::contract::LINEARIZABLE;
 use crate::workload::script::{Planned, Script};
 
@@ -118,7 +118,7 @@ pub fn shrink(
     scenario: Scenario,
     tries_max: usize,
 ) -> Result<Option<Shrunk>, SeedError> {
-    let run = run_scenario(system, scenario, false)?;
+    let run = run_scenario(system, scenario, Telling::NOTHING)?;
     let Some(symptom) = Symptom::of(&run) else { return Ok(None) };
     let mut shrinker = Shrinker { system, symptom, best: run, tries: 1, tries_max, patient: false };
     shrinker.keep_resolved();
@@ -193,7 +193,7 @@ impl Shrinker<'_> {
         }
         self.tries += 1;
         // A scenario that cannot be judged, or takes the checker too long, is none to keep.
-        let Ok(run) = run_scenario(self.system, candidate, false) else { return false };
+        let Ok(run) = run_scenario(self.system, candidate, Telling::NOTHING) else { return false };
         if Symptom::of(&run).as_ref() != Some(&self.symptom) {
             return false;
         }

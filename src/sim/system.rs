@@ -10,17 +10,17 @@ use rashomon_stores::single::{self, Single};
 use super::Scenario;
 use super::invariants::{EventualWitness, PaxosWitness, RaftWitness};
 use super::mishap::Mishap;
-use super::run::{Recorded, Run};
+use super::run::{Recorded, Run, Telling};
 use super::witness::{NoWitness, Witness};
 use super::{churn, tuning, world};
 
 /// Whatever scenarios are run against.
 pub trait System: Sync {
-    /// Runs a scenario; tells its story if asked to.
+    /// Runs a scenario, and tells of it what is asked for.
     ///
     /// # Errors
     /// When the scenario asks for a store or a bug that there is none of.
-    fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError>;
+    fn simulate(&self, scenario: &Scenario, told: Telling) -> Result<Recorded, SimError>;
 }
 
 /// A core to be simulated: how its nodes are set up, and who watches them. Every subject is a
@@ -40,7 +40,7 @@ pub trait Subject: Sync {
 }
 
 impl<S: Subject> System for S {
-    fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError> {
+    fn simulate(&self, scenario: &Scenario, told: Telling) -> Result<Recorded, SimError> {
         Ok(Run::new(scenario, self.options(), self.witness(), told).complete())
     }
 }
@@ -50,7 +50,7 @@ impl<S: Subject> System for S {
 pub struct Stores;
 
 impl System for Stores {
-    fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError> {
+    fn simulate(&self, scenario: &Scenario, told: Telling) -> Result<Recorded, SimError> {
         match scenario.store.parse()? {
             Store::Raft => RaftSubject::of(scenario)?.simulate(scenario, told),
             Store::Paxos => PaxosSubject::of(scenario)?.simulate(scenario, told),
@@ -67,7 +67,7 @@ impl System for Stores {
 pub struct Unwatched;
 
 impl System for Unwatched {
-    fn simulate(&self, scenario: &Scenario, told: bool) -> Result<Recorded, SimError> {
+    fn simulate(&self, scenario: &Scenario, told: Telling) -> Result<Recorded, SimError> {
         match scenario.store.parse()? {
             Store::Raft => Ok(unwatched(&RaftSubject::of(scenario)?, scenario, told)),
             Store::Paxos => Ok(unwatched(&PaxosSubject::of(scenario)?, scenario, told)),
@@ -79,7 +79,7 @@ impl System for Unwatched {
     }
 }
 
-fn unwatched<S: Subject>(subject: &S, scenario: &Scenario, told: bool) -> Recorded {
+fn unwatched<S: Subject>(subject: &S, scenario: &Scenario, told: Telling) -> Recorded {
     Run::<S::Core, _>::new(scenario, subject.options(), NoWitness, told).complete()
 }
 

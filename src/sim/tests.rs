@@ -20,7 +20,7 @@ use super::run::Run;
 use super::shrink::{Size, Symptom, shrink};
 use super::verdict::{Seed, run_scenario, run_seed, write_history};
 use super::witness::{Breach, NoWitness, Witness};
-use super::{Scenario, Settings, Stores, Subject, System};
+use super::{Scenario, Settings, Stores, Subject, System, Telling};
 use crate::campaign::judge::judge_events;
 use crate::campaign::plan::WorkloadName;
 use crate::report::VerdictWord;
@@ -57,11 +57,12 @@ fn a_seed_run_twice_leaves_the_same_bytes() {
     let settings = settings(WorkloadName::Register, "all", None);
     let mut histories = BTreeSet::new();
     for seed in 1..=24 {
-        let runs = [true, false].map(|told| run_seed(&settings, seed, told).expect("it runs"));
+        let tellings = [Telling::STORY, Telling::NOTHING];
+        let runs = tellings.map(|told| run_seed(&settings, seed, told).expect("it runs"));
         let [once, again] = runs.each_ref().map(history);
         assert_eq!(once, again, "seed {seed}: telling the story changes it");
         let scenario = Scenario::generate(seed, &settings);
-        let retold = Stores.simulate(&scenario, true).expect("it runs");
+        let retold = Stores.simulate(&scenario, Telling::STORY).expect("it runs");
         assert_eq!(runs[0].recorded.story, retold.story, "seed {seed}");
         assert!(retold.story.is_some_and(|story| story.lines().count() > 500));
         assert!(histories.insert(once), "seed {seed} is like another");
@@ -88,8 +89,8 @@ fn a_store_without_a_leader_keeps_what_it_promises() {
         }
         assert_eq!(found.coverage.sometimes["mishaps of leaders"], 0);
     }
-    let run = run_seed(&paxos(WorkloadName::Delete), 1, true).expect("it runs");
-    let again = run_seed(&paxos(WorkloadName::Delete), 1, false).expect("it runs");
+    let run = run_seed(&paxos(WorkloadName::Delete), 1, Telling::STORY).expect("it runs");
+    let again = run_seed(&paxos(WorkloadName::Delete), 1, Telling::NOTHING).expect("it runs");
     assert_eq!(history(&run), history(&again));
 }
 
@@ -104,18 +105,18 @@ fn a_single_node_loses_nothing_whatever_befalls_it() {
     assert_eq!((found.coverage.valid, found.coverage.unknown), (40, 0), "{:?}", found.unknown);
     assert!(found.coverage.hardship.crashes_with_loss > 0, "{:?}", found.coverage.hardship);
     let many = Settings { nodes: 3, ..alone };
-    assert!(run_seed(&many, 1, false).is_err(), "a node of this store is alone");
+    assert!(run_seed(&many, 1, Telling::NOTHING).is_err(), "a node of this store is alone");
 }
 
 #[test]
 fn a_scenario_says_everything_about_its_run() {
     let settings = settings(WorkloadName::Register, "all", Some("stale-read"));
     for seed in 1..=12 {
-        let run = run_seed(&settings, seed, false).expect("it runs");
+        let run = run_seed(&settings, seed, Telling::NOTHING).expect("it runs");
         let read: Scenario = toml::from_str(&run.scenario.to_toml()).expect("its text is read");
         assert_eq!(read, run.scenario, "seed {seed}");
         assert_eq!(read.check(), Ok(()));
-        let again = run_scenario(&Stores, run.scenario.resolved(&run.recorded), false);
+        let again = run_scenario(&Stores, run.scenario.resolved(&run.recorded), Telling::NOTHING);
         let again = again.expect("it runs");
         // The history also says what was asked of a fault, and when a strike that came to nothing
         // looked who leads; for clients everything is the same.
@@ -144,7 +145,7 @@ fn a_violation_shrinks_to_a_handful_of_operations_and_always_to_the_same() {
     assert!(to.operations <= 6 && to.faults <= 2 && to.clients <= 4, "{to:?}");
     assert!(from.operations > 100 && to.time_limit_ms < from.time_limit_ms, "{from:?} {to:?}");
     let file: Scenario = toml::from_str(&once.run.scenario.to_toml()).expect("its text is read");
-    let replayed = run_scenario(&Stores, file, false).expect("it runs");
+    let replayed = run_scenario(&Stores, file, Telling::NOTHING).expect("it runs");
     assert_eq!(Symptom::of(&replayed), Symptom::of(&found));
     assert_eq!(history(&replayed), history(&once.run), "to the byte");
 }
@@ -159,7 +160,8 @@ fn what_shows_no_violation_does_not_shrink() {
 fn under(schedule: &str) -> Seed {
     let given = Some(schedule.parse().expect("it is a schedule"));
     let settings = settings(WorkloadName::Register, "none", None);
-    run_seed(&Settings { schedule: given, nodes: 3, ..settings }, 1, true).expect("it runs")
+    run_seed(&Settings { schedule: given, nodes: 3, ..settings }, 1, Telling::STORY)
+        .expect("it runs")
 }
 
 /// The lines of a run's story with these words, and their times in seconds.
@@ -208,7 +210,7 @@ fn every_scenario_that_was_checked_in_comes_to_what_it_did() {
         let path = entry.expect("it can be read").path();
         let scenario = Scenario::read(&path).expect("it is a scenario");
         let expected = scenario.expect.clone().expect("it says what it comes to");
-        let run = run_scenario(&Stores, scenario, false).expect("it runs");
+        let run = run_scenario(&Stores, scenario, Telling::NOTHING).expect("it runs");
         let symptom = Symptom::of(&run).map(|symptom| symptom.to_string());
         let verdict = format!("{:?}", run.judged.results.verdict).to_lowercase();
         assert_eq!(symptom.unwrap_or(verdict), expected, "{}", path.display());
@@ -258,7 +260,7 @@ fn an_eventual_store_converges_after_everything_went_wrong() {
         let settings =
             Settings { store: store.into(), nodes: 3, ..settings(workload, "all", None) };
         for seed in 1..=8 {
-            let recorded = Stores.simulate(&Scenario::generate(seed, &settings), false);
+            let recorded = Stores.simulate(&Scenario::generate(seed, &settings), Telling::NOTHING);
             let recorded = recorded.expect("it can be run");
             assert_eq!(recorded.recovery.missing, None, "{store}, seed {seed}");
             crashes += recorded.hardship.crashes;
@@ -268,7 +270,10 @@ fn an_eventual_store_converges_after_everything_went_wrong() {
     let many =
         Settings { store: "eventual:r=4".into(), ..settings(WorkloadName::Set, "none", None) };
     let few = Settings { nodes: 3, ..many };
-    assert!(run_seed(&few, 1, false).is_err(), "four nodes cannot read where there are three");
+    assert!(
+        run_seed(&few, 1, Telling::NOTHING).is_err(),
+        "four nodes cannot read where there are three"
+    );
 }
 
 #[test]
@@ -307,7 +312,7 @@ fn local_reads_are_caught_and_leases_hold_while_clocks_keep_to_their_margin() {
 fn without_faults_everything_goes_well_once_somebody_leads() {
     for seed in 1..=5 {
         let settings = settings(WorkloadName::Append, "none", None);
-        let run = run_seed(&settings, seed, false).expect("it runs");
+        let run = run_seed(&settings, seed, Telling::NOTHING).expect("it runs");
         assert_eq!(run.judged.results.verdict, VerdictWord::Valid);
         let late = |event: &&Event| event.time > Some(3_000_000_000);
         let failed = run.recorded.events.iter().filter(late).find(|event| {
@@ -465,7 +470,7 @@ impl Witness<Idle> for Strict {
 #[test]
 fn a_store_that_never_answers_is_not_alive_and_any_core_can_be_put_in() {
     let scenario = Scenario::generate(1, &settings(WorkloadName::Register, "kill", None));
-    let run = Run::new(&scenario, (), Strict(false), false).complete();
+    let run = Run::new(&scenario, (), Strict(false), Telling::NOTHING).complete();
     let missing = run.recovery.missing.as_deref().expect("it never served");
     assert!(missing.contains("timeout"), "{missing}");
     assert_eq!(run.breach.map(|breach| breach.invariant), Some("no crashes"));

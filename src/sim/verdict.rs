@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rashomon_checker::history::{Event, jsonl};
 
 use super::system::{SimError, Stores, System};
-use super::{Recorded, Scenario, Settings};
+use super::{Recorded, Scenario, Settings, Telling};
 use crate::campaign::judge::{JudgeError, Judged, judge_events};
 use crate::campaign::run_dir::RunDir;
 use crate::report::VerdictWord;
@@ -37,11 +37,11 @@ pub struct Seed {
     pub judged: Judged,
 }
 
-/// Runs a seed of a store of the project and judges it; tells its story if asked to.
+/// Runs a seed of a store of the project and judges it; tells of it what is asked for.
 ///
 /// # Errors
 /// When there is no such store or bug; or when it cannot be simulated or judged, a bug of ours.
-pub fn run_seed(settings: &Settings, seed: u64, told: bool) -> Result<Seed, SeedError> {
+pub fn run_seed(settings: &Settings, seed: u64, told: Telling) -> Result<Seed, SeedError> {
     run_seed_of(&Stores, settings, seed, told)
 }
 
@@ -53,21 +53,21 @@ pub fn run_seed_of(
     system: &dyn System,
     settings: &Settings,
     seed: u64,
-    told: bool,
+    told: Telling,
 ) -> Result<Seed, SeedError> {
     let mut run = run_scenario(system, Scenario::generate(seed, settings), told)?;
     run.judged.results.reproduce = settings.command(seed);
     Ok(run)
 }
 
-/// Runs a scenario and judges it; tells its story if asked to.
+/// Runs a scenario and judges it; tells of it what is asked for.
 ///
 /// # Errors
 /// When the scenario asks for what there is none of; or when it cannot be simulated or judged.
 pub fn run_scenario(
     system: &dyn System,
     scenario: Scenario,
-    told: bool,
+    told: Telling,
 ) -> Result<Seed, SeedError> {
     let seed = scenario.seed;
     let recorded =

@@ -8,6 +8,7 @@
 
 mod hardship;
 mod mishaps;
+mod observed;
 mod watched;
 
 use std::collections::VecDeque;
@@ -15,6 +16,7 @@ use std::collections::VecDeque;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::Grudge;
+use rashomon_stores::observe::Observer;
 use rashomon_stores::replica::{
     Effect, Effects, Gate, Input, NodeId, Replica, Reply, Request, RequestId, Setup, Slot, Ticket,
     Time,
@@ -25,7 +27,7 @@ use super::clock::Clock;
 use super::disk::Disk;
 use super::guard::guarded;
 use super::mishap::Mishap;
-use super::network::{Courier, Fate, Network, Traffic};
+use super::network::{Courier, Fate, Letter, Network, Traffic};
 use super::queue::Queue;
 use super::story::Story;
 use super::witness::{Breach, Promise};
@@ -63,7 +65,7 @@ pub(super) enum Happening<W> {
 
 #[derive(Debug)]
 enum Event<R: Replica, W> {
-    Deliver { from: NodeId, to: NodeId, message: R::Message },
+    Deliver { from: NodeId, to: NodeId, letter: Letter<R::Message> },
     Timer { node: NodeId, incarnation: u64, timer: R::Timer },
     Synced { node: NodeId, incarnation: u64, last: Ticket },
     Request { node: NodeId, id: RequestId, request: Request },
@@ -119,6 +121,8 @@ struct Node<R: Replica, W> {
     /// When its supervisor starts it again.
     restart_at: Option<u64>,
     rot: Rot,
+    /// Who watches it, if anybody does.
+    observer: Option<Box<Observer>>,
     running: Option<Running<R>>,
 }
 
@@ -151,6 +155,7 @@ impl<R: Replica, W> Node<R, W> {
             fsync_fails: false,
             restart_at: None,
             rot: Rot::Sound,
+            observer: None,
             running: None,
         }
     }
@@ -215,6 +220,8 @@ pub(super) struct World<R: Replica, W> {
     pub(super) events: u64,
     /// What is told of the run, if it is.
     pub(super) story: Option<Story>,
+    /// Whether nodes are traced.
+    traced: bool,
     now: u64,
     queue: Queue<Event<R, W>>,
     network: Network<R::Message>,
@@ -244,6 +251,7 @@ impl<R: Replica, W> World<R, W> {
             hardship: Hardship::default(),
             events: 0,
             story: None,
+            traced: false,
             now: 0,
             queue: Queue::new(),
             network: Network::new(stream(seed, NETWORK)),
@@ -266,7 +274,9 @@ impl<R: Replica, W> World<R, W> {
     pub(super) fn join(&mut self, id: NodeId) {
         while self.nodes.len() <= index(id) {
             self.nodes.push(Node::new(&self.climate, &mut self.seeds));
-            self.plan_mishaps(NodeId(self.nodes.len() as u16));
+            let new = NodeId(self.nodes.len() as u16);
+            self.plan_mishaps(new);
+            self.observe_node(new);
         }
     }
 
@@ -325,6 +335,8 @@ impl<R: Replica, W> World<R, W> {
         let (gate, timers, requests) = (Gate::default(), Vec::new(), Vec::new());
         node.running = Some(Running { core, effects, gate, timers, requests });
         self.tell(|| format!("{id} starts"));
+        let incarnation = self.nodes[index(id)].incarnations;
+        self.observe(id, |observer, now| observer.started(now, incarnation));
         self.pass(id, Mishap::FsyncFailure);
         self.started.push(id);
         self.carry_out(id);
@@ -343,6 +355,7 @@ impl<R: Replica, W> World<R, W> {
         node.busy_until = 0;
         let waiting = std::mem::take(&mut node.backlog);
         let lost = node.disk.crash(&mut self.disks) as u64;
+        self.observe(id, Observer::crashed);
         self.hardship.crashes += 1;
         self.hardship.crashes_with_loss += u64::from(lost > 0);
         self.hardship.lost_batches += lost;
@@ -380,8 +393,8 @@ impl<R: Replica, W> World<R, W> {
 
     /// Opens every link; what waited sets out now.
     pub(super) fn heal(&mut self) {
-        for (from, to, message) in self.network.heal() {
-            self.send(from, to, message);
+        for (from, to, letter) in self.network.heal() {
+            self.send(from, to, letter);
         }
     }
 
@@ -445,7 +458,7 @@ impl<R: Replica, W> World<R, W> {
     fn happen(&mut self, event: Event<R, W>) -> Happening<W> {
         self.events += 1;
         match event {
-            Event::Deliver { from, to, message } => self.deliver(from, to, message),
+            Event::Deliver { from, to, letter } => self.deliver(from, to, letter),
             Event::Timer { node, incarnation, timer } => self.fire(node, incarnation, timer),
             Event::Synced { node, incarnation, last } => self.synced(node, incarnation, last),
             Event::Request { node, id, request } => self.take(node, id, request),
@@ -469,21 +482,26 @@ impl<R: Replica, W> World<R, W> {
         }
     }
 
-    fn deliver(&mut self, from: NodeId, to: NodeId, message: R::Message) -> Happening<W> {
+    fn deliver(&mut self, from: NodeId, to: NodeId, letter: Letter<R::Message>) -> Happening<W> {
+        let message = &letter.message;
         if !self.network.lets_in(from, to) {
             self.tell(|| format!("{from} -> {to}  lost in the cut: {message:?}"));
             return Happening::Nothing;
         }
         if self.network.holds(from, to) {
             self.tell(|| format!("{from} -> {to}  held: {message:?}"));
-            self.network.keep(from, to, message);
+            self.network.keep(from, to, letter);
             return Happening::Nothing;
         }
         if self.core(to).is_none() {
             return Happening::Nothing;
         }
-        self.network.delivered(to, &message);
+        self.network.delivered(to, message);
         self.tell(|| format!("{from} -> {to}  {message:?}"));
+        let Letter { message, envelope } = letter;
+        self.observe(to, |observer, now| {
+            observer.received(now, from, envelope.as_deref(), &message);
+        });
         self.step(to, Input::Message { from, message })
     }
 
@@ -495,6 +513,7 @@ impl<R: Replica, W> World<R, W> {
             return Happening::Nothing;
         };
         running.requests.push(id);
+        self.observe(node, |observer, now| observer.asked(now, id, &request));
         self.step(node, Input::Request { id, request })
     }
 
@@ -548,15 +567,16 @@ impl<R: Replica, W> World<R, W> {
 
     fn synced(&mut self, id: NodeId, incarnation: u64, last: Ticket) -> Happening<W> {
         let node = &mut self.nodes[index(id)];
-        let Some(running) = node.running.as_mut().filter(|_| node.incarnations == incarnation)
-        else {
+        if node.running.is_none() || node.incarnations != incarnation {
             return Happening::Nothing;
-        };
+        }
         if node.fsync_fails || node.under_way[Mishap::FullDisk as usize].is_some() {
             return self.fail_to_sync(id);
         }
         self.hardship.syncs += 1;
         node.disk.end_sync(last);
+        self.observe(id, |observer, now| observer.persisted(now, last));
+        let Some(running) = &mut self.nodes[index(id)].running else { return Happening::Nothing };
         for effect in running.gate.stored(last) {
             self.carry_out_one(id, effect);
         }
@@ -588,6 +608,7 @@ impl<R: Replica, W> World<R, W> {
         let now = node.clock.shows(self.now);
         if let Err(said) = guarded(|| core.step(now, input, effects)) {
             node.running = None;
+            self.observe(id, Observer::crashed);
             self.tell(|| format!("{id} panics: {said}"));
             return Happening::Broken(panicked(id, &said));
         }
@@ -622,9 +643,11 @@ impl<R: Replica, W> World<R, W> {
                     let message = message.clone();
                     self.promises.push(Promise { from: id, to, message });
                 }
-                self.send(id, to, message);
+                let envelope = self.observe(id, |observer, now| observer.sent(now, to, &message));
+                self.send(id, to, Letter { message, envelope: envelope.map(Box::new) });
             }
             Effect::Reply { to, reply, .. } => {
+                self.observe(id, |observer, now| observer.answered(now, to, &reply));
                 if let Some(running) = &mut self.nodes[index(id)].running
                     && let Some(place) = running.requests.iter().position(|known| *known == to)
                 {
@@ -635,21 +658,23 @@ impl<R: Replica, W> World<R, W> {
             Effect::SetTimer { timer, at } => self.set_timer(id, timer, at),
             Effect::Note(note) => {
                 self.tell(|| format!("{id} {note}"));
+                self.observe(id, |observer, now| observer.noted(now, &note));
                 self.notes.push((id, note));
             }
         }
     }
 
-    fn send(&mut self, from: NodeId, to: NodeId, message: R::Message) {
-        match self.network.send(from, to, &message, &self.climate) {
+    fn send(&mut self, from: NodeId, to: NodeId, letter: Letter<R::Message>) {
+        let message = &letter.message;
+        match self.network.send(from, to, message, &self.climate) {
             Fate::Lost => self.tell(|| format!("{from} -> {to}  lost: {message:?}")),
-            Fate::Waits => self.network.keep(from, to, message),
+            Fate::Waits => self.network.keep(from, to, letter),
             Fate::Arrives(delay, copy) => {
                 if let Some(later) = copy {
-                    let message = message.clone();
-                    self.queue.push(self.now + later, Event::Deliver { from, to, message });
+                    let letter = letter.clone();
+                    self.queue.push(self.now + later, Event::Deliver { from, to, letter });
                 }
-                self.queue.push(self.now + delay, Event::Deliver { from, to, message });
+                self.queue.push(self.now + delay, Event::Deliver { from, to, letter });
             }
         }
     }

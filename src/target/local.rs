@@ -321,6 +321,7 @@ fn prepare(
     // Nodes are started in the directory they were planned in, wherever the harness was started.
     let place = fs::canonicalize(&place).map_err(io)?;
     let peers = links.peers(node).map(|(peer, proxy)| (NodeId(peer.0), format!("http://{proxy}")));
+    let trace = plan.trace_nodes.then(|| std::path::absolute(directory.trace(&node.to_string())));
     let config = Config {
         id: NodeId(node.0),
         listen: ([127, 0, 0, 1], 0).into(),
@@ -335,6 +336,7 @@ fn prepare(
         reads: plan.reads,
         quorums: QuorumSizes::default(),
         snapshots: SNAPSHOTS,
+        trace: trace.transpose().map_err(io)?,
     };
     let file = place.join("config.json");
     let text = serde_json::to_string_pretty(&config).map_err(io::Error::from).map_err(io)?;

@@ -23,7 +23,7 @@ use crate::report::VerdictWord;
 use crate::sim::climate::Kinds;
 use crate::sim::system::{Stores, System, Unwatched};
 use crate::sim::verdict::{Seed, SeedError, run_scenario};
-use crate::sim::{Scenario, Settings};
+use crate::sim::{Scenario, Settings, Telling};
 use search::{Bounds, Found, least};
 
 /// How long and how far to look.
@@ -184,7 +184,7 @@ type Look = Result<(u64, Option<Catch>), SeedError>;
 
 /// What clients saw, and nobody else: that this promise is broken, or any.
 fn anomaly(settings: &Settings, seed: u64, promise: Option<&str>) -> Look {
-    let run = run_scenario(&Unwatched, Scenario::generate(seed, settings), false)?;
+    let run = run_scenario(&Unwatched, Scenario::generate(seed, settings), Telling::NOTHING)?;
     Ok((run.recorded.virtual_ns, seen_by_clients(&run, promise)))
 }
 
@@ -205,7 +205,7 @@ fn seen_by_clients(run: &Seed, promise: Option<&str>) -> Option<Catch> {
 /// What the invariants see, without a verdict on what clients saw.
 fn breach(settings: &Settings, seed: u64) -> Look {
     let scenario = Scenario::generate(seed, settings);
-    let recorded = Stores.simulate(&scenario, false);
+    let recorded = Stores.simulate(&scenario, Telling::NOTHING);
     let recorded = recorded.map_err(|error| SeedError::Simulate(seed, error))?;
     let catch = recorded.breach.map(|breach| Catch {
         shown: breach.invariant.to_owned(),
@@ -218,7 +218,7 @@ fn breach(settings: &Settings, seed: u64) -> Look {
 /// Anything at all that is reported: an anomaly, a broken invariant, a store that does not live
 /// again.
 fn anything(settings: &Settings, seed: u64) -> Look {
-    let run = run_scenario(&Stores, Scenario::generate(seed, settings), false)?;
+    let run = run_scenario(&Stores, Scenario::generate(seed, settings), Telling::NOTHING)?;
     let results = &run.judged.results;
     let flagged = results.verdict == VerdictWord::Violation;
     let catch =
@@ -242,7 +242,7 @@ fn first_breach(
     }
     let last = found.tried.min(BREACH_SEEDS);
     let look = |seed| {
-        let recorded = Stores.simulate(&Scenario::generate(seed, settings), false);
+        let recorded = Stores.simulate(&Scenario::generate(seed, settings), Telling::NOTHING);
         let recorded = recorded.map_err(|error| SeedError::Simulate(seed, error))?;
         Ok((recorded.virtual_ns, recorded.breach.map(|breach| breach.invariant)))
     };

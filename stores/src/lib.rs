@@ -10,6 +10,7 @@
 //! | [`eventual`] | a leaderless store that converges |
 //! | [`single`] | one node without anybody to agree with: the baseline |
 //! | [`catalogue`] | the stores and their planted bugs, by name |
+//! | [`observe`] | what hosts see from above the cores: traces with vector clocks |
 //! | [`node`] | the live host of a core: HTTP for clients and peers, a disk that is fsynced |
 //!
 //! The stores do not know that they are being tested. The one exception are the *mutants*: bugs
@@ -21,6 +22,7 @@ pub mod clock;
 pub mod eventual;
 pub mod kv;
 pub mod node;
+pub mod observe;
 pub mod paxos;
 pub mod raft;
 pub mod replica;

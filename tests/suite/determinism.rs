@@ -11,7 +11,7 @@ use rashomon::campaign::plan::WorkloadName;
 use rashomon::sim::explore::{Manner, explore_of};
 use rashomon::sim::system::SimError;
 use rashomon::sim::verdict::write_history;
-use rashomon::sim::{Recorded, Scenario, Settings, Stores, System};
+use rashomon::sim::{Recorded, Scenario, Settings, Stores, System, Telling};
 
 use crate::support::Bench;
 
@@ -25,8 +25,8 @@ type Traces = BTreeMap<u64, (Vec<u8>, String)>;
 struct WrittenDown(Mutex<Traces>);
 
 impl System for WrittenDown {
-    fn simulate(&self, scenario: &Scenario, _told: bool) -> Result<Recorded, SimError> {
-        let recorded = Stores.simulate(scenario, true)?;
+    fn simulate(&self, scenario: &Scenario, _told: Telling) -> Result<Recorded, SimError> {
+        let recorded = Stores.simulate(scenario, Telling::STORY)?;
         let mut history = Vec::new();
         write_history(&recorded.events, &mut history).expect("memory can be written to");
         let story = recorded.story.clone().expect("it was to be told");

@@ -11,4 +11,5 @@ mod report;
 mod runs;
 mod sim;
 mod support;
+mod trace;
 mod zoo;

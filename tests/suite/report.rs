@@ -61,6 +61,7 @@ fn report_of_stale_read(bench: &Bench, text: &str) -> PathBuf {
         rate: 10.0,
         time_limit_s: 6.0,
         operation_timeout_ms: 1000,
+        trace_nodes: false,
         workload: WorkloadName::Register,
         operations: None,
         client_links: false,

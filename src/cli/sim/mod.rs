@@ -5,6 +5,8 @@ mod settings;
 pub(super) mod shrink;
 mod summary;
 
+use std::fs;
+use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use rashomon_stores::replica::NodeId;
 
 use super::signals::Signals;
 use super::store;
@@ -21,7 +24,7 @@ use crate::exit::Exit;
 use crate::report;
 use crate::sim::explore::{Manner, explore};
 use crate::sim::verdict::{Seed, run_scenario};
-use crate::sim::{Scenario, Settings, Stores};
+use crate::sim::{Scenario, Settings, Stores, Telling};
 use progress::Progress;
 use settings::SettingsArguments;
 use summary::Summary;
@@ -49,6 +52,9 @@ pub(super) struct SimArguments {
     /// Tell the story of one seed or scenario: messages, changes of state, operations
     #[arg(long, conflicts_with = "json", help_heading = "Output")]
     trace: bool,
+    /// Trace every node of one seed or scenario, with vector clocks: into a directory, or into one file named *.jsonl; see `rashomon trace`
+    #[arg(long, value_name = "DIR|FILE", help_heading = "Output")]
+    trace_nodes: Option<PathBuf>,
     /// Leave a directory as of a live run, of the first violation or of the one seed, in this one
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
@@ -108,6 +114,10 @@ fn task(arguments: &SimArguments) -> Result<Task, Box<dyn std::error::Error>> {
         None if arguments.trace => {
             Err("--trace tells the story of one run: give it with --seed or --scenario".into())
         }
+        None if arguments.trace_nodes.is_some() => {
+            Err("--trace-nodes traces the nodes of one run: give it with --seed or --scenario"
+                .into())
+        }
         None => Ok(Task::Many(settings)),
     }
 }
@@ -131,8 +141,13 @@ type Outcome = Result<Exit, Box<dyn std::error::Error>>;
 
 fn run_one(scenario: Scenario, command: String, arguments: &SimArguments) -> Outcome {
     let began = Instant::now();
-    let mut run = run_scenario(&Stores, scenario, arguments.trace)?;
+    let told = Telling { story: arguments.trace, node_traces: arguments.trace_nodes.is_some() };
+    let mut run = run_scenario(&Stores, scenario, told)?;
     let took = began.elapsed();
+    if let Some(path) = &arguments.trace_nodes {
+        let written = write_traces(path, &run.recorded.traces);
+        written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
     run.judged.results.reproduce = command;
     if let Some(story) = run.recorded.story.take() {
         print_text(&story);
@@ -177,6 +192,16 @@ fn run_many(settings: &Settings, arguments: &SimArguments) -> Outcome {
     say_speed(coverage.virtual_ns, coverage.events, took);
     let verdict = Exit::from(summary.verdict);
     Ok(signals.exit().map_or(verdict, |signal| signal.worst(verdict)))
+}
+
+/// Writes the traces of nodes, each into a file of its own unless the path names one.
+fn write_traces(path: &Path, traces: &[(NodeId, Vec<u8>)]) -> io::Result<()> {
+    if path.extension().is_some_and(|extension| extension == "jsonl") {
+        let all: Vec<&[u8]> = traces.iter().map(|(_, trace)| &trace[..]).collect();
+        return fs::write(path, all.concat());
+    }
+    fs::create_dir_all(path)?;
+    traces.iter().try_for_each(|(node, trace)| fs::write(path.join(format!("{node}.jsonl")), trace))
 }
 
 fn save(run: &mut Seed, arguments: &SimArguments) -> Outcome {

@@ -32,6 +32,7 @@ fn plan() -> Plan {
         rate: 50.0,
         time_limit_s: 30.0,
         operation_timeout_ms: 1000,
+        trace_nodes: false,
         workload: WorkloadName::Register,
         operations: None,
         client_links: false,

@@ -16,7 +16,7 @@ use crate::sim::mishap::{Mishap, Mishaps};
 use crate::sim::scenario::Nonsense;
 use crate::sim::verdict::{Seed, run_scenario};
 use crate::sim::world::{Happening, World};
-use crate::sim::{Scenario, Stores};
+use crate::sim::{Scenario, Stores, Telling};
 
 /// A run in which these mishaps befall every node so often, in milliseconds, beside kills.
 fn run(seed: u64, mishaps: &[(Mishap, u64)]) -> Seed {
@@ -25,7 +25,7 @@ fn run(seed: u64, mishaps: &[(Mishap, u64)]) -> Seed {
     for (mishap, every_ms) in mishaps {
         scenario.climate.every.set(*mishap, Some(every_ms * 1_000_000));
     }
-    run_scenario(&Stores, scenario, true).expect("it runs")
+    run_scenario(&Stores, scenario, Telling::STORY).expect("it runs")
 }
 
 /// Whatever befalls a node stands in the history with a beginning and an end, and the coverage of
@@ -105,7 +105,7 @@ fn bit_rot_takes_a_minority_for_good_and_the_others_live_on() {
         }
         assert_eq!(run.recorded.hardship.lost_nodes, lost.len() as u64);
         *losses.entry(lost.len() as u64).or_default() += 1;
-        let again = run_scenario(&Stores, run.scenario.clone(), false);
+        let again = run_scenario(&Stores, run.scenario.clone(), Telling::NOTHING);
         assert_eq!(history(&run), history(&again.expect("it runs")), "seed {seed}");
     }
     assert!(losses.contains_key(&2) && losses.keys().all(|lost| *lost <= 2), "{losses:?}");

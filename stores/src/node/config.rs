@@ -58,6 +58,9 @@ pub struct Config {
     /// How the log is kept short.
     #[serde(default)]
     pub snapshots: Snapshots,
+    /// The file to which the node appends its trace ([`crate::observe::trace`]); none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<PathBuf>,
 }
 
 fn loopback() -> SocketAddr {

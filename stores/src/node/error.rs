@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::config::ConfigError;
 use super::host::HostError;
 use super::storage::StorageError;
+use super::trace_file::TraceError;
 use crate::replica::RecoverError;
 
 /// Why a node does not start, or stops by itself.
@@ -27,6 +28,9 @@ pub enum NodeError {
     /// The storage thread ended without saying why.
     #[error("the storage thread ended unexpectedly")]
     StorageGone,
+    /// The node's trace cannot be written.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     /// What the disk holds makes no sense to the protocol.
     #[error("cannot recover from the data directory: {0}")]
     Recover(#[from] RecoverError),
@@ -46,6 +50,7 @@ impl From<HostError> for NodeError {
         match error {
             HostError::Storage(error) => NodeError::Storage(error),
             HostError::StorageGone => NodeError::StorageGone,
+            HostError::Trace(error) => NodeError::Trace(error),
         }
     }
 }

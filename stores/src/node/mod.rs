@@ -7,6 +7,7 @@
 //! | [`server`], `admin` | the HTTP API, for clients, peers and operators |
 //! | `transport` | messages to peers |
 //! | `storage` | the disk |
+//! | `trace_file` | the node's trace, if it is to leave one |
 //!
 //! ```no_run
 //! # async fn example(json: &str) -> Result<(), Box<dyn std::error::Error>> {
@@ -24,6 +25,7 @@ mod error;
 mod host;
 pub mod server;
 mod storage;
+mod trace_file;
 mod transport;
 
 use std::net::{SocketAddr, TcpListener};
@@ -36,6 +38,7 @@ use tokio::task::{JoinHandle, JoinSet};
 pub use config::{CHUNK_BYTES_MAX, Config, ConfigError, QuorumSizes, Snapshots, Timing};
 pub use error::NodeError;
 pub use storage::StorageError;
+pub use trace_file::TraceError;
 
 use crate::catalogue::Store;
 use crate::eventual::Eventual;
@@ -46,6 +49,7 @@ use crate::single::Single;
 use host::{Host, HostError};
 use server::{About, Api};
 use storage::Owner;
+use trace_file::TraceFile;
 use transport::Links;
 
 /// How long a stopping node waits for requests that are being answered.
@@ -172,7 +176,10 @@ async fn start<R: Replica>(
     tracing::info!("{id} starts on {address}: start {incarnation}, term {term}, {entries} entries");
 
     let (calls, inbox) = mpsc::channel(host::INBOX_MAX);
-    let host = Host::new(id, (core, effects), clock, storage, links);
+    let trace = config.trace.as_deref();
+    let trace =
+        trace.map(|path| TraceFile::open(path, id, incarnation, clock.now())).transpose()?;
+    let host = Host::new(id, (core, effects), clock, storage, links, trace);
     let about = About { cluster: cluster.clone(), store, bug: config.bug.clone(), incarnation };
     let request_timeout = config.timing.request_timeout();
     let api = Arc::new(Api { calls, traffic, commits, about, id, request_timeout });

@@ -346,14 +346,14 @@ async fn status<R: Replica>(State(api): Shared<R>) -> Result<Json<StatusBody>, F
 }
 
 async fn peer<R: Replica>(State(api): Shared<R>, body: Body) -> Result<StatusCode, Failure> {
-    let (head, messages) = transport::decode(&body?)
+    let (head, letters) = transport::decode(&body?)
         .map_err(|error| Failure::bad(format!("not messages of a peer: {error}")))?;
     let for_this_node = head.cluster == api.about.cluster && head.to == api.id;
     if !for_this_node || head.from == api.id {
         let message = format!("this is {} of the cluster {:?}", api.id, api.about.cluster);
         return Err(Failure::new(StatusCode::MISDIRECTED_REQUEST, "wrong-node", message));
     }
-    api.call(Call::Messages(head.from, messages)).await?;
+    api.call(Call::Messages(head.from, letters)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::observe::Envelope;
 use crate::replica::NodeId;
 
 /// The path under which a node takes its peers' messages.
@@ -35,7 +36,8 @@ const REQUEST_BYTES: usize = 1 << 20;
 /// How long a link rests after a failure, so that a peer that is down costs little.
 const REST: Duration = Duration::from_millis(20);
 
-/// The first line of a request's body; each further line is a message.
+/// The first line of a request's body; each further line is a message. A line that begins with [`ENVELOPE`]
+/// is the envelope of the message on the next: what the sender's observer sends along, if it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Head {
     pub(super) cluster: String,
@@ -43,14 +45,33 @@ pub(super) struct Head {
     pub(super) to: NodeId,
 }
 
+/// With this begins the line of an envelope, and no JSON.
+const ENVELOPE: u8 = b'@';
+
+/// A message with what is sent along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Letter<Message> {
+    pub(super) envelope: Option<Envelope>,
+    pub(super) message: Message,
+}
+
 /// Reads the body of a request on a link.
 pub(super) fn decode<Message: DeserializeOwned>(
     body: &[u8],
-) -> Result<(Head, Vec<Message>), serde_json::Error> {
+) -> Result<(Head, Vec<Letter<Message>>), serde_json::Error> {
     let mut lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let head = serde_json::from_slice(lines.next().unwrap_or_default())?;
-    let messages = lines.map(serde_json::from_slice).collect::<Result<_, _>>()?;
-    Ok((head, messages))
+    let (mut letters, mut envelope) = (Vec::new(), None);
+    for line in lines {
+        match line.strip_prefix(&[ENVELOPE]) {
+            Some(line) => envelope = Some(serde_json::from_slice(line)?),
+            None => {
+                let message = serde_json::from_slice(line)?;
+                letters.push(Letter { envelope: envelope.take(), message });
+            }
+        }
+    }
+    Ok((head, letters))
 }
 
 /// What the links have done.
@@ -76,7 +97,7 @@ pub(super) struct Links<Message> {
     cluster: String,
     from: NodeId,
     timeout: Duration,
-    queues: BTreeMap<NodeId, mpsc::Sender<(Instant, Message)>>,
+    queues: BTreeMap<NodeId, mpsc::Sender<(Instant, Letter<Message>)>>,
     traffic: Arc<Traffic>,
     tasks: JoinSet<()>,
 }
@@ -124,8 +145,8 @@ impl<Message: Serialize + Send + 'static> Links<Message> {
     }
 
     /// Queues a message, or drops it if the queue is full.
-    pub(super) fn send(&self, to: NodeId, message: Message) {
-        let queued = self.queues.get(&to).map(|queue| queue.try_send((Instant::now(), message)));
+    pub(super) fn send(&self, to: NodeId, letter: Letter<Message>) {
+        let queued = self.queues.get(&to).map(|queue| queue.try_send((Instant::now(), letter)));
         if !matches!(queued, Some(Ok(()))) {
             self.traffic.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -157,7 +178,10 @@ struct Link {
 }
 
 impl Link {
-    async fn run<Message: Serialize>(self, mut waiting: mpsc::Receiver<(Instant, Message)>) {
+    async fn run<Message: Serialize>(
+        self,
+        mut waiting: mpsc::Receiver<(Instant, Letter<Message>)>,
+    ) {
         let mut works = true;
         while let Some(first) = waiting.recv().await {
             let (body, count) = match self.gather(first, &mut waiting) {
@@ -184,14 +208,18 @@ impl Link {
     /// Puts what waits into one body, except what has waited too long; says how many messages.
     fn gather<Message: Serialize>(
         &self,
-        first: (Instant, Message),
-        waiting: &mut mpsc::Receiver<(Instant, Message)>,
+        first: (Instant, Letter<Message>),
+        waiting: &mut mpsc::Receiver<(Instant, Letter<Message>)>,
     ) -> Result<(Vec<u8>, u64), serde_json::Error> {
         let mut body = serde_json::to_vec(&self.head)?;
         let mut count = 0;
         let mut next = Some(first);
-        while let Some((since, message)) = next {
+        while let Some((since, Letter { envelope, message })) = next {
             if since.elapsed() < self.timeout {
+                if let Some(envelope) = envelope {
+                    body.extend([b'\n', ENVELOPE]);
+                    serde_json::to_writer(&mut body, &envelope)?;
+                }
                 body.push(b'\n');
                 serde_json::to_writer(&mut body, &message)?;
                 count += 1;
@@ -246,13 +274,21 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_millis(200);
     const PATIENCE: Duration = Duration::from_secs(20);
 
+    fn bare<Message>(message: Message) -> Letter<Message> {
+        Letter { envelope: None, message }
+    }
+
+    fn messages<Message>(letters: Vec<Letter<Message>>) -> Vec<Message> {
+        letters.into_iter().map(|letter| letter.message).collect()
+    }
+
     fn links(address: std::net::SocketAddr) -> Links<u32> {
         let peers = [(NodeId(2), format!("http://{address}/"))].into();
         Links::new("test", NodeId(1), &peers, TIMEOUT).expect("a client")
     }
 
     /// A peer that hands on what it hears.
-    async fn serve(listener: TcpListener) -> mpsc::UnboundedReceiver<(Head, Vec<u32>)> {
+    async fn serve(listener: TcpListener) -> mpsc::UnboundedReceiver<(Head, Vec<Letter<u32>>)> {
         let (heard, hears) = mpsc::unbounded_channel();
         let take = move |body: Bytes| {
             drop(heard.send(decode(&body).expect("a body that a link made")));
@@ -270,15 +306,15 @@ mod tests {
         let mut hears = serve(listener).await;
         let mut heard = Vec::new();
         for number in 0..500 {
-            links.send(NodeId(2), number);
+            links.send(NodeId(2), bare(number));
         }
-        links.send(NodeId(9), 0);
+        links.send(NodeId(9), bare(0));
         while heard.len() < 500 {
             let next = tokio::time::timeout(PATIENCE, hears.recv()).await.expect("in time");
             let (head, messages) = next.expect("more");
             let (cluster, from, to) = ("test".to_owned(), NodeId(1), NodeId(2));
             assert_eq!(head, Head { cluster, from, to });
-            heard.extend(messages);
+            heard.extend(self::messages(messages));
         }
         assert_eq!(heard, (0..500).collect::<Vec<_>>());
         assert_eq!(links.traffic().dropped(), 1, "the one to nobody");
@@ -290,7 +326,7 @@ mod tests {
         let links = links(listener.local_addr().expect("an address"));
         // Nothing is taken from the queue before this task waits.
         for number in 0..QUEUE_MAX as u32 + 7 {
-            links.send(NodeId(2), number);
+            links.send(NodeId(2), bare(number));
         }
         assert_eq!(links.traffic().dropped(), 7);
     }
@@ -300,14 +336,14 @@ mod tests {
     async fn a_link_that_hung_works_again() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let links = links(listener.local_addr().expect("an address"));
-        links.send(NodeId(2), 0);
+        links.send(NodeId(2), bare(0));
         let hole = tokio::time::timeout(PATIENCE, listener.accept()).await.expect("in time");
         // The hung request is given up meanwhile.
         tokio::time::sleep(2 * TIMEOUT).await;
         let mut hears = serve(listener).await;
-        links.send(NodeId(2), 1);
+        links.send(NodeId(2), bare(1));
         let next = tokio::time::timeout(PATIENCE, hears.recv()).await.expect("in time");
-        assert_eq!(next.expect("more").1, [1], "nothing is sent twice");
+        assert_eq!(messages(next.expect("more").1), [1], "nothing is sent twice");
         assert_eq!(links.traffic().dropped(), 1);
         drop(hole);
     }
@@ -325,10 +361,38 @@ mod tests {
         let old = now.checked_sub(PATIENCE).expect("the machine has run for a while");
         let (queue, mut waiting) = mpsc::channel(10);
         for (since, number) in [(old, 2), (now, 3), (old, 4), (now, 5)] {
-            queue.try_send((since, number)).expect("room");
+            queue.try_send((since, bare(number))).expect("room");
         }
-        let (body, count) = link.gather((old, 1), &mut waiting).expect("JSON");
-        assert_eq!(decode::<u32>(&body).expect("a body").1, [3, 5]);
+        let (body, count) = link.gather((old, bare(1)), &mut waiting).expect("JSON");
+        assert_eq!(messages(decode::<u32>(&body).expect("a body").1), [3, 5]);
         assert_eq!((count, link.traffic.dropped()), (2, 3));
+    }
+
+    #[test]
+    fn envelopes_stand_before_their_messages_and_need_not_be_there() {
+        let clock = Some("n1:3,n2:5".parse().expect("a clock"));
+        let envelope = Some(Envelope { incarnation: 2, number: 7, clock });
+        let link = Link {
+            client: client(TIMEOUT).expect("a client"),
+            url: String::new(),
+            head: Head { cluster: "test".to_owned(), from: NodeId(1), to: NodeId(2) },
+            timeout: PATIENCE,
+            traffic: Arc::default(),
+        };
+        let (queue, mut waiting) = mpsc::channel(10);
+        let second = (Instant::now(), Letter { envelope, message: "@".to_owned() });
+        queue.try_send(second.clone()).expect("room");
+        let first = (Instant::now(), bare("one".to_owned()));
+        let (body, _) = link.gather(first.clone(), &mut waiting).expect("JSON");
+        assert_eq!(decode::<String>(&body).expect("a body").1, [first.1, second.1]);
+        let text = String::from_utf8(body).expect("UTF-8");
+        let lines = [
+            r#"{"cluster":"test","from":1,"to":2}"#,
+            r#""one""#,
+            r#"@{"incarnation":2,"number":7,"clock":"n1:3,n2:5"}"#,
+            r#""@""#,
+        ];
+        assert_eq!(text.lines().collect::<Vec<_>>(), lines);
+        assert!(decode::<String>(b"{\"cluster\":\"test\",\"from\":1,\"to\":2}\n@{}\n1").is_err());
     }
 }

@@ -66,6 +66,7 @@ impl Cluster {
                 reads: ReadMode::default(),
                 quorums: QuorumSizes::default(),
                 snapshots,
+                trace: None,
             }
         };
         let configs: BTreeMap<_, _> = addresses.keys().map(|id| (*id, config(*id))).collect();
