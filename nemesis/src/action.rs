@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ailment::{Ailment, Part};
 use crate::fault::{Fault, Partition, Split};
 use crate::grudge::{Block, Grudge, Ways};
 use crate::nodes::{Node, NodeSet, Pick};
@@ -34,6 +35,10 @@ pub enum Action {
     Retire(BTreeSet<Node>),
     /// This one is to lead; there is one at most.
     Transfer(BTreeSet<Node>),
+    /// This befalls these nodes.
+    Ail(Ailment, BTreeSet<Node>),
+    /// This part of every node is well again.
+    Cure(Part),
 }
 
 /// What was asked, and what it came to when it struck.
@@ -59,8 +64,9 @@ impl Action {
             | Action::Add(nodes)
             | Action::Remove(nodes)
             | Action::Retire(nodes)
-            | Action::Transfer(nodes) => nodes.is_empty(),
-            Action::Heal => false,
+            | Action::Transfer(nodes)
+            | Action::Ail(_, nodes) => nodes.is_empty(),
+            Action::Heal | Action::Cure(_) => false,
         }
     }
 
@@ -85,6 +91,8 @@ impl Action {
             Action::Remove(set) => Fault::Remove(nodes(set)),
             Action::Retire(set) => Fault::Retire(nodes(set)),
             Action::Transfer(set) => Fault::Transfer(nodes(set)),
+            Action::Ail(ailment, set) => Fault::Ail(*ailment, nodes(set)),
+            Action::Cure(part) => Fault::Cure(*part),
         }
     }
 
@@ -105,6 +113,8 @@ impl Action {
             Fault::Remove(set) => Action::Remove(concrete(&set)?),
             Fault::Retire(set) => Action::Retire(concrete(&set)?),
             Fault::Transfer(set) => Action::Transfer(concrete(&set)?),
+            Fault::Ail(ailment, set) => Action::Ail(ailment, concrete(&set)?),
+            Fault::Cure(part) => Action::Cure(part),
         })
     }
 }
@@ -158,6 +168,8 @@ impl Resolved {
                 format!("{} to be removed and shut down", self.names(nodes))
             }
             Action::Transfer(nodes) => format!("{} to lead", self.names(nodes)),
+            Action::Ail(ailment, nodes) => ailment.sentence(&self.names(nodes)),
+            Action::Cure(part) => part.cured().to_owned(),
         };
         if let Some(node) = self.stand_in {
             sentence += &format!("; no leader was known, {node} was taken for it");

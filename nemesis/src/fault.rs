@@ -2,8 +2,8 @@
 //!
 //! A [`Fault`] is what a schedule says, with roles in place of nodes; resolving it against the
 //! cluster gives an [`Action`] on concrete links and nodes, which real processes and a simulator
-//! carry out alike. The kinds are Jepsen's (partitioner, `db` kill and start, membership), the text
-//! form is our own.
+//! carry out alike. The kinds are Jepsen's (partitioner, `db` kill and start, membership; ailments have a
+//! module of their own), the text form is our own.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,6 +12,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::action::{Action, Resolved, concrete};
+use crate::ailment::{Ailment, Part};
 use crate::grudge::{Grudge, Ways};
 use crate::nodes::{Cluster, Node, NodeSet, Resolver};
 use crate::text::{Cursor, ParseError, text_form};
@@ -59,6 +60,10 @@ pub enum Fault {
     Retire(NodeSet),
     /// Another node is to lead, without a fault.
     Transfer(NodeSet),
+    /// This befalls these nodes, whose processes live on.
+    Ail(Ailment, NodeSet),
+    /// This part of every node is well again.
+    Cure(Part),
 }
 
 /// A fault names a node that the cluster does not have.
@@ -145,7 +150,7 @@ impl Split {
 
 impl Fault {
     /// What kind of fault it is, in one word: `cut`, `hold`, `heal`, `kill`, `restart`, `add`,
-    /// `remove`, `retire`, `transfer`.
+    /// `remove`, `retire`, `transfer`, or the verb of an ailment or a cure.
     pub fn name(&self) -> &'static str {
         match self {
             Fault::Cut(_) => "cut",
@@ -157,12 +162,14 @@ impl Fault {
             Fault::Remove(_) => "remove",
             Fault::Retire(_) => "retire",
             Fault::Transfer(_) => "transfer",
+            Fault::Ail(ailment, _) => ailment.name(),
+            Fault::Cure(part) => part.cure(),
         }
     }
 
     /// Whether it breaks or changes something, rather than mends it.
     pub fn is_strike(&self) -> bool {
-        !matches!(self, Fault::Heal | Fault::Restart(_))
+        !matches!(self, Fault::Heal | Fault::Restart(_) | Fault::Cure(_))
     }
 
     /// Whether it is an order to the cluster, about its members or about who leads.
@@ -182,7 +189,7 @@ impl Fault {
         self.check(&cluster.nodes.union(&cluster.gone).copied().collect())?;
         // What is dead cannot be killed, nor what lives be started; links outlive their nodes.
         let pool = match self {
-            Fault::Kill(_) => cluster.up(),
+            Fault::Kill(_) | Fault::Ail(..) => cluster.up(),
             Fault::Restart(_) => cluster.down.clone(),
             // Whoever is named is asked, whatever comes of it.
             Fault::Transfer(set) => {
@@ -209,6 +216,8 @@ impl Fault {
             Fault::Transfer(set) => {
                 Action::Transfer(only(resolver.resolve([set])).into_iter().take(1).collect())
             }
+            Fault::Ail(ailment, set) => Action::Ail(*ailment, only(resolver.resolve([set]))),
+            Fault::Cure(part) => Action::Cure(*part),
         };
         let stand_in = resolver.stand_in;
         Ok(Resolved { asked: self.clone(), action, leader: cluster.leader, stand_in })
@@ -225,8 +234,9 @@ impl Fault {
             | Fault::Restart(Some(set))
             | Fault::Remove(set)
             | Fault::Retire(set)
-            | Fault::Transfer(set) => vec![set],
-            Fault::Heal | Fault::Restart(None) | Fault::Add(_) => Vec::new(),
+            | Fault::Transfer(set)
+            | Fault::Ail(_, set) => vec![set],
+            Fault::Heal | Fault::Restart(None) | Fault::Add(_) | Fault::Cure(_) => Vec::new(),
         };
         match sets.iter().flat_map(|set| set.named()).find(|node| !nodes.contains(node)) {
             Some(node) => Err(UnknownNode { node, size: nodes.len() }),
@@ -235,11 +245,21 @@ impl Fault {
     }
 
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        const EXPECTED: &str = "a fault: `cut`, `hold`, `heal`, `kill`, `restart`, `add`, \
-                                `remove`, `retire` or `transfer`";
+        const EXPECTED: &str = "a fault: `cut`, `hold`, `heal`, `kill`, `restart`, `pause`, \
+                                `resume`, `leap`, `drift`, `steady`, `stall`, `fill`, `clear`, \
+                                `add`, `remove`, `retire` or `transfer`";
         const WORDS: [&str; 9] =
             ["cut", "hold", "heal", "kill", "restart", "add", "remove", "retire", "transfer"];
         let word = cursor.peek();
+        if Ailment::NAMES.contains(&word) {
+            cursor.advance();
+            let (ailment, set) = Ailment::parse(word, cursor)?;
+            return Ok(Fault::Ail(ailment, set));
+        }
+        if let Some(part) = Part::ALL.into_iter().find(|part| part.cure() == word) {
+            cursor.advance();
+            return Ok(Fault::Cure(part));
+        }
         if !WORDS.contains(&word) {
             return Err(cursor.error(EXPECTED));
         }
@@ -316,7 +336,8 @@ impl fmt::Display for Fault {
             | Fault::Retire(set) => write!(f, " {set}"),
             Fault::Add(Some(nodes)) => write!(f, " {}", NodeSet::nodes(nodes.iter().copied())),
             Fault::Transfer(set) => write!(f, " to {set}"),
-            Fault::Heal | Fault::Restart(None) | Fault::Add(None) => Ok(()),
+            Fault::Ail(ailment, set) => ailment.write(set, f),
+            Fault::Heal | Fault::Restart(None) | Fault::Add(None) | Fault::Cure(_) => Ok(()),
         }
     }
 }

@@ -12,6 +12,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::ailment::{Ailment, Part, Percent};
 use crate::fault::{Fault, Partition};
 use crate::nodes::{NodeSet, Pick};
 use crate::schedule::{Schedule, Step};
@@ -24,17 +25,27 @@ pub enum Package {
     Partition,
     /// Kills of processes, each followed by a restart.
     Kill,
+    /// Processes that stand still, and go on.
+    Pause,
+    /// Clocks that leap or go wrong, and then run true.
+    Clock,
+    /// Disks that are slow or full, and then well.
+    Disk,
 }
 
 impl Package {
     /// Every package.
-    pub const ALL: [Package; 2] = [Package::Partition, Package::Kill];
+    pub const ALL: [Package; 5] =
+        [Package::Partition, Package::Kill, Package::Pause, Package::Clock, Package::Disk];
 
-    /// Its name: `partition`, `kill`.
+    /// Its name: `partition`, `kill`, `pause`, `clock`, `disk`.
     pub fn name(self) -> &'static str {
         match self {
             Package::Partition => "partition",
             Package::Kill => "kill",
+            Package::Pause => "pause",
+            Package::Clock => "clock",
+            Package::Disk => "disk",
         }
     }
 
@@ -43,23 +54,34 @@ impl Package {
         match fault {
             Fault::Cut(_) | Fault::Hold(_) => Some(Package::Partition),
             Fault::Kill(_) => Some(Package::Kill),
+            Fault::Ail(ailment, _) => Some(match ailment.part() {
+                Part::Process => Package::Pause,
+                Part::Clock => Package::Clock,
+                Part::Disk => Package::Disk,
+            }),
             _ => None,
         }
     }
 
     /// What mends any strike of it.
-    fn mend(self) -> Fault {
+    pub fn mend(self) -> Fault {
         match self {
             Package::Partition => Fault::Heal,
             Package::Kill => Fault::Restart(None),
+            Package::Pause => Fault::Cure(Part::Process),
+            Package::Clock => Fault::Cure(Part::Clock),
+            Package::Disk => Fault::Cure(Part::Disk),
         }
     }
 
     /// The strike that takes the leader.
-    fn leader_strike(self) -> Fault {
+    pub fn leader_strike(self) -> Fault {
         match self {
             Package::Partition => Fault::Cut(Partition::both(Pick::Leader, Pick::Rest)),
             Package::Kill => Fault::Kill(Pick::Leader.into()),
+            Package::Pause => Fault::Ail(Ailment::Pause, Pick::Leader.into()),
+            Package::Clock => Fault::Ail(drift(25), Pick::Leader.into()),
+            Package::Disk => Fault::Ail(STALL, Pick::Leader.into()),
         }
     }
 
@@ -88,6 +110,21 @@ impl Package {
                 .map(NodeSet::from)
                 .map(Fault::Kill)
                 .into(),
+            Package::Pause => [Pick::Random(1), Pick::Minority, Pick::Everyone]
+                .map(|pick| Fault::Ail(Ailment::Pause, pick.into()))
+                .into(),
+            Package::Clock => vec![
+                Fault::Ail(drift(400), Pick::Random(1).into()),
+                Fault::Ail(drift(50), Pick::Minority.into()),
+                Fault::Ail(Ailment::Leap(LEAP), Pick::Random(1).into()),
+                Fault::Ail(Ailment::Leap(LEAP), Pick::Everyone.into()),
+            ],
+            Package::Disk => vec![
+                Fault::Ail(STALL, Pick::Minority.into()),
+                Fault::Ail(STALL, Pick::Everyone.into()),
+                Fault::Ail(Ailment::Fill, Pick::Random(1).into()),
+                Fault::Ail(Ailment::Fill, Pick::Leader.into()),
+            ],
         }
     }
 }
@@ -98,7 +135,17 @@ impl fmt::Display for Package {
     }
 }
 
-/// A choice of packages, written `partition,kill`, or `none`.
+/// How far a clock leaps: longer than an election takes.
+const LEAP: Duration = Duration::from_secs(3);
+/// How much longer a write takes on a slow disk: so long that a leader hardly makes progress, and is
+/// none the less alive.
+const STALL: Ailment = Ailment::Stall(Duration::from_millis(120));
+
+fn drift(percent: u16) -> Ailment {
+    Ailment::Drift(Percent::new(percent).unwrap_or(Percent::WHOLE))
+}
+
+/// A choice of packages, written `partition,kill`, or `none`, or `all`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Packages(pub BTreeSet<Package>);
 
@@ -107,15 +154,19 @@ impl Packages {
         if cursor.take("none") {
             return Ok(Packages::default());
         }
+        if cursor.take("all") {
+            return Ok(Packages(Package::ALL.into()));
+        }
+        const EXPECTED: &str = "`partition`, `kill`, `pause`, `clock`, `disk`, `all` or `none`";
         let by_name = |word: &str| Package::ALL.into_iter().find(|package| package.name() == word);
         let mut packages = BTreeSet::new();
         loop {
             if cursor.peek() == "membership" {
-                let expected = "`partition`, `kill` or `none` (so far members change only in \
+                let expected = "`partition`, `kill`, `pause`, `clock`, `disk`, `all` or `none` (so far members change only in \
                                 simulated runs: `rashomon sim --nemesis membership`)";
                 return Err(cursor.error(expected));
             }
-            packages.insert(cursor.word("`partition`, `kill` or `none`", by_name)?);
+            packages.insert(cursor.word(EXPECTED, by_name)?);
             if !cursor.take(",") {
                 return Ok(Packages(packages));
             }

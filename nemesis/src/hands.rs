@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::process::ExitStatus;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::action::Action;
+use crate::ailment::{Ailment, Part, Percent};
 use crate::link::{Bite, LinkError, Links};
 use crate::nodes::{Cluster, Node};
 use crate::process::{NodeProcess, ProcessError};
@@ -41,6 +42,10 @@ pub struct Outcome {
     pub killed: Vec<Node>,
     /// The nodes that were started again.
     pub restarted: Vec<Node>,
+    /// The nodes that an ailment befell.
+    pub ailing: Vec<Node>,
+    /// The nodes that were cured, each with what that was.
+    pub cured: Vec<(Node, String)>,
 }
 
 impl Outcome {
@@ -57,13 +62,34 @@ pub struct Hands {
     processes: BTreeMap<Node, NodeProcess>,
     /// Killed by an action, and not restarted yet.
     down: BTreeSet<Node>,
+    /// What befell the nodes: a new process of a node learns of it.
+    conditions: BTreeMap<Node, Condition>,
+}
+
+/// How a node is.
+#[derive(Clone, Copy, Debug)]
+struct Condition {
+    /// Since when it stands still.
+    paused: Option<Instant>,
+    /// How far its clock has leapt in all.
+    leapt: Duration,
+    rate: Percent,
+    stall: Duration,
+    full: bool,
+}
+
+impl Default for Condition {
+    fn default() -> Self {
+        let (leapt, stall) = (Duration::ZERO, Duration::ZERO);
+        Condition { paused: None, leapt, rate: Percent::WHOLE, stall, full: false }
+    }
 }
 
 impl Hands {
     /// Takes the links and processes of a cluster in hand.
     pub fn new(links: Links, processes: impl IntoIterator<Item = NodeProcess>) -> Self {
         let processes = processes.into_iter().map(|process| (process.node(), process)).collect();
-        Hands { links, processes, down: BTreeSet::new() }
+        Hands { links, processes, down: BTreeSet::new(), conditions: BTreeMap::new() }
     }
 
     /// The cluster as a fault finds it, led by whom the caller knows to lead.
@@ -79,6 +105,11 @@ impl Hands {
     /// The links: counters, and what ran into cuts so far.
     pub fn links(&self) -> &Links {
         &self.links
+    }
+
+    /// The process id of a node, if it runs.
+    pub fn pid(&self, node: Node) -> Option<u32> {
+        self.processes.get(&node).and_then(NodeProcess::pid)
     }
 
     /// Does it, and says what really happened.
@@ -99,6 +130,8 @@ impl Hands {
                     outcome.restarted.push(*node);
                 }
             }
+            Action::Ail(ailment, nodes) => outcome.ailing = self.afflict(*ailment, nodes).await?,
+            Action::Cure(part) => self.cure(*part, &mut outcome).await?,
             Action::Add(_) | Action::Remove(_) | Action::Retire(_) | Action::Transfer(_) => {
                 return Err(HandsError::Membership(action.clone()));
             }
@@ -111,6 +144,9 @@ impl Hands {
     pub async fn mend(&mut self) -> (Outcome, Vec<HandsError>) {
         let mut outcome = Outcome { healed: self.links.heal(), ..Outcome::default() };
         let mut errors = Vec::new();
+        for part in Part::ALL {
+            errors.extend(self.cure(part, &mut outcome).await.err());
+        }
         for node in self.down.clone() {
             match self.restart(node).await {
                 Ok(()) => outcome.restarted.push(node),
@@ -157,6 +193,7 @@ impl Hands {
             let process = self.processes.get_mut(node).ok_or(HandsError::Unknown(*node))?;
             if process.exited()?.is_none() {
                 process.start_kill()?;
+                self.conditions.entry(*node).or_default().paused = None;
                 self.down.insert(*node);
                 killed.push(*node);
             }
@@ -173,7 +210,112 @@ impl Hands {
         let process = self.processes.get_mut(&node).ok_or(HandsError::Unknown(node))?;
         process.restart().await?;
         self.down.remove(&node);
+        let condition = self.conditions.entry(node).or_default();
+        condition.paused = None;
+        for line in condition.lines() {
+            process.tell(&line).await?;
+        }
         Ok(())
+    }
+
+    /// Lets an ailment befall these nodes, as far as they run.
+    async fn afflict(
+        &mut self,
+        ailment: Ailment,
+        nodes: &BTreeSet<Node>,
+    ) -> Result<Vec<Node>, HandsError> {
+        let mut ailing = Vec::new();
+        for node in nodes {
+            let process = self.processes.get_mut(node).ok_or(HandsError::Unknown(*node))?;
+            let condition = self.conditions.entry(*node).or_default();
+            let befell = tell(process, ailment).await?;
+            match ailment {
+                _ if !befell => continue,
+                Ailment::Pause => condition.paused = Some(Instant::now()),
+                Ailment::Leap(by) => condition.leapt += by,
+                Ailment::Drift(rate) => condition.rate = rate,
+                Ailment::Stall(by) => condition.stall = by,
+                Ailment::Fill => condition.full = true,
+            }
+            ailing.push(*node);
+        }
+        Ok(ailing)
+    }
+
+    /// Cures a part of every node. Those that stopped for want of room start again.
+    async fn cure(&mut self, part: Part, outcome: &mut Outcome) -> Result<(), HandsError> {
+        for (node, condition) in &mut self.conditions {
+            let Some(process) = self.processes.get_mut(node) else { continue };
+            let well = Condition::default();
+            match part {
+                Part::Process => {
+                    if let Some(since) = condition.paused.take()
+                        && process.resume()?
+                    {
+                        let long =
+                            format!("stood still for {:.1} s", since.elapsed().as_secs_f64());
+                        outcome.cured.push((*node, long));
+                    }
+                }
+                Part::Clock => {
+                    if condition.rate != well.rate {
+                        condition.rate = well.rate;
+                        tell(process, Ailment::Drift(well.rate)).await?;
+                        outcome.cured.push((*node, "runs true again".into()));
+                    }
+                }
+                Part::Disk => {
+                    let (stall, full) = (condition.stall != well.stall, condition.full);
+                    (condition.stall, condition.full) = (well.stall, well.full);
+                    if full && process.exited()?.is_some() && !self.down.contains(node) {
+                        process.restart().await?;
+                        for line in condition.lines() {
+                            process.tell(&line).await?;
+                        }
+                        outcome.restarted.push(*node);
+                    } else if stall || full {
+                        tell(process, Ailment::Stall(well.stall)).await?;
+                        process.tell("room").await?;
+                        outcome.cured.push((*node, "writes as usual".into()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Condition {
+    /// What a new process of the node is to be told.
+    fn lines(&self) -> Vec<String> {
+        let well = Condition::default();
+        let ailments = [
+            (self.leapt != well.leapt, Ailment::Leap(self.leapt)),
+            (self.rate != well.rate, Ailment::Drift(self.rate)),
+            (self.stall != well.stall, Ailment::Stall(self.stall)),
+            (self.full, Ailment::Fill),
+        ];
+        let ailments = ailments.into_iter().filter(|(befell, _)| *befell);
+        ailments.filter_map(|(_, ailment)| line(ailment)).collect()
+    }
+}
+
+async fn tell(process: &mut NodeProcess, ailment: Ailment) -> Result<bool, ProcessError> {
+    match line(ailment) {
+        Some(line) => process.tell(&line).await,
+        None => process.pause(),
+    }
+}
+
+/// What a node is told over its life line: times in nanoseconds, rates in per cent. Nobody who stands
+/// still needs to be told so.
+fn line(ailment: Ailment) -> Option<String> {
+    match ailment {
+        Ailment::Pause => None,
+        Ailment::Leap(by) => Some(format!("leap {}", by.as_nanos())),
+        Ailment::Drift(rate) => Some(format!("rate {}", rate.get())),
+        Ailment::Stall(by) => Some(format!("stall {}", by.as_nanos())),
+        Ailment::Fill => Some("fill".to_owned()),
     }
 }
 
@@ -194,12 +336,15 @@ impl fmt::Display for Outcome {
                 ),
             });
         }
-        for (nodes, what) in [(&self.killed, "killed"), (&self.restarted, "restarted")] {
+        let nodes =
+            [(&self.killed, "killed"), (&self.ailing, "struck"), (&self.restarted, "restarted")];
+        for (nodes, what) in nodes {
             if !nodes.is_empty() {
                 let names: Vec<String> = nodes.iter().map(Node::to_string).collect();
                 parts.push(format!("{} {what}", names.join(", ")));
             }
         }
+        parts.extend(self.cured.iter().map(|(node, what)| format!("{node} {what}")));
         f.write_str(&parts.join("; "))
     }
 }

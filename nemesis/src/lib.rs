@@ -10,6 +10,7 @@
 //! both and mends everything again.
 
 mod action;
+mod ailment;
 mod fault;
 mod generate;
 mod grudge;
@@ -21,6 +22,7 @@ mod schedule;
 mod text;
 
 pub use action::{Action, Resolved};
+pub use ailment::{Ailment, Part, Percent};
 pub use fault::{Fault, Partition, Split, UnknownNode};
 pub use generate::{Package, Packages};
 pub use grudge::{Block, Grudge, Ways};

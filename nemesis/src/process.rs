@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::nodes::Node;
@@ -97,6 +99,51 @@ impl NodeProcess {
     /// When the system does not say.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
         self.child.try_wait().map_err(|source| self.failed(source))
+    }
+
+    /// Lets it stand still, by SIGSTOP; says whether it ran.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub fn pause(&mut self) -> Result<bool, ProcessError> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on, by SIGCONT; says whether there is a process.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub fn resume(&mut self) -> Result<bool, ProcessError> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<bool, ProcessError> {
+        if self.exited()?.is_some() {
+            return Ok(false);
+        }
+        // It is not waited for meanwhile, so that nobody else can have its number.
+        let pid = self.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        let Some(pid) = pid else { return Ok(false) };
+        kill_process(pid, signal).map_err(|error| self.failed(error.into()))?;
+        Ok(true)
+    }
+
+    /// Says a line to it over its life line, without waiting until it listens; says whether there is
+    /// a process.
+    ///
+    /// # Errors
+    /// When the line cannot be written, though the process lives.
+    pub async fn tell(&mut self, line: &str) -> Result<bool, ProcessError> {
+        if self.exited()?.is_some() {
+            return Ok(false);
+        }
+        let Some(life_line) = &mut self.life_line else { return Ok(false) };
+        match life_line.write_all(format!("{line}\n").as_bytes()).await {
+            // It ended just now.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(self.failed(error)),
+            Ok(()) => Ok(true),
+        }
     }
 
     /// Waits for it to end.

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::{
-    Action, Cluster, Fault, Grudge, Node, NodeSet, Package, Packages, ParseError, Partition, Pick,
-    Resolved, Schedule, Split, Step, Trigger, Ways,
+    Action, Ailment, Cluster, Fault, Grudge, Node, NodeSet, Package, Packages, ParseError, Part,
+    Partition, Percent, Pick, Resolved, Schedule, Split, Step, Trigger, Ways,
 };
 
 const SIZE: u16 = 7;
@@ -41,6 +41,17 @@ fn partition() -> impl Strategy<Value = Partition> {
     ]
 }
 
+fn ailment() -> impl Strategy<Value = Ailment> {
+    let rate = (1u16..=1000).prop_map(|rate| Percent::new(rate).expect("it is in range"));
+    prop_oneof![
+        Just(Ailment::Pause),
+        any::<Duration>().prop_map(Ailment::Leap),
+        rate.prop_map(Ailment::Drift),
+        any::<Duration>().prop_map(Ailment::Stall),
+        Just(Ailment::Fill),
+    ]
+}
+
 fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         4 => partition().prop_map(Fault::Cut),
@@ -54,6 +65,8 @@ fn fault() -> impl Strategy<Value = Fault> {
         1 => node_set().prop_map(Fault::Remove),
         1 => node_set().prop_map(Fault::Retire),
         1 => node_set().prop_map(Fault::Transfer),
+        3 => (ailment(), node_set()).prop_map(|(ailment, set)| Fault::Ail(ailment, set)),
+        1 => prop::sample::select(&Part::ALL[..]).prop_map(Fault::Cure),
     ]
 }
 
@@ -174,6 +187,8 @@ proptest! {
             Action::Transfer(nodes) => {
                 prop_assert!(nodes.len() <= 1 && nodes.is_subset(&cluster.nodes));
             }
+            Action::Ail(_, nodes) => prop_assert!(nodes.is_subset(&cluster.up())),
+            Action::Cure(_) => {}
         }
         if resolved.stand_in.is_some() {
             prop_assert!(fault.to_string().contains("leader"));
@@ -373,7 +388,7 @@ fn errors_say_where_and_what() {
     let set = "a node set: `leader`, `random 2`, `minority`, `majority`, `everyone`, `rest`, \
                `nobody` or nodes such as `n1, n2`";
     for (text, expected) in [
-        ("at 3s heal\nat 4s brew tea", "line 2, column 7: expected a fault: `cut`, `hold`, `heal`, `kill`, `restart`, `add`, `remove`, `retire` or `transfer`, found `brew`".to_owned()),
+        ("at 3s heal\nat 4s brew tea", "line 2, column 7: expected a fault: `cut`, `hold`, `heal`, `kill`, `restart`, `pause`, `resume`, `leap`, `drift`, `steady`, `stall`, `fill`, `clear`, `add`, `remove`, `retire` or `transfer`, found `brew`".to_owned()),
         ("at soon heal", "line 1, column 4: expected a time such as `3.2s`, `350ms` or `2m`, found `soon`".to_owned()),
         ("at 3s cut leader\nat 4s heal", "line 1, column 17: expected `|`, `->` or `,`, found the end of the line".to_owned()),
         ("at 3s cut leader |", format!("line 1, column 19: expected {set}, found the end")),

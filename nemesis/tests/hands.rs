@@ -144,6 +144,12 @@ fn resolve(hands: &Hands, fault: &str, leader: Option<Node>) -> Resolved {
     fault.resolve(&hands.cluster(leader), &mut rng).expect("every node exists")
 }
 
+/// Lets a fault strike that names its nodes.
+async fn apply(hands: &mut Hands, fault: &str) -> Outcome {
+    let resolved = resolve(hands, fault, None);
+    hands.apply(&resolved.action).await.unwrap_or_else(|error| panic!("{fault}: {error}"))
+}
+
 #[tokio::test]
 async fn kills_and_restarts_follow_the_faults() {
     let folder = TempDir::new().expect("a folder");
@@ -218,5 +224,82 @@ async fn mending_undoes_everything_and_says_what_bit() {
     TcpStream::connect(address).await.expect("open");
     tokio::time::timeout(DEADLINE, listener.accept()).await.expect("in time").expect("healed");
     assert_eq!(hands.mend().await.0, Outcome::default(), "mended twice");
+    assert!(hands.stop(GRACE).await.is_empty());
+}
+
+/// The state of a process, a letter: `S` waits, `T` is stopped.
+fn state(pid: u32) -> String {
+    let asked = Command::new("ps").args(["-o", "state=", "-p", &pid.to_string()]).output();
+    String::from_utf8_lossy(&asked.expect("there is a ps").stdout).trim().chars().take(1).collect()
+}
+
+#[tokio::test]
+async fn what_is_paused_stands_still_and_goes_on() {
+    let folder = TempDir::new().expect("a folder");
+    let mut hands = hands(&folder, 2).await;
+    let pids: Vec<u32> = Node::first(2).map(|node| hands.pid(node).expect("it runs")).collect();
+    let outcome = apply(&mut hands, "pause n2").await;
+    assert_eq!(outcome.ailing, [Node(2)]);
+    until("stop", || state(pids[1]) == "T").await;
+    assert_ne!(state(pids[0]), "T", "it was not asked to");
+    let outcome = apply(&mut hands, "resume").await;
+    assert_eq!(outcome.cured.len(), 1, "{outcome}");
+    until("going on", || state(pids[1]) != "T").await;
+    // Twice is once, and a process that is paused can be killed and started again.
+    assert!(apply(&mut hands, "resume").await.cured.is_empty());
+    apply(&mut hands, "pause n2").await;
+    assert_eq!(apply(&mut hands, "kill n2").await.killed, [Node(2)]);
+    apply(&mut hands, "restart").await;
+    let pid = hands.pid(Node(2)).expect("it runs");
+    assert_ne!(state(pid), "T");
+    assert!(hands.stop(GRACE).await.is_empty());
+}
+
+#[tokio::test]
+async fn nodes_are_told_what_befalls_them_and_new_processes_again() {
+    let folder = TempDir::new().expect("a folder");
+    let mut hands = hands(&folder, 2).await;
+    let told = |node: u16| {
+        let log = std::fs::read_to_string(folder.path().join(format!("n{node}.log")));
+        log.unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for fault in ["leap n1 by 3s", "leap n1 by 2s", "drift n1 at 150%", "stall n1 by 20ms"] {
+        assert_eq!(apply(&mut hands, fault).await.ailing, [Node(1)], "{fault}");
+    }
+    let all = ["started", "leap 3000000000", "leap 2000000000", "rate 150", "stall 20000000"];
+    until("word of all", || told(1) == all).await;
+    apply(&mut hands, "kill n1").await;
+    assert!(apply(&mut hands, "drift n1 at 50%").await.ailing.is_empty(), "it is down");
+    apply(&mut hands, "restart").await;
+    let again = ["started", "leap 5000000000", "rate 150", "stall 20000000"];
+    until("word of what lasts", || told(1).get(5..).is_some_and(|rest| rest == again)).await;
+    let (outcome, errors) = hands.mend().await;
+    assert!(errors.is_empty() && outcome.cured.len() == 2, "{outcome} {errors:?}");
+    let cure = ["rate 100", "stall 0", "room"];
+    until("word of the cure", || told(1).get(9..).is_some_and(|rest| rest == cure)).await;
+    assert_eq!(told(2), ["started"], "nothing befell it");
+    assert!(hands.stop(GRACE).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_stopped_for_want_of_room_starts_again_when_there_is_some() {
+    let folder = TempDir::new().expect("a folder");
+    let links = Links::open(Node::first(1)).await.expect("links");
+    // It ends when it hears of it.
+    let script = "echo started; while read line; do [ \"$line\" = fill ] && exit 1; done";
+    let mut hands = Hands::new(links, [start(&folder, Node(1), script)]);
+    until("start", || starts(folder.path(), Node(1)) == 1).await;
+    apply(&mut hands, "fill n1").await;
+    let mut ended = false;
+    for _ in 0..2_000 {
+        ended = !hands.crashed().expect("known").is_empty();
+        if ended {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(ended, "it never ended");
+    assert_eq!(apply(&mut hands, "clear").await.restarted, [Node(1)]);
+    until("second start", || starts(folder.path(), Node(1)) == 2).await;
     assert!(hands.stop(GRACE).await.is_empty());
 }

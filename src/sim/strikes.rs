@@ -54,7 +54,7 @@ fn short_strikes(
         let to = from + rng.random_range(2..120);
         let at = |hundredths: u64| Duration::from_millis(hundredths * 10);
         steps.push(ScheduleStep::at(at(from), strike(package, rng)));
-        steps.push(ScheduleStep::at(at(to).min(run), mend(package)));
+        steps.push(ScheduleStep::at(at(to).min(run), package.mend()));
     }
 }
 
@@ -85,14 +85,14 @@ fn drumroll(packages: &[Package], end: u64, rng: &mut ChaCha8Rng, steps: &mut Ve
             // Mostly both, at once: the fault moves on.
             let blow = rng.random_range(0..6);
             if blow > 0 {
-                push(at, mend(package));
+                push(at, package.mend());
             }
             if blow < 5 {
                 push(at, strike(package, rng));
             }
             at += rng.random_range(1..=2 * beat);
         }
-        packages.iter().for_each(|package| push(at, mend(*package)));
+        packages.iter().for_each(|package| push(at, package.mend()));
         at += rng.random_range(50..1_200);
     }
 }
@@ -116,18 +116,18 @@ fn sieges(packages: &[Package], end: u64, rng: &mut ChaCha8Rng) -> Vec<ScheduleS
                     push(at, fault);
                 }
             }
-            Package::Kill => push(at, strike(package, rng)),
+            _ => push(at, strike(package, rng)),
         }
         for other in packages.iter().filter(|other| sorties && **other != package) {
             while at < relief {
                 push(at, sortie(*other, rng));
                 at += 1 << rng.random_range(1..9);
-                push(at, mend(*other));
+                push(at, other.mend());
                 at += 1 << rng.random_range(1..10);
             }
         }
         at = at.max(relief);
-        push(at, mend(package));
+        push(at, package.mend());
         at += rng.random_range(100..1_000);
     }
     steps
@@ -183,7 +183,7 @@ fn ambushes(packages: &[Package], end: u64, rng: &mut ChaCha8Rng) -> Vec<Schedul
             let delay = Duration::from_micros(1 << rng.random_range(0..18));
             let armed = Duration::from_millis(at);
             let mut push = |fault| steps.push(ScheduleStep::upon_leader(armed, delay, fault));
-            push(mend(package));
+            push(package.mend());
             push(match package {
                 Package::Partition if plain => {
                     Fault::Cut(Partition::both(Pick::Leader, Pick::Rest))
@@ -194,17 +194,10 @@ fn ambushes(packages: &[Package], end: u64, rng: &mut ChaCha8Rng) -> Vec<Schedul
         }
         at += rng.random_range(0..1_000);
         let relief = Duration::from_millis(at);
-        steps.extend(packages.iter().map(|package| ScheduleStep::at(relief, mend(*package))));
+        steps.extend(packages.iter().map(|package| ScheduleStep::at(relief, package.mend())));
         at += rng.random_range(50..1_000);
     }
     steps
-}
-
-fn mend(package: Package) -> Fault {
-    match package {
-        Package::Partition => Fault::Heal,
-        Package::Kill => Fault::Restart(None),
-    }
 }
 
 fn strike(package: Package, rng: &mut ChaCha8Rng) -> Fault {
@@ -224,6 +217,8 @@ fn strike(package: Package, rng: &mut ChaCha8Rng) -> Fault {
             ];
             Fault::Kill(NodeSet::from(PICKS[rng.random_range(0..PICKS.len())]))
         }
+        // What ails a node befalls it by itself in simulated runs, at times that nobody plans.
+        Package::Pause | Package::Clock | Package::Disk => package.leader_strike(),
     }
 }
 

@@ -1,0 +1,165 @@
+//! Ailments: what befalls a node whose process lives on. It stands still, its clock is wrong, its disk
+//! is slow or full.
+//!
+//! The kinds are Jepsen's (`hammer-time`, `clock-nemesis`, `faketime`) and those of Ganesan et al.,
+//! "Redundancy Does Not Imply Fault Tolerance" (FAST 2017). Nothing of the machine is touched: a
+//! process is stopped by a signal, and clock and disk are those that the node itself sees.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::nodes::NodeSet;
+use crate::text::{Cursor, ParseError, display_time};
+
+/// Something that befalls a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ailment {
+    /// It stands still.
+    Pause,
+    /// Its clock leaps ahead by so much, and then goes on as before. Never back: the clock that a
+    /// protocol sees is monotonic.
+    Leap(Duration),
+    /// Its clock goes at this many per cent of the right rate.
+    Drift(Percent),
+    /// Everything it writes takes so much longer to be durable.
+    Stall(Duration),
+    /// Its disk is full: the next write fails, and the node stops.
+    Fill,
+}
+
+/// Hundredths; from 1 to 1000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Percent(u16);
+
+impl Percent {
+    /// The right rate.
+    pub const WHOLE: Percent = Percent(100);
+
+    /// So many hundredths, if that is neither none nor more than a thousand.
+    pub fn new(hundredths: u16) -> Option<Self> {
+        (1..=1000).contains(&hundredths).then_some(Percent(hundredths))
+    }
+
+    /// How many hundredths.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
+    }
+}
+
+/// The part of a node that is not well, and that can be cured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// Its process: it goes on.
+    Process,
+    /// Its clock: it runs true again, from where it is.
+    Clock,
+    /// Its disk: it is as fast as it was, and has room.
+    Disk,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Part; 3] = [Part::Process, Part::Clock, Part::Disk];
+
+    /// The verb by which it is cured: `resume`, `steady`, `clear`.
+    pub fn cure(self) -> &'static str {
+        match self {
+            Part::Process => "resume",
+            Part::Clock => "steady",
+            Part::Disk => "clear",
+        }
+    }
+
+    /// What is so once it is cured, for a person.
+    pub(crate) fn cured(self) -> &'static str {
+        match self {
+            Part::Process => "all go on",
+            Part::Clock => "all clocks run true again",
+            Part::Disk => "all disks are well again",
+        }
+    }
+}
+
+impl Ailment {
+    /// The verbs of all ailments.
+    pub(crate) const NAMES: [&str; 5] = ["pause", "leap", "drift", "stall", "fill"];
+
+    /// Its verb.
+    pub fn name(self) -> &'static str {
+        match self {
+            Ailment::Pause => "pause",
+            Ailment::Leap(_) => "leap",
+            Ailment::Drift(_) => "drift",
+            Ailment::Stall(_) => "stall",
+            Ailment::Fill => "fill",
+        }
+    }
+
+    /// What is not well.
+    pub fn part(self) -> Part {
+        match self {
+            Ailment::Pause => Part::Process,
+            Ailment::Leap(_) | Ailment::Drift(_) => Part::Clock,
+            Ailment::Stall(_) | Ailment::Fill => Part::Disk,
+        }
+    }
+
+    /// What befalls these, for a person.
+    pub(crate) fn sentence(self, names: &str) -> String {
+        match self {
+            Ailment::Pause => format!("{names} paused"),
+            Ailment::Leap(by) => format!("clocks of {names} leap ahead by {}", display_time(by)),
+            Ailment::Drift(rate) => format!("clocks of {names} go at {rate}"),
+            Ailment::Stall(by) => {
+                format!("disks of {names} take {} longer", display_time(by))
+            }
+            Ailment::Fill => format!("disks of {names} are full"),
+        }
+    }
+
+    /// What follows the verb: whom it befalls, and by how much.
+    pub(crate) fn parse(
+        verb: &str,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<(Self, NodeSet), ParseError> {
+        let set = NodeSet::parse(cursor)?;
+        let ailment = match verb {
+            "leap" => Ailment::Leap(by(cursor)?),
+            "stall" => Ailment::Stall(by(cursor)?),
+            "drift" => {
+                cursor.word("`at` and a rate, as in `at 150%`", |word| {
+                    (word == "at").then_some(())
+                })?;
+                Ailment::Drift(cursor.word("a rate from `1%` to `1000%`", percent)?)
+            }
+            "fill" => Ailment::Fill,
+            _ => Ailment::Pause,
+        };
+        Ok((ailment, set))
+    }
+
+    /// Whom it befalls, and by how much: what follows the verb.
+    pub(crate) fn write(self, set: &NodeSet, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " {set}")?;
+        match self {
+            Ailment::Leap(by) | Ailment::Stall(by) => write!(f, " by {}", display_time(by)),
+            Ailment::Drift(rate) => write!(f, " at {rate}"),
+            Ailment::Pause | Ailment::Fill => Ok(()),
+        }
+    }
+}
+
+fn by(cursor: &mut Cursor<'_>) -> Result<Duration, ParseError> {
+    cursor.word("`by` and a time, as in `by 3s`", |word| (word == "by").then_some(()))?;
+    cursor.time()
+}
+
+fn percent(word: &str) -> Option<Percent> {
+    word.strip_suffix('%')?.parse().ok().and_then(Percent::new)
+}
