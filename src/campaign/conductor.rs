@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rashomon_nemesis::{Action, Outcome, Resolved, Schedule, Step, Trigger};
+use rashomon_nemesis::{Action, Outcome, Part, Resolved, Schedule, Step, Trigger};
 use tokio::sync::watch;
 
 use super::chronicle;
@@ -101,6 +101,11 @@ impl<'a, T: Target> Conductor<'a, T> {
         if !down.is_empty() {
             self.undo(&Action::Restart(down)).await?;
         }
+        for cure in Part::ALL.map(Action::Cure) {
+            if self.open.iter().any(|fault| undone_by(&fault.action, &cure)) {
+                self.undo(&cure).await?;
+            }
+        }
         Ok(())
     }
 
@@ -169,6 +174,10 @@ impl<'a, T: Target> Conductor<'a, T> {
             // What a cut did is known when it is healed; what a kill did, when it struck.
             let (bit, observed) = match action {
                 Action::Heal => (outcome.bitten() > 0, outcome.to_string()),
+                Action::Cure(_) => {
+                    let struck = !fault.outcome.ailing.is_empty();
+                    (struck, format!("{}; {outcome}", fault.outcome))
+                }
                 _ => (!fault.outcome.killed.is_empty(), fault.outcome.to_string()),
             };
             self.recorder.record(chronicle::healed(fault.id, bit, &observed));
@@ -187,6 +196,7 @@ pub(crate) fn undone_by(fault: &Action, action: &Action) -> bool {
     match (fault, action) {
         (Action::Cut(_) | Action::Hold(_), Action::Heal) => true,
         (Action::Kill(killed), Action::Restart(restarted)) => !killed.is_disjoint(restarted),
+        (Action::Ail(ailment, _), Action::Cure(part)) => ailment.part() == *part,
         _ => false,
     }
 }

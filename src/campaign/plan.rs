@@ -1,6 +1,7 @@
 //! The plan of a run: every choice resolved, so that the run can be read about and repeated.
 
 use std::fmt;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use rashomon_nemesis::{Packages, Schedule};
@@ -85,15 +86,26 @@ impl Plan {
         contract(self.contract.as_ref(), &self.store, self.nodes)
     }
 
+    /// The faults as they are asked for: by their kinds, if that gives this schedule.
+    fn faults(&self) -> String {
+        let time_limit = Duration::from_secs_f64(self.time_limit_s);
+        let drawn = Schedule::generate(&self.nemesis, self.seed, time_limit, self.nodes);
+        if drawn == self.schedule {
+            return format!("--nemesis {}", self.nemesis);
+        }
+        let steps: Vec<String> = self.schedule.steps().iter().map(ToString::to_string).collect();
+        format!("--schedule 'seed {}; {}'", self.schedule.seed(), steps.join("; "))
+    }
+
     /// The command that repeats this run. A run of real processes is never the same twice; what is
     /// the same are its operations, its faults and their times.
     pub fn command(&self) -> String {
         let mut command = format!(
-            "rashomon test --store {} --workload {} --nemesis {} --nodes {} --concurrency {} \
+            "rashomon test --store {} --workload {} {} --nodes {} --concurrency {} \
              --rate {} --time-limit {}s --seed {}",
             self.store,
             self.workload,
-            self.nemesis,
+            self.faults(),
             self.nodes,
             self.concurrency,
             self.rate,

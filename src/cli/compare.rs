@@ -64,11 +64,11 @@ pub(super) struct CompareArguments {
     /// How long the clients work
     #[arg(long, default_value = "15s", value_parser = duration::parse, help_heading = "Workload")]
     time_limit: Duration,
-    /// Kinds of fault: partition, kill, both with a comma, or none
+    /// Kinds of fault: partition, kill, pause, clock, disk, with commas; none, or all
     #[arg(long, default_value = "partition", help_heading = "Faults")]
     nemesis: Packages,
-    /// Which fault strikes when, as in 'at 2s cut leader | rest; at 4s heal'; if not given, every seed draws its own
-    #[arg(long, value_name = "STEPS", help_heading = "Faults")]
+    /// Which fault strikes when, as in 'at 2s cut leader | rest; at 4s heal', or a file that says so; if not given, every seed draws its own
+    #[arg(long, value_name = "STEPS", value_parser = store::schedule, help_heading = "Faults")]
     schedule: Option<Schedule>,
     /// Seed of the first run; drawn if not given
     #[arg(long)]
@@ -138,10 +138,7 @@ fn resolve(arguments: &CompareArguments) -> Result<(Common, Vec<Entry>), Failure
         return Err("--time-limit must be from a second to an hour".into());
     }
     if let Some(schedule) = &arguments.schedule {
-        schedule.check(nodes).map_err(|error| format!("--schedule: {error}"))?;
-        if let Some(late) = schedule.steps().iter().find(|step| step.at > arguments.time_limit) {
-            return Err(format!("--schedule: `{late}` is after the time limit").into());
-        }
+        store::check_schedule(schedule, nodes, arguments.time_limit)?;
     }
     let common = Common {
         workload: arguments.workload,

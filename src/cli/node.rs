@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rashomon_stores::node::{self, Config};
-use tokio::io::AsyncReadExt;
+use rashomon_stores::node::{self, Ailments, Config};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::complain;
 use crate::exit::Exit;
@@ -48,17 +48,25 @@ fn serve(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
             tracing::error!("cannot write down the address: {error}");
         }
     };
-    let ended = runtime.block_on(node::run(config, ready, end_of_input()));
+    let ended = runtime.block_on(node::run(config, ready, follow_input));
     // A node that ends by itself must not wait for the thread that reads standard input.
     runtime.shutdown_background();
     Ok(ended?)
 }
 
-/// The harness holds the other end of standard input: when it ends, in whatever way, so do we.
-async fn end_of_input() {
-    let mut input = tokio::io::stdin();
-    let mut ignored = [0; 64];
-    while !matches!(input.read(&mut ignored).await, Ok(0) | Err(_)) {}
+/// The harness holds the other end of standard input: when it ends, in whatever way, so do we. Until
+/// then it says what is to befall the node.
+async fn follow_input(ailments: Ailments) {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        match line.parse() {
+            Ok(ailment) => {
+                tracing::info!("told to {line}");
+                ailments.befall(ailment);
+            }
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
 }
 
 /// Writes down where the node listens; by a rename, so that nobody reads half an address.

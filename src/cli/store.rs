@@ -1,6 +1,8 @@
 //! Which store is to be tested, on how many nodes: what stores differ in, seen from the command line.
 
-use rashomon_nemesis::{Package, Packages};
+use std::time::Duration;
+
+use rashomon_nemesis::{Package, Packages, ParseError, Schedule};
 use rashomon_stores::catalogue::Store;
 use rashomon_stores::raft::ReadMode;
 
@@ -61,6 +63,41 @@ pub(super) fn packages(store: Store, asked: Option<Packages>) -> Result<Packages
         Some(packages) => Ok(packages),
         None if store.is_alone() => Ok(Packages([Package::Kill].into())),
         None => Ok(Packages([Package::Partition].into())),
+    }
+}
+
+/// Reads a schedule: its steps, or the name of a file that has them.
+pub(super) fn schedule(text: &str) -> Result<Schedule, String> {
+    if text.trim_start().starts_with("at ") || text.trim_start().starts_with("seed ") {
+        return text.parse().map_err(|error: ParseError| error.to_string());
+    }
+    let steps = std::fs::read_to_string(text).map_err(|error| {
+        format!("cannot read the file {text}: {error}; steps begin with `at`, as in `at 2s heal`")
+    })?;
+    steps.parse().map_err(|error: ParseError| format!("{text}: {error}"))
+}
+
+/// Checks that a schedule can strike so many nodes within a time.
+pub(super) fn check_schedule(
+    schedule: &Schedule,
+    nodes: u16,
+    time_limit: Duration,
+) -> Result<(), String> {
+    schedule.check(nodes).map_err(|error| format!("--schedule: {error}"))?;
+    match schedule.steps().iter().find(|step| step.at > time_limit) {
+        Some(late) => Err(format!("--schedule: `{late}` is after the time limit")),
+        None => Ok(()),
+    }
+}
+
+/// Checks that a schedule asks for nothing that only simulated runs have.
+pub(super) fn check_live(schedule: &Schedule) -> Result<(), String> {
+    match schedule.steps().iter().find(|step| step.fault.is_order()) {
+        Some(step) => Err(format!(
+            "--schedule: `{step}`: so far members change, and leadership is handed over, only in \
+             simulated runs"
+        )),
+        None => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use rashomon_nemesis::{Packages, Schedule};
+use rashomon_nemesis::{Package, Packages, Schedule};
 use rashomon_stores::catalogue::Store;
 use rashomon_stores::raft::ReadMode;
 
@@ -50,9 +50,12 @@ pub(super) struct TestArguments {
     /// How long the clients work
     #[arg(long, default_value = "20s", value_parser = duration::parse, help_heading = "Workload")]
     time_limit: Duration,
-    /// Kinds of fault: partition, kill, both with a comma, or none; partition if not given, and kill for single
+    /// Kinds of fault: partition, kill, pause, clock, disk, with commas; none, or all; partition if not given, and kill for single
     #[arg(long, help_heading = "Faults")]
     nemesis: Option<Packages>,
+    /// Which fault strikes when, as in 'at 2s cut leader | rest; at 4s heal', or a file that says so; drawn from the seed if not given
+    #[arg(long, value_name = "STEPS", value_parser = store::schedule, conflicts_with = "nemesis", help_heading = "Faults")]
+    schedule: Option<Schedule>,
     /// Let every node write a trace with vector clocks into the run's directory; see `rashomon trace`
     #[arg(long, help_heading = "Output")]
     trace_nodes: bool,
@@ -105,7 +108,18 @@ fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
         return Err("--time-limit must be a second or more".into());
     }
     let seed = arguments.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
-    let schedule = Schedule::generate(&nemesis, seed, arguments.time_limit, nodes);
+    let (nemesis, schedule) = match arguments.schedule {
+        None => {
+            let drawn = Schedule::generate(&nemesis, seed, arguments.time_limit, nodes);
+            (nemesis, drawn)
+        }
+        Some(given) => {
+            store::check_schedule(&given, nodes, arguments.time_limit)?;
+            store::check_live(&given)?;
+            let kinds = given.steps().iter().filter_map(|step| Package::of(&step.fault));
+            (Packages(kinds.collect()), given)
+        }
+    };
     Ok(Plan {
         version: env!("CARGO_PKG_VERSION").into(),
         seed,

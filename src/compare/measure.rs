@@ -231,7 +231,7 @@ impl<'a> Fault<'a> {
         let action = span.done.parse().ok();
         let struck = match &action {
             Some(Action::Cut(grudge) | Action::Hold(grudge)) => minority(grudge, nodes),
-            Some(Action::Kill(killed)) => killed.clone(),
+            Some(Action::Kill(nodes) | Action::Ail(_, nodes)) => nodes.clone(),
             _ => BTreeSet::new(),
         };
         Fault { span, action, struck }

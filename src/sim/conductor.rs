@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rashomon_nemesis::{Action, Cluster, Node, Resolved, Schedule, Step, Trigger};
+use rashomon_nemesis::{Action, Cluster, Node, Part, Resolved, Schedule, Step, Trigger};
 use rashomon_stores::replica::{NodeId, Replica, RequestId, Role};
 
 use super::churn;
@@ -169,6 +169,9 @@ impl<'a> Conductor<'a> {
         self.undo(&Action::Heal, world, tape)?;
         let down = self.cluster.down.clone();
         self.undo(&Action::Restart(down), world, tape)?;
+        for part in Part::ALL {
+            self.undo(&Action::Cure(part), world, tape)?;
+        }
         for given_up in self.operator.give_up() {
             self.conclude(given_up, world, tape);
         }
@@ -284,6 +287,10 @@ impl<'a> Conductor<'a> {
                 self.cluster.down.extend(nodes);
                 before = crashed.len() as u64;
             }
+            Action::Ail(ailment, nodes) => {
+                let befell = |node: &&Node| world.ail(NodeId(node.0), *ailment);
+                before = nodes.iter().filter(befell).count() as u64;
+            }
             action => {
                 self.change(action, self.struck + 1, world)?;
                 before = 0;
@@ -385,6 +392,7 @@ impl<'a> Conductor<'a> {
                     world.start(NodeId(node.0))?;
                 }
             }
+            Action::Cure(part) => world.cure(*part)?,
             _ => {}
         }
         let open = std::mem::take(&mut self.open);
@@ -395,6 +403,7 @@ impl<'a> Conductor<'a> {
             }
             let (count, what) = match action {
                 Action::Heal => (after - fault.before, "messages ran into closed links"),
+                Action::Cure(_) => (fault.before, "nodes were struck"),
                 _ => (fault.before, "nodes were killed"),
             };
             let observed = format!("{count} {what}");

@@ -194,6 +194,51 @@ fn a_hold_also_keeps_what_is_on_its_way() {
 }
 
 #[test]
+fn what_is_paused_takes_nothing_until_it_goes_on() {
+    let run = under("at 2s pause leader; at 4s resume");
+    let [pause, resume] = run.recorded.struck.as_slice() else { panic!("two steps") };
+    let paused = pause.fault.to_string().replace("pause ", "");
+    let lines = run.recorded.story.as_deref().expect("it was to be told").lines();
+    let meanwhile = |line: &&str| {
+        let mut words = line.split_whitespace();
+        let time: f64 = words.next().and_then(|time| time.parse().ok()).unwrap_or(0.0);
+        // What it had sent before arrives.
+        let is_its_own = words.next() == Some(paused.as_str()) && words.next() != Some("->");
+        is_its_own && time > pause.at.as_secs_f64() && time < resume.at.as_secs_f64()
+    };
+    let done: Vec<&str> = lines.filter(meanwhile).collect();
+    assert!(done.is_empty(), "{paused} does nothing meanwhile: {done:?}");
+    assert!(told(&run, "leads term").iter().any(|time| (2.0..4.0).contains(time)), "another leads");
+    assert_eq!(run.judged.results.verdict, VerdictWord::Valid, "{}", run.judged.results.why);
+}
+
+#[test]
+fn clocks_leap_and_drift_and_disks_stall_as_they_are_told() {
+    let elected = |steps: &str| told(&under(steps), "leads term");
+    let calm = elected("seed 1");
+    assert_eq!(calm.len(), elected("at 2s stall leader by 1ms; at 4s clear").len());
+    // A follower whose clock leaps beyond its patience calls an election.
+    assert!(elected("at 2s leap rest by 10s").len() > calm.len());
+    let run = under("at 2s stall everyone by 60ms; at 4s clear");
+    let latency = |run: &Seed| {
+        let functions = run.judged.results.functions.iter();
+        functions.filter_map(|it| Some(it.latency?.max_ns)).max().expect("something happened")
+    };
+    assert!(latency(&run) >= 60_000_000, "what is to be durable takes so long");
+    assert_eq!(run.judged.results.verdict, VerdictWord::Valid, "{}", run.judged.results.why);
+}
+
+#[test]
+fn a_node_without_room_stops_and_starts_again_when_there_is_some() {
+    let run = under("at 2s fill leader; at 5s clear");
+    let stops = told(&run, "finds no room");
+    let [stop] = stops.as_slice() else { panic!("one stops, once: {stops:?}") };
+    assert!((2.0..5.0).contains(stop), "{stop}");
+    assert!(told(&run, " starts").contains(&5.0), "{:?}", told(&run, " starts"));
+    assert_eq!(run.judged.results.verdict, VerdictWord::Valid, "{}", run.judged.results.why);
+}
+
+#[test]
 fn every_node_leads_while_the_last_reads_ask_it() {
     let run = under("seed 1");
     for node in ["n1", "n2", "n3"] {

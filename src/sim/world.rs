@@ -6,6 +6,7 @@
 //! draws never shift another's. The design is that of FoundationDB's simulation (Zhou et al.,
 //! SIGMOD 2021) and of discrete-event simulation at large.
 
+mod ailments;
 mod hardship;
 mod mishaps;
 mod observed;
@@ -31,6 +32,7 @@ use super::network::{Courier, Fate, Letter, Network, Traffic};
 use super::queue::Queue;
 use super::story::Story;
 use super::witness::{Breach, Promise};
+use ailments::Condition;
 pub use hardship::Hardship;
 use mishaps::wrong_rate;
 pub(super) use mishaps::{Incident, Turn};
@@ -118,6 +120,8 @@ struct Node<R: Replica, W> {
     step_ns: u64,
     /// Whether its next fsync fails.
     fsync_fails: bool,
+    /// How it is, by the schedule.
+    condition: Condition,
     /// When its supervisor starts it again.
     restart_at: Option<u64>,
     rot: Rot,
@@ -153,6 +157,7 @@ impl<R: Replica, W> Node<R, W> {
             under_way: [None; Mishap::ALL.len()],
             step_ns: 0,
             fsync_fails: false,
+            condition: Condition::default(),
             restart_at: None,
             rot: Rot::Sound,
             observer: None,
@@ -162,7 +167,7 @@ impl<R: Replica, W> Node<R, W> {
 
     /// Whether an input has to wait: the node stands still, or others wait before it.
     fn is_busy(&self, now: u64) -> bool {
-        self.busy_until > now || !self.backlog.is_empty()
+        self.condition.stopped || self.busy_until > now || !self.backlog.is_empty()
     }
 }
 
@@ -353,6 +358,7 @@ impl<R: Replica, W> World<R, W> {
         let node = &mut self.nodes[index(id)];
         let Some(running) = node.running.take() else { return false };
         node.busy_until = 0;
+        node.condition.stopped = false;
         let waiting = std::mem::take(&mut node.backlog);
         let lost = node.disk.crash(&mut self.disks) as u64;
         self.observe(id, Observer::crashed);
@@ -436,7 +442,7 @@ impl<R: Replica, W> World<R, W> {
     /// Keeps an input until its node is awake, in the order in which inputs come.
     fn put_off(&mut self, id: NodeId, event: Event<R, W>) {
         let node = &mut self.nodes[index(id)];
-        if node.backlog.is_empty() {
+        if node.backlog.is_empty() && !node.condition.stopped {
             self.queue.push(node.busy_until, Event::Resume { node: id });
         }
         node.waited += 1;
@@ -446,6 +452,9 @@ impl<R: Replica, W> World<R, W> {
     /// Lets a node take the first of its inputs that waited, if it is awake.
     fn resume(&mut self, id: NodeId) -> Happening<W> {
         let node = &mut self.nodes[index(id)];
+        if node.condition.stopped {
+            return Happening::Nothing;
+        }
         let first = (node.busy_until <= self.now).then(|| node.backlog.pop_front()).flatten();
         let happening = first.map_or(Happening::Nothing, |event| self.happen(event));
         let node = &self.nodes[index(id)];
@@ -570,6 +579,9 @@ impl<R: Replica, W> World<R, W> {
         if node.running.is_none() || node.incarnations != incarnation {
             return Happening::Nothing;
         }
+        if node.condition.full {
+            return self.starve(id);
+        }
         if node.fsync_fails || node.under_way[Mishap::FullDisk as usize].is_some() {
             return self.fail_to_sync(id);
         }
@@ -589,7 +601,7 @@ impl<R: Replica, W> World<R, W> {
         let node = &mut self.nodes[index(id)];
         if let Some(last) = node.disk.begin_sync() {
             let incarnation = node.incarnations;
-            let takes = self.climate.fsync.draw(&mut self.disks);
+            let takes = self.climate.fsync.draw(&mut self.disks) + node.condition.stall;
             self.queue.push(self.now + takes, Event::Synced { node: id, incarnation, last });
             if self.climate.power_loss != Chance::NEVER
                 && self.climate.power_loss.happens(self.disks.random())

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rashomon_nemesis::{
     Action, Cluster, Grudge, Hands, HandsError, Launch, LinkError, Links, Node, NodeProcess,
-    Outcome,
+    Outcome, Part,
 };
 use rashomon_stores::catalogue::Store;
 use rashomon_stores::node::server::StatusBody;
@@ -179,11 +179,16 @@ impl Target for LocalCluster {
     }
 
     async fn apply(&mut self, action: &Action) -> Result<Outcome, TargetError> {
-        if let Action::Restart(nodes) = action {
-            for node in nodes {
-                let place = self.directory.node(&node.to_string());
-                forget_address(&place)?;
+        let starting: Vec<Node> = match action {
+            Action::Restart(nodes) => nodes.iter().copied().collect(),
+            // Those that have stopped for want of room start again.
+            Action::Cure(Part::Disk) => {
+                self.hands.crashed()?.into_iter().map(|(node, _)| node).collect()
             }
+            _ => Vec::new(),
+        };
+        for node in starting {
+            forget_address(&self.directory.node(&node.to_string()))?;
         }
         let outcome = self.hands.apply(action).await?;
         if let Some(sides) = &mut self.sides {

@@ -8,7 +8,7 @@ use cluster::{Cluster, PATIENCE};
 use rashomon_stores::node::server::{
     CLIENT_MAX, CONTEXT_HEADER, DEPTH_MAX, KEY_MAX, SEQUENCE_HEADER, SESSION_HEADER, VALUE_MAX,
 };
-use rashomon_stores::node::{Node, NodeError, Snapshots, StorageError};
+use rashomon_stores::node::{Ailment, Node, NodeError, Snapshots, StorageError};
 use rashomon_stores::replica::NodeId;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -555,4 +555,53 @@ async fn a_corrupt_data_directory_is_refused_with_its_name() {
         let error = Node::start(cluster.config(N1).clone()).await.expect_err("a corrupt file");
         assert!(error.to_string().contains("node.redb"), "{error}");
     }
+}
+
+/// When the node's own clock says that a change was made: the clock's reading in the context that a
+/// write is answered with, in seconds.
+async fn clock_of(cluster: &Cluster, id: NodeId) -> f64 {
+    let request = cluster.request(id, Method::PUT, "/kv/clock").json(&json!({"value": 1}));
+    let (status, body) = cluster.send(request).await;
+    assert_eq!(status, 200, "{body}");
+    let context = body["context"].as_str().expect("a context").to_owned();
+    let (_, reading) = context.split_once('@').unwrap_or_else(|| panic!("no time in {context}"));
+    let nanoseconds: f64 =
+        reading.split('.').next().and_then(|it| it.parse().ok()).expect("a time");
+    nanoseconds / 1e9
+}
+
+#[tokio::test]
+async fn a_clock_that_is_made_to_be_wrong_shows_it_and_no_other_does() {
+    let mut cluster = Cluster::start_store("eventual", 1, Snapshots::default()).await;
+    let other = Cluster::start_store("eventual", 1, Snapshots::default()).await;
+    let ahead = async |cluster: &Cluster| clock_of(cluster, N1).await - clock_of(&other, N1).await;
+    let before = ahead(&cluster).await;
+    assert!(before.abs() < 20.0, "both began with the time of day: {before}");
+    cluster.node(N1).ailments().befall(Ailment::Leap(Duration::from_secs(3_600)));
+    let after = ahead(&cluster).await;
+    assert!((3_580.0..3_620.0).contains(&(after - before)), "{before} {after}");
+}
+
+#[tokio::test]
+async fn a_slow_disk_holds_answers_back_and_a_full_one_stops_its_node() {
+    let mut cluster = Cluster::start_store("single", 1, Snapshots::default()).await;
+    let stall = Duration::from_millis(400);
+    cluster.node(N1).ailments().befall(Ailment::Stall(stall));
+    let began = Instant::now();
+    let put = |value: u8| json!({"value": value});
+    let slow = cluster.request(N1, Method::PUT, "/kv/x").json(&put(1));
+    assert_eq!(cluster.send(slow).await.0, 200);
+    assert!(began.elapsed() >= stall, "it is not acknowledged before it is durable");
+
+    let ailments = cluster.node(N1).ailments().clone();
+    ailments.befall(Ailment::Stall(Duration::ZERO));
+    ailments.befall(Ailment::Full(true));
+    let lost = cluster.request(N1, Method::PUT, "/kv/x").json(&put(2)).send().await;
+    assert!(lost.is_err() || lost.is_ok_and(|answer| answer.status() != 200), "no room, no answer");
+    let error = cluster.node(N1).ended().await.expect_err("it cannot go on");
+    assert!(error.to_string().contains("no room"), "{error}");
+    cluster.forget(N1);
+    cluster.restart(N1).await;
+    let (_, body) = cluster.send(cluster.request(N1, Method::GET, "/kv/x")).await;
+    assert_eq!(body["value"], 1, "what was acknowledged is there, and nothing else");
 }

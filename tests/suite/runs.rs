@@ -281,3 +281,70 @@ fn an_eventual_store_keeps_its_promises_and_is_not_linearizable() {
     let check = bench.rashomon(&["check", "--promises", promises, "--clocks", "hybrid", history]);
     assert_eq!(check.code(), Some(0), "{}", check.everything());
 }
+
+#[test]
+fn nodes_are_paused_and_their_clocks_and_disks_made_wrong_by_a_schedule_from_a_file() {
+    let bench = Bench::new();
+    bench.write(
+        "faults.txt",
+        "# Each is seen in the history, and undone.\n\
+         at 1s pause random 1\nat 2s resume\nat 2.2s leap everyone by 3s\n\
+         at 2.5s drift minority at 400%\nat 3.4s steady\nat 3.6s stall leader by 60ms\n\
+         at 4.4s fill random 1\nat 5.4s clear\n",
+    );
+    let run = bench.rashomon(&[
+        "test",
+        "--nodes",
+        "3",
+        "--seed",
+        "5",
+        "--time-limit",
+        "7s",
+        "--rate",
+        "60",
+        "--schedule",
+        "faults.txt",
+    ]);
+    assert_eq!(run.code(), Some(0), "{}", run.everything());
+    let results = fs::read_to_string(bench.latest().join("results.json")).expect("it is kept");
+    let results: serde_json::Value = serde_json::from_str(&results).expect("it is JSON");
+    let faults = results["coverage"]["faults"].as_array().expect("faults");
+    let of = |kind: &str| {
+        let found = faults.iter().find(|fault| fault["kind"] == kind);
+        found.unwrap_or_else(|| panic!("no {kind}: {faults:?}")).clone()
+    };
+    for (kind, observed) in [
+        ("pause", "stood still for 1."),
+        ("leap", "n1, n2, n3 struck"),
+        ("drift", "runs true again"),
+        ("stall", "writes as usual"),
+        ("fill", "struck"),
+    ] {
+        let fault = of(kind);
+        assert_eq!(fault["bit"], true, "{fault}");
+        assert!(fault["observed"].as_str().unwrap().contains(observed), "{fault}");
+        assert!(fault["to_ns"].is_u64(), "{fault}");
+    }
+    // The nodes heard of it, each of what befell it.
+    let log = |node: u8| {
+        fs::read_to_string(bench.latest().join(format!("nodes/n{node}/log"))).expect("a log")
+    };
+    let all: String = (1..=3).map(log).collect();
+    assert!(all.matches("told to leap 3000000000").count() >= 3, "{all}");
+    assert!(all.contains("there is no room"), "{all}");
+    // The command that does it again has the steps in it.
+    let again = results["reproduce"].as_str().expect("a command");
+    assert!(again.contains("--schedule 'seed 0; at 1s pause random 1; "), "{again}");
+    for (steps, words) in [
+        ("faults.tx", "cannot read the file faults.tx"),
+        ("at 1s add", "only in simulated runs"),
+        ("at 1s leap leader", "expected `by` and a time"),
+        ("at 1s drift leader at 0%", "a rate from `1%`"),
+        ("at 1s drift leader at 5", "a rate from `1%`"),
+        ("at 99s resume", "after the time limit"),
+    ] {
+        let run = bench.rashomon(&["test", "--schedule", steps]);
+        assert_eq!(run.code(), Some(2), "{steps}\n{}", run.everything());
+        assert!(run.stderr.contains(words), "{steps}\n{}", run.everything());
+    }
+}

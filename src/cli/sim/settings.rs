@@ -43,8 +43,8 @@ pub(super) struct SettingsArguments {
     /// Kinds of fault that a seed may have: partition, kill, pause, network, disk, clock, cpu, membership, with commas; none, or all that the store can have
     #[arg(long, default_value = "all", help_heading = "Faults")]
     nemesis: Kinds,
-    /// Which fault strikes when, the same in every seed, as in 'at 2s cut leader | rest; at 4s heal'; if not given, every seed draws its own
-    #[arg(long, value_name = "STEPS", help_heading = "Faults")]
+    /// Which fault strikes when, the same in every seed, as in 'at 2s cut leader | rest; at 4s heal', or a file that says so; if not given, every seed draws its own
+    #[arg(long, value_name = "STEPS", value_parser = store::schedule, help_heading = "Faults")]
     schedule: Option<Schedule>,
 }
 
@@ -61,10 +61,7 @@ impl SettingsArguments {
         }
         let nodes = store::nodes(self.store, self.nodes)?;
         if let Some(schedule) = &self.schedule {
-            schedule.check(nodes).map_err(|error| format!("--schedule: {error}"))?;
-            if let Some(late) = schedule.steps().iter().find(|step| step.at > self.time_limit) {
-                return Err(format!("--schedule: `{late}` is after the time limit"));
-            }
+            store::check_schedule(schedule, nodes, self.time_limit)?;
         }
         Ok(Settings {
             store: self.store.to_string(),

@@ -345,7 +345,7 @@ impl<R: Replica, W> World<R, W> {
     }
 
     /// Lets timers fire when the clock, which has changed, will show their deadlines.
-    fn retime(&mut self, id: NodeId) {
+    pub(super) fn retime(&mut self, id: NodeId) {
         let node = &mut self.nodes[index(id)];
         let (clock, incarnation) = (node.clock, node.incarnations);
         let Some(running) = &mut node.running else { return };

@@ -6,11 +6,10 @@
 //! leader's heartbeat, if it is there, before it concludes that there was none.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::ailments::Clock;
 use super::storage::{Reports, Storage, StorageError};
 use super::trace_file::{TraceError, TraceFile};
 use super::transport::{Letter, Links};
@@ -34,31 +33,6 @@ pub(super) enum Call<R: Replica> {
     Request(Request, oneshot::Sender<Reply>),
     /// How the node sees itself.
     Status(oneshot::Sender<Status>),
-}
-
-/// A monotonic clock that began with the time of day, so that a store that orders writes by clocks
-/// orders those of different nodes and incarnations about as people would.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
-    began: Instant,
-    shown: Duration,
-}
-
-impl Clock {
-    pub(super) fn start() -> Self {
-        // Before 1970 there is no telling, and no need to.
-        let shown = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Clock { began: Instant::now(), shown }
-    }
-
-    pub(super) fn now(&self) -> Time {
-        self.shown + self.began.elapsed()
-    }
-
-    /// When it will show a time, or did.
-    fn instant(&self, at: Time) -> Instant {
-        self.began + at.saturating_sub(self.shown)
-    }
 }
 
 /// Why a host stopped by itself.
@@ -139,6 +113,8 @@ impl<R: Replica> Host<R> {
                         self.take(call)?;
                     }
                 }
+                // What was to happen at some time may happen at another.
+                () = self.clock.turned() => {}
                 () = sleep_until(deadline) => {}
             }
             self.fire_timers()?;

@@ -3,6 +3,7 @@
 //! | module | role |
 //! |---|---|
 //! | `config` | what a node is told |
+//! | `ailments` | what can be made to be wrong with its clock and its disk |
 //! | `host` | the task that owns the core and carries out its effects |
 //! | [`server`], `admin` | the HTTP API, for clients, peers and operators |
 //! | `transport` | messages to peers |
@@ -13,13 +14,15 @@
 //! # async fn example(json: &str) -> Result<(), Box<dyn std::error::Error>> {
 //! let config: rashomon_stores::node::Config = serde_json::from_str(json)?;
 //! let ready = |address| println!("listening on {address}");
-//! let shutdown = async { /* until someone wants the node to stop */ };
-//! rashomon_stores::node::run(config, ready, shutdown).await?;
+//! // Until someone wants the node to stop; meanwhile its clock and disk can be made to ail.
+//! let until = async |_ailments| {};
+//! rashomon_stores::node::run(config, ready, until).await?;
 //! # Ok(())
 //! # }
 //! ```
 
 mod admin;
+mod ailments;
 mod config;
 mod error;
 mod host;
@@ -35,6 +38,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+pub use ailments::{Ailment, Ailments, NoAilment};
 pub use config::{CHUNK_BYTES_MAX, Config, ConfigError, QuorumSizes, Snapshots, Timing};
 pub use error::NodeError;
 pub use storage::StorageError;
@@ -55,7 +59,7 @@ use transport::Links;
 /// How long a stopping node waits for requests that are being answered.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Runs a node until `shutdown` resolves, or until it cannot go on. `ready` is told the address it
+/// Runs a node until `until` resolves, which may let things befall it meanwhile, or until it cannot go on. `ready` is told the address it
 /// listens on, which is how to learn a port that the system chose.
 ///
 /// Needs a tokio runtime with time and I/O; a current-thread runtime is enough.
@@ -65,12 +69,12 @@ const GRACE: Duration = Duration::from_millis(500);
 pub async fn run(
     config: Config,
     ready: impl FnOnce(SocketAddr),
-    shutdown: impl Future<Output = ()>,
+    until: impl AsyncFnOnce(Ailments),
 ) -> Result<(), NodeError> {
     let mut node = Node::start(config).await?;
     ready(node.address());
     tokio::select! {
-        () = shutdown => node.stop().await,
+        () = until(node.ailments.clone()) => node.stop().await,
         result = node.ended() => result,
     }
 }
@@ -79,6 +83,7 @@ pub async fn run(
 #[derive(Debug)]
 pub struct Node {
     address: SocketAddr,
+    ailments: Ailments,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), NodeError>>,
 }
@@ -123,6 +128,11 @@ impl Node {
         }
     }
 
+    /// By which its clock and its disk can be made to ail.
+    pub fn ailments(&self) -> &Ailments {
+        &self.ailments
+    }
+
     /// Where the node listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -159,7 +169,9 @@ async fn start<R: Replica>(
 
     let owner = Owner { cluster: cluster.clone(), id, store };
     let data_dir = config.data_dir.clone();
-    let opened = tokio::task::spawn_blocking(move || storage::open(&data_dir, &owner)).await;
+    let ailments = Ailments::default();
+    let disk = ailments.disk.clone();
+    let opened = tokio::task::spawn_blocking(move || storage::open(&data_dir, &owner, disk)).await;
     let (storage, reports, found) = opened.map_err(NodeError::Panic)??;
     let incarnation = found.incarnation;
     let timeout = config.timing.link_timeout();
@@ -168,7 +180,7 @@ async fn start<R: Replica>(
 
     let seed = mix_seed(config.seed, u64::from(id.0), incarnation);
     let setup = Setup { id, members: config.members(), seed };
-    let clock = host::Clock::start();
+    let clock = ailments.clock();
     let mut effects = Effects::default();
     let core = R::recover(setup, options, found.records, clock.now(), &mut effects)?;
     let status = core.status();
@@ -185,7 +197,7 @@ async fn start<R: Replica>(
     let api = Arc::new(Api { calls, traffic, commits, about, id, request_timeout });
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(supervise(host.run(inbox, reports), listener, api, stopped));
-    Ok(Node { address, stop, task })
+    Ok(Node { address, ailments, stop, task })
 }
 
 /// Different nodes and incarnations wait differently, also under one seed (SplitMix64's constants).

@@ -27,6 +27,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc as channel;
 
+use super::ailments::Disk;
 use crate::catalogue::Store;
 use crate::replica::{NodeId, Slot, Ticket, Write};
 
@@ -80,6 +81,12 @@ pub enum StorageError {
         /// What this node says.
         expected: String,
     },
+    /// There is no room for what is to be written.
+    #[error("there is no room for {}", path.display())]
+    Full {
+        /// The database file.
+        path: PathBuf,
+    },
     /// A record is not what was written.
     #[error(
         "{} is damaged: {why}; the node must not start again under this number, also not with an \
@@ -123,6 +130,7 @@ pub(super) type Reports = channel::UnboundedReceiver<Result<Ticket, StorageError
 pub(super) fn open<Record>(
     directory: &Path,
     owner: &Owner,
+    disk: Arc<Disk>,
 ) -> Result<(Storage<Record>, Reports, Found<Record>), StorageError>
 where
     Record: Serialize + DeserializeOwned + Send + 'static,
@@ -141,7 +149,7 @@ where
         .name(format!("storage-{}", owner.id))
         .spawn(move || {
             let mut waiting = waiting;
-            while let Some(result) = file.write_waiting(&database, &mut waiting) {
+            while let Some(result) = file.write_waiting(&database, &disk, &mut waiting) {
                 let failed = result.is_err();
                 committed.fetch_add(u64::from(!failed), Ordering::Relaxed);
                 if reporter.send(result).is_err() || failed {
@@ -297,9 +305,13 @@ impl File {
     fn write_waiting<Record: Serialize>(
         &self,
         database: &Database,
+        disk: &Disk,
         waiting: &mut mpsc::Receiver<Batch<Record>>,
     ) -> Option<Result<Ticket, StorageError>> {
         let first = waiting.recv().ok()?;
+        if !disk.write() {
+            return Some(Err(StorageError::Full { path: self.path.clone() }));
+        }
         let batches = std::iter::once(first).chain(waiting.try_iter());
         Some(self.write(database, batches))
     }
@@ -419,7 +431,7 @@ mod tests {
             let mut expected = BTreeMap::new();
             for (life, batches) in lives.into_iter().enumerate() {
                 let (storage, mut reports, found) =
-                    open::<u32>(directory.path(), &owner()).expect("it opens");
+                    open::<u32>(directory.path(), &owner(), Arc::default()).expect("it opens");
                 prop_assert_eq!(found.incarnation, life as u64 + 1);
                 let held: Vec<_> = expected.clone().into_iter().collect();
                 prop_assert_eq!(found.records, held);
@@ -445,7 +457,8 @@ mod tests {
 
     /// A database of sixty records: its file after a clean end, and as a loss of power leaves it.
     fn files(directory: &Path) -> [Vec<u8>; 2] {
-        let (storage, mut reports, _) = open::<String>(directory, &owner()).expect("it opens");
+        let (storage, mut reports, _) =
+            open::<String>(directory, &owner(), Arc::default()).expect("it opens");
         for number in 1..=60 {
             let record = format!("record {number} of a log with something in it");
             storage.write(Ticket(number), vec![Write::Put(Slot::Numbered(2, number), record)]);
@@ -470,7 +483,7 @@ mod tests {
                 let mut damaged = sound.clone();
                 damaged[*at] ^= 0x11;
                 std::fs::write(&path, damaged).expect("it can be written");
-                match open::<String>(directory.path(), &owner()) {
+                match open::<String>(directory.path(), &owner(), Arc::default()) {
                     Ok((_storage, _reports, found)) => {
                         assert_eq!(found.records.len(), 60, "{kind}, byte {at}");
                         let is_sound = |(slot, record): &(Slot, String)| {
@@ -492,10 +505,12 @@ mod tests {
     #[test]
     fn a_record_of_another_shape_is_corruption() {
         let directory = tempfile::tempdir().expect("a directory");
-        let (storage, _reports, _) = open::<u32>(directory.path(), &owner()).expect("it opens");
+        let (storage, _reports, _) =
+            open::<u32>(directory.path(), &owner(), Arc::default()).expect("it opens");
         storage.write(Ticket(1), vec![Write::Put(Slot::Numbered(0, 0), 5)]);
         drop(storage);
-        let error = open::<String>(directory.path(), &owner()).expect_err("5 is no text");
+        let error =
+            open::<String>(directory.path(), &owner(), Arc::default()).expect_err("5 is no text");
         assert!(matches!(error, StorageError::Corrupt { .. }), "{error}");
         assert!(error.to_string().contains(FILE), "{error}");
     }

@@ -83,9 +83,19 @@ impl Cluster {
         &self.configs[&id]
     }
 
+    /// A node that runs.
+    pub(crate) fn node(&mut self, id: NodeId) -> &mut Node {
+        self.running.get_mut(&id).expect("it runs")
+    }
+
     pub(crate) async fn stop(&mut self, id: NodeId) {
         let node = self.running.remove(&id).expect("it runs");
         node.stop().await.expect("it ran until it was stopped");
+    }
+
+    /// Drops a node that has ended by itself.
+    pub(crate) fn forget(&mut self, id: NodeId) {
+        self.running.remove(&id).expect("it ran");
     }
 
     /// Starts a node that was stopped, on its old port and data.
