@@ -30,6 +30,7 @@ pub(super) fn run(arguments: &NodeArguments) -> Exit {
         .with_writer(io::stderr)
         .with_ansi(false)
         .init();
+    end_with_the_harness();
     match serve(&arguments.config) {
         Ok(()) => Exit::Valid,
         Err(error) => {
@@ -38,6 +39,19 @@ pub(super) fn run(arguments: &NodeArguments) -> Exit {
         }
     }
 }
+
+/// A node that stands still notices nothing, not even that the harness is gone: Linux then ends it.
+/// Elsewhere a stopped node outlives a harness that is killed.
+#[cfg(target_os = "linux")]
+fn end_with_the_harness() {
+    use rustix::process::{Signal, set_parent_process_death_signal};
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        tracing::warn!("a node that is paused will outlive a harness that is killed: {error}");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_with_the_harness() {}
 
 fn serve(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let config: Config = serde_json::from_slice(&fs::read(file)?)?;

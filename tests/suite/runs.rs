@@ -196,6 +196,27 @@ fn a_killed_harness_leaves_no_process_and_a_readable_history() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn nodes_that_are_paused_end_with_a_killed_harness_too() {
+    let bench = Bench::new();
+    let steps = "at 0.5s pause everyone";
+    let run = bench.start(&["test", "--time-limit", "60s", "--seed", "5", "--schedule", steps]);
+    let deadline = Instant::now() + Duration::from_secs(90);
+    let is_paused = || {
+        let history = fs::read_to_string(bench.path().join("runs/latest/history.jsonl"));
+        history.is_ok_and(|history| history.contains("\"pause\""))
+    };
+    while !is_paused() {
+        assert!(Instant::now() < deadline, "the run does not get going");
+        thread::sleep(Duration::from_millis(50));
+    }
+    run.signal("KILL");
+    let killed = run.finish();
+    assert_eq!(killed.code(), None, "{}", killed.everything());
+    assert_eq!(bench.processes_after(NOTHING_LEFT), [""; 0]);
+}
+
+#[test]
 fn ctrl_c_stops_heals_judges_and_reports() {
     let bench = Bench::new();
     let run = bench.start(&["test", "--time-limit", "60s", "--seed", "6"]);
