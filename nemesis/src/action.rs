@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use crate::ailment::{Ailment, Part};
 use crate::fault::{Fault, Partition, Split};
 use crate::grudge::{Block, Grudge, Ways};
 use crate::nodes::{Node, NodeSet, Pick};
-use crate::text::{Cursor, ParseError, text_form};
+use crate::text::{Cursor, ParseError, display_time, text_form};
 
 /// What is really done: concrete links and nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Action {
     Cut(Grudge),
     /// Messages on these links wait until healed.
     Hold(Grudge),
+    /// Messages on these links take about so much longer until healed.
+    Slow(Grudge, Duration),
     /// Every link is opened.
     Heal,
     /// These processes are killed.
@@ -58,7 +61,9 @@ impl Action {
     /// Whether it touches nothing: a cut of no link, a kill of nobody.
     pub fn is_empty(&self) -> bool {
         match self {
-            Action::Cut(grudge) | Action::Hold(grudge) => grudge.is_empty(),
+            Action::Cut(grudge) | Action::Hold(grudge) | Action::Slow(grudge, _) => {
+                grudge.is_empty()
+            }
             Action::Kill(nodes)
             | Action::Restart(nodes)
             | Action::Add(nodes)
@@ -84,6 +89,7 @@ impl Action {
         match self {
             Action::Cut(grudge) => Fault::Cut(splits(grudge)),
             Action::Hold(grudge) => Fault::Hold(splits(grudge)),
+            Action::Slow(grudge, by) => Fault::Slow(splits(grudge), *by),
             Action::Heal => Fault::Heal,
             Action::Kill(set) => Fault::Kill(nodes(set)),
             Action::Restart(set) => Fault::Restart(Some(nodes(set))),
@@ -106,6 +112,7 @@ impl Action {
         Some(match fault {
             Fault::Cut(partition) => Action::Cut(concrete_links(&partition)?),
             Fault::Hold(partition) => Action::Hold(concrete_links(&partition)?),
+            Fault::Slow(partition, by) => Action::Slow(concrete_links(&partition)?, by),
             Fault::Heal => Action::Heal,
             Fault::Kill(set) => Action::Kill(concrete(&set)?),
             Fault::Restart(set) => Action::Restart(concrete(&set?)?),
@@ -144,6 +151,7 @@ impl fmt::Display for Action {
         match self {
             Action::Cut(grudge) => write!(f, "cut {grudge}"),
             Action::Hold(grudge) => write!(f, "hold {grudge}"),
+            Action::Slow(grudge, by) => write!(f, "slow {grudge} by {}", display_time(*by)),
             _ => self.fault().fmt(f),
         }
     }
@@ -157,6 +165,10 @@ impl Resolved {
         let mut sentence = match &self.action {
             Action::Cut(grudge) => self.links(grudge, "no messages", "no link cut"),
             Action::Hold(grudge) => self.links(grudge, "messages held", "no link held"),
+            Action::Slow(grudge, by) => {
+                let what = format!("messages take {} longer", display_time(*by));
+                self.links(grudge, &what, "no link slow")
+            }
             Action::Heal => "all links open again".to_owned(),
             Action::Kill(nodes) => format!("{} killed", self.names(nodes)),
             Action::Restart(nodes) => format!("{} restarted", self.names(nodes)),

@@ -130,8 +130,8 @@ impl Ailment {
     ) -> Result<(Self, NodeSet), ParseError> {
         let set = NodeSet::parse(cursor)?;
         let ailment = match verb {
-            "leap" => Ailment::Leap(by(cursor)?),
-            "stall" => Ailment::Stall(by(cursor)?),
+            "leap" => Ailment::Leap(cursor.by()?),
+            "stall" => Ailment::Stall(cursor.by()?),
             "drift" => {
                 cursor.word("`at` and a rate, as in `at 150%`", |word| {
                     (word == "at").then_some(())
@@ -153,11 +153,6 @@ impl Ailment {
             Ailment::Pause | Ailment::Fill => Ok(()),
         }
     }
-}
-
-fn by(cursor: &mut Cursor<'_>) -> Result<Duration, ParseError> {
-    cursor.word("`by` and a time, as in `by 3s`", |word| (word == "by").then_some(()))?;
-    cursor.time()
 }
 
 fn percent(word: &str) -> Option<Percent> {

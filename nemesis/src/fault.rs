@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +16,7 @@ use crate::action::{Action, Resolved, concrete};
 use crate::ailment::{Ailment, Part};
 use crate::grudge::{Grudge, Ways};
 use crate::nodes::{Cluster, Node, NodeSet, Resolver};
-use crate::text::{Cursor, ParseError, text_form};
+use crate::text::{Cursor, ParseError, display_time, text_form};
 
 /// Two symbolic sets of nodes that are to lose each other's messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +47,9 @@ pub enum Fault {
     Cut(Partition),
     /// Messages on these links wait until the network heals, and then arrive.
     Hold(Partition),
-    /// Every link is open again.
+    /// Messages on these links take about so much longer until the network heals.
+    Slow(Partition, Duration),
+    /// Every link is open again, and as fast as it was.
     Heal,
     /// These nodes' processes are killed, as by a power cut of the process alone.
     Kill(NodeSet),
@@ -149,12 +152,13 @@ impl Split {
 }
 
 impl Fault {
-    /// What kind of fault it is, in one word: `cut`, `hold`, `heal`, `kill`, `restart`, `add`,
+    /// What kind of fault it is, in one word: `cut`, `hold`, `slow`, `heal`, `kill`, `restart`, `add`,
     /// `remove`, `retire`, `transfer`, or the verb of an ailment or a cure.
     pub fn name(&self) -> &'static str {
         match self {
             Fault::Cut(_) => "cut",
             Fault::Hold(_) => "hold",
+            Fault::Slow(..) => "slow",
             Fault::Heal => "heal",
             Fault::Kill(_) => "kill",
             Fault::Restart(_) => "restart",
@@ -197,7 +201,7 @@ impl Fault {
                 free.chain(set.named().filter(|node| cluster.nodes.contains(node))).collect()
             }
             // A leader that was removed may lead on, for a while or wrongly.
-            Fault::Cut(_) | Fault::Hold(_) => {
+            Fault::Cut(_) | Fault::Hold(_) | Fault::Slow(..) => {
                 cluster.nodes.iter().copied().chain(cluster.leader).collect()
             }
             _ => cluster.nodes.clone(),
@@ -206,6 +210,7 @@ impl Fault {
         let action = match self {
             Fault::Cut(partition) => Action::Cut(partition.resolve(&mut resolver)),
             Fault::Hold(partition) => Action::Hold(partition.resolve(&mut resolver)),
+            Fault::Slow(partition, by) => Action::Slow(partition.resolve(&mut resolver), *by),
             Fault::Heal => Action::Heal,
             Fault::Kill(set) => Action::Kill(only(resolver.resolve([set]))),
             Fault::Restart(Some(set)) => Action::Restart(only(resolver.resolve([set]))),
@@ -229,7 +234,9 @@ impl Fault {
     /// The first that is not.
     pub fn check(&self, nodes: &BTreeSet<Node>) -> Result<(), UnknownNode> {
         let sets = match self {
-            Fault::Cut(partition) | Fault::Hold(partition) => partition.sets(),
+            Fault::Cut(partition) | Fault::Hold(partition) | Fault::Slow(partition, _) => {
+                partition.sets()
+            }
             Fault::Kill(set)
             | Fault::Restart(Some(set))
             | Fault::Remove(set)
@@ -245,11 +252,12 @@ impl Fault {
     }
 
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        const EXPECTED: &str = "a fault: `cut`, `hold`, `heal`, `kill`, `restart`, `pause`, \
+        const EXPECTED: &str = "a fault: `cut`, `hold`, `slow`, `heal`, `kill`, `restart`, `pause`, \
                                 `resume`, `leap`, `drift`, `steady`, `stall`, `fill`, `clear`, \
                                 `add`, `remove`, `retire` or `transfer`";
-        const WORDS: [&str; 9] =
-            ["cut", "hold", "heal", "kill", "restart", "add", "remove", "retire", "transfer"];
+        const WORDS: [&str; 10] = [
+            "cut", "hold", "slow", "heal", "kill", "restart", "add", "remove", "retire", "transfer",
+        ];
         let word = cursor.peek();
         if Ailment::NAMES.contains(&word) {
             cursor.advance();
@@ -268,6 +276,7 @@ impl Fault {
         Ok(match word {
             "cut" => Fault::Cut(Partition::parse(cursor)?),
             "hold" => Fault::Hold(Partition::parse(cursor)?),
+            "slow" => Fault::Slow(Partition::parse(cursor)?, cursor.by()?),
             "kill" => Fault::Kill(NodeSet::parse(cursor)?),
             "restart" if ends => Fault::Restart(None),
             "restart" => Fault::Restart(Some(NodeSet::parse(cursor)?)),
@@ -330,6 +339,7 @@ impl fmt::Display for Fault {
         f.write_str(self.name())?;
         match self {
             Fault::Cut(partition) | Fault::Hold(partition) => write!(f, " {partition}"),
+            Fault::Slow(partition, by) => write!(f, " {partition} by {}", display_time(*by)),
             Fault::Kill(set)
             | Fault::Restart(Some(set))
             | Fault::Remove(set)

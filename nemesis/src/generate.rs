@@ -31,14 +31,22 @@ pub enum Package {
     Clock,
     /// Disks that are slow or full, and then well.
     Disk,
+    /// Links that are slow, and then as fast as before.
+    Link,
 }
 
 impl Package {
     /// Every package.
-    pub const ALL: [Package; 5] =
-        [Package::Partition, Package::Kill, Package::Pause, Package::Clock, Package::Disk];
+    pub const ALL: [Package; 6] = [
+        Package::Partition,
+        Package::Kill,
+        Package::Pause,
+        Package::Clock,
+        Package::Disk,
+        Package::Link,
+    ];
 
-    /// Its name: `partition`, `kill`, `pause`, `clock`, `disk`.
+    /// Its name: `partition`, `kill`, `pause`, `clock`, `disk`, `link`.
     pub fn name(self) -> &'static str {
         match self {
             Package::Partition => "partition",
@@ -46,6 +54,7 @@ impl Package {
             Package::Pause => "pause",
             Package::Clock => "clock",
             Package::Disk => "disk",
+            Package::Link => "link",
         }
     }
 
@@ -53,6 +62,7 @@ impl Package {
     pub fn of(fault: &Fault) -> Option<Self> {
         match fault {
             Fault::Cut(_) | Fault::Hold(_) => Some(Package::Partition),
+            Fault::Slow(..) => Some(Package::Link),
             Fault::Kill(_) => Some(Package::Kill),
             Fault::Ail(ailment, _) => Some(match ailment.part() {
                 Part::Process => Package::Pause,
@@ -66,7 +76,7 @@ impl Package {
     /// What mends any strike of it.
     pub fn mend(self) -> Fault {
         match self {
-            Package::Partition => Fault::Heal,
+            Package::Partition | Package::Link => Fault::Heal,
             Package::Kill => Fault::Restart(None),
             Package::Pause => Fault::Cure(Part::Process),
             Package::Clock => Fault::Cure(Part::Clock),
@@ -82,6 +92,7 @@ impl Package {
             Package::Pause => Fault::Ail(Ailment::Pause, Pick::Leader.into()),
             Package::Clock => Fault::Ail(drift(25), Pick::Leader.into()),
             Package::Disk => Fault::Ail(STALL, Pick::Leader.into()),
+            Package::Link => Fault::Slow(Partition::both(Pick::Leader, Pick::Rest), SLOW),
         }
     }
 
@@ -125,6 +136,11 @@ impl Package {
                 Fault::Ail(Ailment::Fill, Pick::Random(1).into()),
                 Fault::Ail(Ailment::Fill, Pick::Leader.into()),
             ],
+            Package::Link => vec![
+                Fault::Slow(Partition::one_way(Pick::Rest, Pick::Leader), SLOW),
+                Fault::Slow(Partition::both(Pick::Random(1), Pick::Rest), 2 * SLOW),
+                Fault::Slow(Partition::both(Pick::Everyone, Pick::Everyone), SLOW / 2),
+            ],
         }
     }
 }
@@ -140,6 +156,9 @@ const LEAP: Duration = Duration::from_secs(3);
 /// How much longer a write takes on a slow disk: so long that a leader hardly makes progress, and is
 /// none the less alive.
 const STALL: Ailment = Ailment::Stall(Duration::from_millis(120));
+
+/// How much longer messages take on a slow link: about as long as a node waits for word from its leader.
+const SLOW: Duration = Duration::from_millis(100);
 
 fn drift(percent: u16) -> Ailment {
     Ailment::Drift(Percent::new(percent).unwrap_or(Percent::WHOLE))
@@ -157,12 +176,13 @@ impl Packages {
         if cursor.take("all") {
             return Ok(Packages(Package::ALL.into()));
         }
-        const EXPECTED: &str = "`partition`, `kill`, `pause`, `clock`, `disk`, `all` or `none`";
+        const EXPECTED: &str =
+            "`partition`, `kill`, `pause`, `clock`, `disk`, `link`, `all` or `none`";
         let by_name = |word: &str| Package::ALL.into_iter().find(|package| package.name() == word);
         let mut packages = BTreeSet::new();
         loop {
             if cursor.peek() == "membership" {
-                let expected = "`partition`, `kill`, `pause`, `clock`, `disk`, `all` or `none` (so far members change only in \
+                let expected = "`partition`, `kill`, `pause`, `clock`, `disk`, `link`, `all` or `none` (so far members change only in \
                                 simulated runs: `rashomon sim --nemesis membership`)";
                 return Err(cursor.error(expected));
             }

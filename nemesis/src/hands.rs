@@ -122,6 +122,7 @@ impl Hands {
         match action {
             Action::Cut(grudge) => self.links.cut(grudge)?,
             Action::Hold(grudge) => self.links.hold(grudge)?,
+            Action::Slow(grudge, by) => self.links.slow(grudge, *by)?,
             Action::Heal => outcome.healed = self.links.heal(),
             Action::Kill(nodes) => outcome.killed = self.kill(nodes).await?,
             Action::Restart(nodes) => {

@@ -138,6 +138,12 @@ impl<'a> Cursor<'a> {
         self.word(EXPECTED, |_| duration(number, unit))
     }
 
+    /// `by` and a time.
+    pub(crate) fn by(&mut self) -> Result<Duration, ParseError> {
+        self.word("`by` and a time, as in `by 3s`", |word| (word == "by").then_some(()))?;
+        self.time()
+    }
+
     /// Nothing more may follow.
     pub(crate) fn end(&mut self, expected: &str) -> Result<(), ParseError> {
         if self.peek().is_empty() { Ok(()) } else { Err(self.error(expected)) }

@@ -56,6 +56,7 @@ fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         4 => partition().prop_map(Fault::Cut),
         2 => partition().prop_map(Fault::Hold),
+        2 => (partition(), any::<Duration>()).prop_map(|(links, by)| Fault::Slow(links, by)),
         1 => Just(Fault::Heal),
         2 => node_set().prop_map(Fault::Kill),
         1 => Just(Fault::Restart(None)),
@@ -167,7 +168,7 @@ proptest! {
         match &resolved.action {
             Action::Kill(nodes) => prop_assert!(nodes.is_subset(&cluster.up())),
             Action::Restart(nodes) => prop_assert!(nodes.is_subset(&cluster.down)),
-            Action::Cut(grudge) | Action::Hold(grudge) => {
+            Action::Cut(grudge) | Action::Hold(grudge) | Action::Slow(grudge, _) => {
                 for (from, to) in grudge.links() {
                     prop_assert!(from != to);
                     prop_assert!(cluster.nodes.contains(&from) && cluster.nodes.contains(&to));
@@ -388,7 +389,7 @@ fn errors_say_where_and_what() {
     let set = "a node set: `leader`, `random 2`, `minority`, `majority`, `everyone`, `rest`, \
                `nobody` or nodes such as `n1, n2`";
     for (text, expected) in [
-        ("at 3s heal\nat 4s brew tea", "line 2, column 7: expected a fault: `cut`, `hold`, `heal`, `kill`, `restart`, `pause`, `resume`, `leap`, `drift`, `steady`, `stall`, `fill`, `clear`, `add`, `remove`, `retire` or `transfer`, found `brew`".to_owned()),
+        ("at 3s heal\nat 4s brew tea", "line 2, column 7: expected a fault: `cut`, `hold`, `slow`, `heal`, `kill`, `restart`, `pause`, `resume`, `leap`, `drift`, `steady`, `stall`, `fill`, `clear`, `add`, `remove`, `retire` or `transfer`, found `brew`".to_owned()),
         ("at soon heal", "line 1, column 4: expected a time such as `3.2s`, `350ms` or `2m`, found `soon`".to_owned()),
         ("at 3s cut leader\nat 4s heal", "line 1, column 17: expected `|`, `->` or `,`, found the end of the line".to_owned()),
         ("at 3s cut leader |", format!("line 1, column 19: expected {set}, found the end")),
@@ -397,6 +398,11 @@ fn errors_say_where_and_what() {
         ("at 3s kill random -1", "line 1, column 19: expected how many nodes, such as `1`, found `-1`".to_owned()),
         ("at 3s add leader", "line 1, column 11: expected new nodes such as `n6`, or nothing for the next that is free, found `leader`".to_owned()),
         ("at 3s transfer n2", "line 1, column 16: expected `to`, found `n2`".to_owned()),
+        ("at 3s leap n1", "line 1, column 14: expected `by` and a time, as in `by 3s`, found the end".to_owned()),
+        ("at 3s stall n1 by much", "line 1, column 18: expected a time such as `3.2s`, `350ms` or `2m`, found `much`".to_owned()),
+        ("at 3s drift n1 150%", "line 1, column 16: expected `at` and a rate, as in `at 150%`, found `150%`".to_owned()),
+        ("at 3s drift n1 at 0%", "line 1, column 19: expected a rate from `1%` to `1000%`, found `0%`".to_owned()),
+        ("at 3s slow n1 | n2", "line 1, column 19: expected `by` and a time, as in `by 3s`, found the end".to_owned()),
         ("at 3s heal n1", "line 1, column 12: expected the end of the line or `;`, found `n1`".to_owned()),
         ("seed 1\nseed 2", "line 2, column 1: expected `at`, found `seed`".to_owned()),
         ("seed x", "line 1, column 6: expected a whole number, found `x`".to_owned()),
@@ -406,8 +412,9 @@ fn errors_say_where_and_what() {
     }
     let packages = |text: &str| text.parse::<Packages>().expect_err(text).to_string();
     assert_eq!(
-        packages("kill,clock"),
-        "line 1, column 6: expected `partition`, `kill` or `none`, found `clock`"
+        packages("kill,flood"),
+        "line 1, column 6: expected `partition`, `kill`, `pause`, `clock`, `disk`, `link`, `all` or \
+         `none`, found `flood`"
     );
     let membership = packages("kill,membership");
     assert!(membership.contains("rashomon sim --nemesis membership"), "{membership}");

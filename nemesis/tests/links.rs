@@ -257,6 +257,27 @@ async fn the_shortest_cut_severs() {
 }
 
 #[tokio::test]
+async fn a_slow_link_delivers_later_and_the_others_do_not() {
+    let mut net = Net::start(2).await;
+    let mut slow = net.connect(N1, N2).await;
+    let mut quick = net.connect(N2, N1).await;
+    echo(&mut slow, b"before").await.expect("an echo");
+    let by = Duration::from_millis(300);
+    net.links.slow(&link(N1, N2), by).expect("a link");
+    let began = std::time::Instant::now();
+    echo(&mut slow, b"late").await.expect("an echo all the same");
+    let took = began.elapsed();
+    assert!(took >= by, "there and back, each half as long at least: {took:?}");
+    assert_eq!(net.counters(N2, N1).stopped_bytes, 0);
+    echo(&mut quick, b"quick").await.expect("an echo");
+    let [bite] = net.links.heal().try_into().expect("one link was slow");
+    assert_eq!((bite.from, bite.to, bite.bytes, bite.severed), (N1, N2, 4, 0));
+    echo(&mut slow, b"as before").await.expect("the connection lived through it");
+    assert_eq!(net.counters(N1, N2).stopped_bytes, 4, "nothing is late any more");
+    assert!(net.links.heal().is_empty());
+}
+
+#[tokio::test]
 async fn a_hold_delivers_when_healed() {
     let mut net = Net::start(2).await;
     let mut old = net.connect(N1, N2).await;

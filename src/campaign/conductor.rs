@@ -194,7 +194,7 @@ impl<'a, T: Target> Conductor<'a, T> {
 /// its nodes is back: from then on it is no longer the fault that it was.
 pub(crate) fn undone_by(fault: &Action, action: &Action) -> bool {
     match (fault, action) {
-        (Action::Cut(_) | Action::Hold(_), Action::Heal) => true,
+        (Action::Cut(_) | Action::Hold(_) | Action::Slow(..), Action::Heal) => true,
         (Action::Kill(killed), Action::Restart(restarted)) => !killed.is_disjoint(restarted),
         (Action::Ail(ailment, _), Action::Cure(part)) => ailment.part() == *part,
         _ => false,

@@ -64,7 +64,7 @@ pub(super) struct CompareArguments {
     /// How long the clients work
     #[arg(long, default_value = "15s", value_parser = duration::parse, help_heading = "Workload")]
     time_limit: Duration,
-    /// Kinds of fault: partition, kill, pause, clock, disk, with commas; none, or all
+    /// Kinds of fault: partition, kill, pause, clock, disk, link, with commas; none, or all
     #[arg(long, default_value = "partition", help_heading = "Faults")]
     nemesis: Packages,
     /// Which fault strikes when, as in 'at 2s cut leader | rest; at 4s heal', or a file that says so; if not given, every seed draws its own

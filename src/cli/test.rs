@@ -50,7 +50,7 @@ pub(super) struct TestArguments {
     /// How long the clients work
     #[arg(long, default_value = "20s", value_parser = duration::parse, help_heading = "Workload")]
     time_limit: Duration,
-    /// Kinds of fault: partition, kill, pause, clock, disk, with commas; none, or all; partition if not given, and kill for single
+    /// Kinds of fault: partition, kill, pause, clock, disk, link, with commas; none, or all; partition if not given, and kill for single
     #[arg(long, help_heading = "Faults")]
     nemesis: Option<Packages>,
     /// Which fault strikes when, as in 'at 2s cut leader | rest; at 4s heal', or a file that says so; drawn from the seed if not given

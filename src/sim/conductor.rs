@@ -281,6 +281,7 @@ impl<'a> Conductor<'a> {
         match &resolved.action {
             Action::Cut(grudge) => world.cut(grudge),
             Action::Hold(grudge) => world.hold(grudge),
+            Action::Slow(grudge, by) => world.slow(grudge, *by),
             Action::Kill(nodes) => {
                 crashed.extend(nodes.iter().map(|node| NodeId(node.0)));
                 crashed.retain(|id| world.crash(*id));
@@ -402,7 +403,7 @@ impl<'a> Conductor<'a> {
                 continue;
             }
             let (count, what) = match action {
-                Action::Heal => (after - fault.before, "messages ran into closed links"),
+                Action::Heal => (after - fault.before, "messages ran into closed or slow links"),
                 Action::Cure(_) => (fault.before, "nodes were struck"),
                 _ => (fault.before, "nodes were killed"),
             };
@@ -430,7 +431,7 @@ impl Churn {
     }
 }
 
-/// How many messages have run into closed links so far.
+/// How many messages have run into closed or slow links so far.
 fn run_into<R: Replica>(world: &World<R, Wake>) -> u64 {
-    world.traffic().stopped + world.traffic().waited
+    world.traffic().stopped + world.traffic().waited + world.traffic().slowed
 }

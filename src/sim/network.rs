@@ -64,6 +64,8 @@ pub struct Traffic {
     pub stopped: u64,
     /// Messages that waited for a held link to open.
     pub waited: u64,
+    /// Messages that a slow link delayed.
+    pub slowed: u64,
 }
 
 impl Traffic {
@@ -76,6 +78,7 @@ impl Traffic {
         self.held += other.held;
         self.stopped += other.stopped;
         self.waited += other.waited;
+        self.slowed += other.slowed;
     }
 }
 
@@ -116,6 +119,8 @@ pub(super) struct Network<M> {
     distances: Distances,
     cut: Links,
     hold: Links,
+    /// How much longer messages take, in nanoseconds.
+    slow: BTreeMap<(NodeId, NodeId), u64>,
     /// Messages that wait for their link to open, in the order of sending.
     waiting: Vec<(NodeId, NodeId, Letter<M>)>,
     pub(super) traffic: Traffic,
@@ -126,7 +131,8 @@ impl<M> Network<M> {
     pub(super) fn new(rng: ChaCha8Rng) -> Self {
         let (cut, hold, traffic) = (Links::default(), Links::default(), Traffic::default());
         let distances = Distances::default();
-        Network { rng, courier: None, distances, cut, hold, waiting: Vec::new(), traffic }
+        let slow = BTreeMap::new();
+        Network { rng, courier: None, distances, cut, hold, slow, waiting: Vec::new(), traffic }
     }
 
     /// Hands all messages from now on to a courier.
@@ -144,6 +150,11 @@ impl<M> Network<M> {
         self.hold.close(grudge);
     }
 
+    /// Lets what is sent on these links take so much longer, in nanoseconds, more or less.
+    pub(super) fn slow(&mut self, grudge: &Grudge, by: u64) {
+        self.slow.extend(grudge.links().map(|(a, b)| ((NodeId(a.0), NodeId(b.0)), by)));
+    }
+
     /// Whether a link between two nodes is closed, either way.
     pub(super) fn is_parted(&self, one: NodeId, other: NodeId) -> bool {
         let closed = |links: &Links| links.closed(one, other) || links.closed(other, one);
@@ -153,6 +164,7 @@ impl<M> Network<M> {
     /// Opens every link and gives back what waited.
     pub(super) fn heal(&mut self) -> Vec<(NodeId, NodeId, Letter<M>)> {
         (self.cut, self.hold) = (Links::default(), Links::default());
+        self.slow.clear();
         std::mem::take(&mut self.waiting)
     }
 
@@ -211,6 +223,10 @@ impl<M> Network<M> {
         }
         let distance = self.distances.of(from, to, climate.uneven, &mut self.rng);
         let mut delay = climate.latency.draw(&mut self.rng) * distance;
+        if let Some(by) = self.slow.get(&(from, to)) {
+            self.traffic.slowed += 1;
+            delay += by / 2 + self.rng.random_range(0..=*by);
+        }
         if happens(16, climate.holding) {
             self.traffic.held += 1;
             delay += self.rng.random_range(0..=climate.held_max);

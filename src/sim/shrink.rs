@@ -410,6 +410,7 @@ fn fault_without(fault: &Fault, gone: Node) -> Option<Fault> {
     match fault {
         Fault::Cut(partition) => links(partition).map(Fault::Cut),
         Fault::Hold(partition) => links(partition).map(Fault::Hold),
+        Fault::Slow(partition, by) => links(partition).map(|it| Fault::Slow(it, *by)),
         Fault::Kill(set) => nodes(set).map(Fault::Kill),
         Fault::Restart(Some(set)) => nodes(set).map(|set| Fault::Restart(Some(set))),
         Fault::Remove(set) => nodes(set).map(Fault::Remove),

@@ -217,8 +217,8 @@ fn strike(package: Package, rng: &mut ChaCha8Rng) -> Fault {
             ];
             Fault::Kill(NodeSet::from(PICKS[rng.random_range(0..PICKS.len())]))
         }
-        // What ails a node befalls it by itself in simulated runs, at times that nobody plans.
-        Package::Pause | Package::Clock | Package::Disk => package.leader_strike(),
+        // What ails a node or a link befalls it by itself in simulated runs, at times that nobody plans.
+        Package::Pause | Package::Clock | Package::Disk | Package::Link => package.leader_strike(),
     }
 }
 

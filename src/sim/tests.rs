@@ -239,6 +239,18 @@ fn a_node_without_room_stops_and_starts_again_when_there_is_some() {
 }
 
 #[test]
+fn slow_links_are_late_and_lose_nothing() {
+    let run = under("at 2s slow everyone | everyone by 40ms; at 4s heal");
+    let coverage = &run.judged.results.coverage;
+    let [fault] = coverage.faults.as_slice() else { panic!("{:?}", coverage.faults) };
+    assert!(fault.bit && run.recorded.traffic.slowed > 10, "{fault:?}");
+    assert_eq!(run.recorded.traffic.stopped + run.recorded.traffic.lost, 0);
+    let latency = run.judged.results.functions.iter().filter_map(|it| Some(it.latency?.max_ns));
+    assert!(latency.max() >= Some(40_000_000), "what a majority has to say takes so long");
+    assert_eq!(run.judged.results.verdict, VerdictWord::Valid, "{}", run.judged.results.why);
+}
+
+#[test]
 fn every_node_leads_while_the_last_reads_ask_it() {
     let run = under("seed 1");
     for node in ["n1", "n2", "n3"] {

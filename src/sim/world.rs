@@ -13,6 +13,7 @@ mod observed;
 mod watched;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -385,6 +386,11 @@ impl<R: Replica, W> World<R, W> {
     /// Lets messages on these links wait.
     pub(super) fn hold(&mut self, grudge: &Grudge) {
         self.network.hold(grudge);
+    }
+
+    /// Lets messages on these links take longer.
+    pub(super) fn slow(&mut self, grudge: &Grudge, by: Duration) {
+        self.network.slow(grudge, u64::try_from(by.as_nanos()).unwrap_or(u64::MAX / 4));
     }
 
     /// Whether a link between two nodes is closed, either way.

@@ -244,6 +244,7 @@ impl Sides {
         match action {
             Action::Cut(grudge) => self.links.cut(&both(grudge)),
             Action::Hold(grudge) => self.links.hold(&both(grudge)),
+            Action::Slow(grudge, by) => self.links.slow(&both(grudge), *by),
             Action::Heal => {
                 self.links.heal();
                 Ok(())

@@ -117,7 +117,7 @@ fn mistakes_are_explained_before_anything_is_run() {
     let bench = Bench::new();
     for (arguments, words) in [
         (&["compare"][..], "STORE"),
-        (&["compare", "rafts"], "there is no store \"rafts\""),
+        (&["compare", "rafts"], "there is no store called"),
         (&["compare", "paxos:reads=local"], "reads in one way only"),
         (&["compare", "raft", "raft"], "named twice"),
         (&["compare", "raft", "--expect", "paxos=none"], "paxos is not compared"),

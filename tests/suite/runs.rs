@@ -311,7 +311,8 @@ fn nodes_are_paused_and_their_clocks_and_disks_made_wrong_by_a_schedule_from_a_f
         "# Each is seen in the history, and undone.\n\
          at 1s pause random 1\nat 2s resume\nat 2.2s leap everyone by 3s\n\
          at 2.5s drift minority at 400%\nat 3.4s steady\nat 3.6s stall leader by 60ms\n\
-         at 4.4s fill random 1\nat 5.4s clear\n",
+         at 4.4s fill random 1\nat 5.4s clear\n\
+         at 5.5s slow leader | rest by 30ms\nat 6.5s heal\n",
     );
     let run = bench.rashomon(&[
         "test",
@@ -340,6 +341,7 @@ fn nodes_are_paused_and_their_clocks_and_disks_made_wrong_by_a_schedule_from_a_f
         ("drift", "runs true again"),
         ("stall", "writes as usual"),
         ("fill", "struck"),
+        ("slow", "had run into"),
     ] {
         let fault = of(kind);
         assert_eq!(fault["bit"], true, "{fault}");

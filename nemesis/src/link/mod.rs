@@ -13,6 +13,7 @@ mod valve;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -60,8 +61,8 @@ pub struct Bite {
     pub severed: u64,
     /// Connections attempted while it was closed.
     pub connections: u64,
-    /// Bytes sent while it was closed: lost if it was cut; late if it was held, and then only those
-    /// that were already taken from the sender.
+    /// Bytes sent while it was closed or slow: lost if it was cut; late if it was slow or held, and in
+    /// the last case only those that were already taken from the sender.
     pub bytes: u64,
 }
 
@@ -149,10 +150,31 @@ impl Links {
         self.close(grudge, Mode::Hold)
     }
 
-    fn close(&mut self, grudge: &Grudge, mode: Mode) -> Result<(), LinkError> {
-        if let Some((from, to)) = grudge.links().find(|link| !self.links.contains_key(link)) {
-            return Err(LinkError::Unknown { from, to });
+    /// Lets everything on these links take longer from now on, each piece between half and one and a
+    /// half times as much as this, in order. The last word on a link counts.
+    ///
+    /// # Errors
+    /// When there is no such link; then none is slow.
+    pub fn slow(&mut self, grudge: &Grudge, by: Duration) -> Result<(), LinkError> {
+        self.check(grudge)?;
+        for pair in grudge.links() {
+            if let Some(link) = self.links.get_mut(&pair) {
+                link.before = link.valve.counters();
+                link.valve.slow(by);
+            }
         }
+        Ok(())
+    }
+
+    fn check(&self, grudge: &Grudge) -> Result<(), LinkError> {
+        match grudge.links().find(|link| !self.links.contains_key(link)) {
+            Some((from, to)) => Err(LinkError::Unknown { from, to }),
+            None => Ok(()),
+        }
+    }
+
+    fn close(&mut self, grudge: &Grudge, mode: Mode) -> Result<(), LinkError> {
+        self.check(grudge)?;
         for pair in grudge.links() {
             if let Some(link) = self.links.get_mut(&pair) {
                 if link.valve.mode() == Mode::Open {
@@ -175,7 +197,7 @@ impl Links {
     pub fn heal(&mut self) -> Vec<Bite> {
         let mut bites = Vec::new();
         for (pair, link) in &self.links {
-            if link.valve.mode() != Mode::Open {
+            if link.valve.mode() != Mode::Open || link.valve.is_slow() {
                 // Opened first, so that nothing is stopped that is not counted.
                 link.valve.open();
                 bites.push(link.bite(*pair));

@@ -171,8 +171,21 @@ impl Pump<'_> {
         }
     }
 
+    /// Waits as long as the link is slow by; says whether it is, and these bytes were counted.
+    async fn dawdle(&self, bytes: usize) -> bool {
+        let slow = self.tap.slow();
+        if slow.is_zero() {
+            return false;
+        }
+        if let Some(stopped) = self.stopped {
+            count(stopped, bytes);
+        }
+        tokio::time::sleep(slow.mul_f64(rand::random_range(0.5..1.5))).await;
+        true
+    }
+
     async fn write(&mut self, mut bytes: &[u8], to: &WriteHalf<'_>) -> io::Result<()> {
-        let mut counted = false;
+        let mut counted = self.dawdle(bytes.len()).await;
         while !bytes.is_empty() {
             let write = || {
                 let written = to.try_write(bytes)?;

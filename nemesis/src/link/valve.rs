@@ -7,6 +7,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::watch;
@@ -28,6 +29,8 @@ struct Position {
     mode: Mode,
     /// How often the link was cut: a connection does not survive a cut, however short.
     cuts: u64,
+    /// How much longer what passes takes.
+    slow: Duration,
 }
 
 /// What has passed over a link, and what was stopped.
@@ -43,8 +46,8 @@ pub struct Counters {
     pub severed: u64,
     /// Connections attempted while the link was cut or held.
     pub stopped_connections: u64,
-    /// Bytes from the sender that a cut lost, or a hold delayed after they were read: while a link
-    /// is held most stay with the sender, unread and uncounted.
+    /// Bytes from the sender that a cut lost, that a slow link delayed, or a hold after they were
+    /// read: while a link is held most stay with the sender, unread and uncounted.
     pub stopped_bytes: u64,
 }
 
@@ -86,7 +89,8 @@ pub(super) enum Passage {
 
 impl Valve {
     pub(super) fn new() -> Self {
-        let position = watch::Sender::new(Position { mode: Mode::Open, cuts: 0 });
+        let position =
+            watch::Sender::new(Position { mode: Mode::Open, cuts: 0, slow: Duration::ZERO });
         Valve { position, tally: Arc::default() }
     }
 
@@ -109,7 +113,18 @@ impl Valve {
     }
 
     pub(super) fn open(&self) {
-        self.position.send_modify(|position| position.mode = Mode::Open);
+        self.position.send_modify(|position| {
+            position.mode = Mode::Open;
+            position.slow = Duration::ZERO;
+        });
+    }
+
+    pub(super) fn slow(&self, by: Duration) {
+        self.position.send_modify(|position| position.slow = by);
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        !self.position.borrow().slow.is_zero()
     }
 
     pub(super) fn counters(&self) -> Counters {
@@ -142,6 +157,11 @@ impl Tap {
             Mode::Hold => Passage::Held,
             Mode::Open => Passage::Passed(write()),
         }
+    }
+
+    /// How much longer what passes takes.
+    pub(super) fn slow(&self) -> Duration {
+        self.position.borrow().slow
     }
 
     /// Returns when the link is not held; `None` when the valve is gone.
