@@ -399,7 +399,7 @@ fn errors_say_where_and_what() {
         ("at 3s add leader", "line 1, column 11: expected new nodes such as `n6`, or nothing for the next that is free, found `leader`".to_owned()),
         ("at 3s transfer n2", "line 1, column 16: expected `to`, found `n2`".to_owned()),
         ("at 3s leap n1", "line 1, column 14: expected `by` and a time, as in `by 3s`, found the end".to_owned()),
-        ("at 3s stall n1 by much", "line 1, column 18: expected a time such as `3.2s`, `350ms` or `2m`, found `much`".to_owned()),
+        ("at 3s stall n1 by much", "line 1, column 19: expected a time such as `3.2s`, `350ms` or `2m`, found `much`".to_owned()),
         ("at 3s drift n1 150%", "line 1, column 16: expected `at` and a rate, as in `at 150%`, found `150%`".to_owned()),
         ("at 3s drift n1 at 0%", "line 1, column 19: expected a rate from `1%` to `1000%`, found `0%`".to_owned()),
         ("at 3s slow n1 | n2", "line 1, column 19: expected `by` and a time, as in `by 3s`, found the end".to_owned()),
