@@ -371,3 +371,30 @@ fn nodes_are_paused_and_their_clocks_and_disks_made_wrong_by_a_schedule_from_a_f
         assert!(run.stderr.contains(words), "{steps}\n{}", run.everything());
     }
 }
+
+/// What faults came to, as a history tells it, in order.
+fn done(history: &std::path::Path) -> Vec<String> {
+    let text = fs::read_to_string(history).expect("a history");
+    let events = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+    let faults = events.filter(|event: &serde_json::Value| event["process"] == "nemesis");
+    faults.filter_map(|event| event["value"]["done"].as_str().map(str::to_owned)).collect()
+}
+
+#[test]
+fn a_schedule_comes_to_the_same_live_and_simulated() {
+    let bench = Bench::new();
+    let steps = "seed 9\nat 0.5s kill random 1\nat 0.9s restart\nat 1s cut minority | rest\n\
+                 at 1.4s heal\nat 1.5s pause random 2\nat 1.8s resume\nat 2s drift random 1 at 200%\n\
+                 at 2.2s slow random 1 -> rest by 5ms\nat 2.6s heal\nat 2.6s steady\n\
+                 at 2.8s kill random 2\nat 2.9s leap random 1 by 1s\nat 3s restart random 1\n";
+    bench.write("faults.txt", steps);
+    let common = ["--nodes", "5", "--seed", "9", "--time-limit", "4s", "--schedule", "faults.txt"];
+    let live = bench.rashomon(&[&["test"], &common[..]].concat());
+    assert_eq!(live.code(), Some(0), "{}", live.everything());
+    let live = done(&bench.latest().join("history.jsonl"));
+    let sim =
+        bench.rashomon(&[&["sim", "--nemesis", "none", "--out", "runs"], &common[..]].concat());
+    assert_eq!(sim.code(), Some(0), "{}", sim.everything());
+    assert_eq!(live, done(&bench.latest().join("history.jsonl")));
+    assert_eq!(live.len(), 7, "{live:?}");
+}
