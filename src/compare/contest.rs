@@ -162,7 +162,7 @@ pub struct RunLine {
 }
 
 /// What was asked of a store, and answered.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Share {
     /// Requests that were due.
     pub due: u64,
@@ -191,7 +191,7 @@ impl Share {
 }
 
 /// What a store costs its clients.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Cost {
     /// Before the first fault.
     pub before: Share,
@@ -218,7 +218,7 @@ pub struct Cost {
 }
 
 /// How old reads were.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Age {
     /// Reads of which it is known.
     pub reads: u64,
@@ -298,7 +298,6 @@ impl Standing {
     pub fn new(entry: &Entry, common: &Common) -> Self {
         let scenario = common.scenario_of(entry.contestant, entry.expect.as_ref(), common.seed);
         let contract = scenario.contract();
-        let none = || Share::of(&Load::default());
         Standing {
             name: entry.contestant,
             nodes: scenario.nodes,
@@ -306,26 +305,8 @@ impl Standing {
             why: String::new(),
             ladder: Ladder::new(&contract),
             contract,
-            cost: Cost {
-                before: none(),
-                during: none(),
-                after: none(),
-                majority: none(),
-                minority: none(),
-                answers_per_s: 0.0,
-                recovery: None,
-                not_recovered: 0,
-                convergence: None,
-                not_converged: 0,
-            },
-            age: Age {
-                reads: 0,
-                unjudged: 0,
-                stale: 0,
-                stale_in_calm: 0,
-                behind: Latency { p50_ns: 0, p99_ns: 0, max_ns: 0 },
-                versions: [0; 3],
-            },
+            cost: Cost::default(),
+            age: Age::default(),
             reading: Reading::default(),
             runs: Vec::new(),
             behind_ns: Vec::new(),
@@ -410,13 +391,12 @@ impl Standing {
         behind.extend(&self.behind_ns);
         let mut versions = vec![0; fresh];
         versions.extend(&sum.versions);
-        let none = Latency { p50_ns: 0, p99_ns: 0, max_ns: 0 };
         self.age = Age {
             reads: sum.reads,
             unjudged: sum.unjudged,
             stale: self.behind_ns.len() as u64,
             stale_in_calm: sum.stale_in_calm,
-            behind: Latency::of(behind).unwrap_or(none),
+            behind: Latency::of(behind).unwrap_or_default(),
             versions: quantiles(versions),
         };
         self.reading = Reading::of(&self);

@@ -128,7 +128,7 @@ impl FunctionSummary {
 }
 
 /// Quantiles of latency, in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Latency {
     /// The median.
     pub p50_ns: u64,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::markup::text;
 use super::shown::{self, Shown};
-use super::{assets, bands, picture, sign, tables};
+use super::{bands, begin, picture, sign, tables};
 use crate::compare::Comparison;
 use crate::compare::contest::{Cost, Share, Standing};
 use crate::compare::ladder::{Example, Rung};
@@ -47,7 +47,7 @@ pub fn verdict(standings: &[Standing]) -> VerdictWord {
 
 fn head(page: &mut String, comparison: &Comparison) {
     let verdict = verdict(&comparison.standings);
-    let (class, sign) = sign(verdict);
+    let (_, sign) = sign(verdict);
     let names: Vec<String> = comparison.standings.iter().map(|it| it.name.to_string()).collect();
     let names = names.join(" · ");
     let plan = &comparison.plan;
@@ -56,17 +56,11 @@ fn head(page: &mut String, comparison: &Comparison) {
         VerdictWord::Violation => "A store breaks what it promises",
         VerdictWord::Unknown => "Of a store it is not known whether it keeps what it promises",
     };
+    begin(page, &names, verdict, "");
     let _ = write!(
         page,
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"data:,\">\
-         <title>{names} · Rashomon</title><style>{}</style></head><body class=\"{class}\">\n\
-         <header><h1><svg class=\"sign\" viewBox=\"0 0 24 24\" aria-hidden=\"true\">{sign}</svg>{words}</h1>\
+        "<header><h1><svg class=\"sign\" viewBox=\"0 0 24 24\" aria-hidden=\"true\">{sign}</svg>{words}</h1>\
          <p class=\"run\">{}<br><span>{} · {} · {} clients · {}/s · {} s · {} each from seed {}</span></p></header>",
-        assets::policy("", assets::STYLE),
-        assets::STYLE,
         text(&names),
         comparison.manner.as_str(),
         plan.workload,

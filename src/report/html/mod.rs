@@ -82,8 +82,13 @@ fn sign(verdict: VerdictWord) -> (&'static str, &'static str) {
 }
 
 fn head(page: &mut String, results: &Results) {
-    let script = assets::script();
-    let (class, _) = sign(results.verdict);
+    let title = format!("{} · {}", results.verdict.as_str(), name(results));
+    begin(page, &title, results.verdict, &assets::script());
+}
+
+/// Begins a page that may run this script and use the style, and nothing else.
+fn begin(page: &mut String, title: &str, verdict: VerdictWord, script: &str) {
+    let (class, _) = sign(verdict);
     // Writing to a string cannot fail.
     let _ = write!(
         page,
@@ -91,10 +96,9 @@ fn head(page: &mut String, results: &Results) {
          <meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"data:,\">\
-         <title>{} · {} · Rashomon</title><style>{}</style></head><body class=\"{class}\">\n",
-        assets::policy(&script, assets::STYLE),
-        results.verdict.as_str(),
-        text(name(results)),
+         <title>{} · Rashomon</title><style>{}</style></head><body class=\"{class}\">\n",
+        assets::policy(script, assets::STYLE),
+        text(title),
         assets::STYLE,
     );
 }
