@@ -10,10 +10,14 @@
 //! at 12s restart
 //! at 13s add                    # the next new node; `retire n2`, `remove n2`, `transfer to n3`
 //! at 14s when leader changes + 5ms cut leader | rest
+//! at 0s after 1000 operations kill leader
+//! at 16s pause leader for 2s    # and then what mends it
+//! every 5s±2s until 20s cut leader | rest for 3s
 //! ```
 //!
-//! A step may wait for something once its time has come: the last one strikes five milliseconds after
-//! the first change of leader that follows, whenever that is, or never.
+//! A step may wait for something once its time has come: one strikes five milliseconds after the
+//! first change of leader that follows, another when so many operations have ended; or never. What
+//! is written with `for` or `every` is read as the steps that it stands for, and printed as those.
 //!
 //! A `;` ends a step like the end of a line; `#` begins a comment. Steps may stand in any order.
 
@@ -21,12 +25,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::fault::{Fault, UnknownNode};
+use crate::generate::Package;
 use crate::nodes::Node;
-use crate::text::{Cursor, ParseError, display_time, text_form};
+use crate::text::{Cursor, Moment, ParseError, display_time, text_form};
 
 /// A fault and its time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +49,8 @@ pub struct Step {
 pub enum Trigger {
     /// Another node begins to lead, or the same in a later term; and then so long.
     LeaderChange(Duration),
+    /// So many operations of clients have ended, since the run began.
+    Operations(u64),
 }
 
 impl Step {
@@ -60,14 +67,23 @@ impl Step {
     /// What follows `at`.
     fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
         let at = cursor.time()?;
-        let trigger = if cursor.take("when") { Some(Trigger::parse(cursor)?) } else { None };
+        let trigger = match cursor.peek() {
+            "when" | "after" => Some(Trigger::parse(cursor)?),
+            _ => None,
+        };
         Ok(Step { at, trigger, fault: Fault::parse(cursor)? })
     }
 }
 
 impl Trigger {
-    /// What follows `when`.
+    /// `when leader changes`, or `after 1000 operations`.
     fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
+        if cursor.take("after") {
+            let count = cursor.number("a number of operations")?;
+            cursor.word("`operations`", |word| (word == "operations").then_some(()))?;
+            return Ok(Trigger::Operations(count));
+        }
+        cursor.advance();
         for word in ["leader", "changes"] {
             if !cursor.take(word) {
                 return Err(cursor.error("`leader changes`"));
@@ -80,9 +96,13 @@ impl Trigger {
 
 impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Trigger::LeaderChange(delay) = self;
-        f.write_str("when leader changes")?;
-        if delay.is_zero() { Ok(()) } else { write!(f, " + {}", display_time(*delay)) }
+        match self {
+            Trigger::LeaderChange(Duration::ZERO) => f.write_str("when leader changes"),
+            Trigger::LeaderChange(delay) => {
+                write!(f, "when leader changes + {}", display_time(*delay))
+            }
+            Trigger::Operations(count) => write!(f, "after {count} operations"),
+        }
     }
 }
 
@@ -165,16 +185,79 @@ impl Schedule {
                 }
                 "at" => {
                     cursor.advance();
-                    steps.push(Step::parse(cursor)?);
+                    let step = Step::parse(cursor)?;
+                    let mend = mend_after(cursor, &step)?;
+                    steps.push(step);
+                    steps.extend(mend);
                 }
-                _ if seed.is_none() => return Err(cursor.error("`at` or `seed`")),
-                _ => return Err(cursor.error("`at`")),
+                "every" => {
+                    cursor.advance();
+                    let draw = ChaCha8Rng::seed_from_u64(seed.unwrap_or(0) ^ steps.len() as u64);
+                    steps.extend(every(cursor, draw)?);
+                }
+                _ if seed.is_none() => return Err(cursor.error("`at`, `every` or `seed`")),
+                _ => return Err(cursor.error("`at` or `every`")),
             }
             if !matches!(cursor.peek(), "\n" | ";" | "") {
                 return Err(cursor.error("the end of the line or `;`"));
             }
         }
     }
+}
+
+/// What follows `every`: a period, how far each may be from it, an end, and what strikes.
+fn every(cursor: &mut Cursor<'_>, mut draw: ChaCha8Rng) -> Result<Vec<Step>, ParseError> {
+    const PERIOD: &str = "a time, or two as in `5s±2s`, the second not longer than the first";
+    let time = |text: &str| text.parse().ok().map(|Moment(time)| time);
+    let (period, jitter) = cursor.word(PERIOD, |word| match word.split_once('±') {
+        None => Some((time(word)?, Duration::ZERO)),
+        Some((period, jitter)) => Some((time(period)?, time(jitter)?)),
+    })?;
+    let error = cursor.error(PERIOD);
+    if period.is_zero() || jitter > period {
+        return Err(error);
+    }
+    cursor.word("`until` and a time", |word| (word == "until").then_some(()))?;
+    let until = cursor.time()?;
+    let fault = Fault::parse(cursor)?;
+    let mut steps = Vec::new();
+    let (mut at, mut mend) = (Duration::ZERO, None);
+    loop {
+        let least = period.saturating_sub(jitter);
+        // Cut to milliseconds, to be read more easily; at least one, so that there is an end.
+        let span = least + jitter.mul_f64(2.0 * draw.random::<f64>());
+        at += Duration::from_millis((span.as_millis() as u64).max(1));
+        if at > until {
+            break;
+        }
+        steps.push(Step::at(at, fault.clone()));
+    }
+    // It is written once, behind the fault, and meant for every strike.
+    if let Some(first) = steps.first() {
+        mend = mend_after(cursor, first)?.map(|mend| (mend.at - first.at, mend.fault));
+    } else if cursor.take("for") {
+        cursor.time()?;
+    }
+    if let Some((long, fault)) = mend {
+        let mends: Vec<Step> =
+            steps.iter().map(|step| Step::at(step.at + long, fault.clone())).collect();
+        steps.extend(mends);
+    }
+    Ok(steps)
+}
+
+/// `for` and a time behind a step: what mends it then.
+fn mend_after(cursor: &mut Cursor<'_>, step: &Step) -> Result<Option<Step>, ParseError> {
+    if cursor.peek() != "for" {
+        return Ok(None);
+    }
+    let package = Package::of(&step.fault).filter(|_| step.trigger.is_none());
+    let lasting =
+        "the end of the line or `;`: nothing that waits, or that nothing mends, lasts for a time";
+    let Some(package) = package else { return Err(cursor.error(lasting)) };
+    cursor.advance();
+    let end = step.at.checked_add(cursor.time()?);
+    Ok(end.map(|end| Step::at(end, package.mend())))
 }
 
 impl fmt::Display for Step {

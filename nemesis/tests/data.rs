@@ -74,7 +74,11 @@ fn fault() -> impl Strategy<Value = Fault> {
 fn schedule() -> impl Strategy<Value = Schedule> {
     let time = prop_oneof![(0u64..100_000).prop_map(Duration::from_millis), any::<Duration>()];
     let delay = prop_oneof![Just(Duration::ZERO), any::<Duration>()];
-    let trigger = proptest::option::of(delay.prop_map(Trigger::LeaderChange));
+    let trigger = prop_oneof![
+        delay.prop_map(Trigger::LeaderChange),
+        any::<u64>().prop_map(Trigger::Operations),
+    ];
+    let trigger = proptest::option::of(trigger);
     let step = (time, trigger, fault());
     let step = step.prop_map(|(at, trigger, fault)| Step { at, trigger, fault });
     (any::<u64>(), vec(step, 0..8)).prop_map(|(seed, steps)| Schedule::new(seed, steps))
@@ -404,9 +408,13 @@ fn errors_say_where_and_what() {
         ("at 3s drift n1 at 0%", "line 1, column 19: expected a rate from `1%` to `1000%`, found `0%`".to_owned()),
         ("at 3s slow n1 | n2", "line 1, column 19: expected `by` and a time, as in `by 3s`, found the end".to_owned()),
         ("at 3s heal n1", "line 1, column 12: expected the end of the line or `;`, found `n1`".to_owned()),
-        ("seed 1\nseed 2", "line 2, column 1: expected `at`, found `seed`".to_owned()),
+        ("seed 1\nseed 2", "line 2, column 1: expected `at` or `every`, found `seed`".to_owned()),
+        ("at 1s after many operations heal", "line 1, column 13: expected a number of operations, found `many`".to_owned()),
+        ("at 1s when leader changes heal for 2s", "line 1, column 32: expected the end of the line or `;`: nothing that waits, or that nothing mends, lasts for a time, found `for`".to_owned()),
+        ("every 2s±3s until 9s heal", "line 1, column 13: expected a time, or two as in `5s±2s`, the second not longer than the first, found `until`".to_owned()),
+        ("every 2s heal", "line 1, column 10: expected `until` and a time, found `heal`".to_owned()),
         ("seed x", "line 1, column 6: expected a whole number, found `x`".to_owned()),
-        ("hello", "line 1, column 1: expected `at` or `seed`, found `hello`".to_owned()),
+        ("hello", "line 1, column 1: expected `at`, `every` or `seed`, found `hello`".to_owned()),
     ] {
         assert_eq!(error(text), expected, "{text:?}");
     }
@@ -419,6 +427,36 @@ fn errors_say_where_and_what() {
     let membership = packages("kill,membership");
     assert!(membership.contains("rashomon sim --nemesis membership"), "{membership}");
     assert_eq!(packages("none,kill"), "line 1, column 5: expected nothing more, found `,`");
+}
+
+#[test]
+fn what_repeats_and_what_lasts_is_read_as_its_steps() {
+    let read = |text: &str| text.parse::<Schedule>().expect(text);
+    let lasting = read("at 2s cut leader | rest for 3s; at 9s pause n1 for 500ms");
+    assert_eq!(
+        lasting.to_string(),
+        "seed 0\nat 2s cut leader | rest\nat 5s heal\nat 9s pause n1\nat 9.5s resume\n"
+    );
+    let regular = read("every 4s until 12s kill random 1 for 1s");
+    let times: Vec<u64> = regular.steps().iter().map(|step| step.at.as_secs()).collect();
+    assert_eq!(times, [4, 5, 8, 9, 12, 13]);
+    let loose = read("seed 7; every 5s±2s until 60s cut leader | rest for 1s");
+    let strikes: Vec<u128> = loose
+        .steps()
+        .iter()
+        .filter(|step| step.fault.is_strike())
+        .map(|step| step.at.as_millis())
+        .collect();
+    assert!((8..=20).contains(&strikes.len()), "{strikes:?}");
+    let gaps = strikes.windows(2).map(|pair| pair[1] - pair[0]);
+    let gaps: BTreeSet<u128> = gaps.collect();
+    assert!(gaps.iter().all(|gap| (3_000..=7_000).contains(gap)) && gaps.len() > 5, "{gaps:?}");
+    assert_eq!(read("seed 7; every 5s±2s until 60s cut leader | rest for 1s"), loose);
+    assert_ne!(
+        read("seed 8; every 5s±2s until 60s cut leader | rest for 1s").steps(),
+        loose.steps()
+    );
+    assert_eq!(read(&loose.to_string()), loose, "what is printed is what was read");
 }
 
 #[test]

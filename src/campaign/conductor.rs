@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::chronicle;
 use super::recorder::Recorder;
-use super::run::Watcher;
+use super::run::{Tally, Watcher};
 use crate::target::{Leader, Target, TargetError};
 
 /// How often it is asked who leads.
@@ -20,6 +20,7 @@ pub(super) struct Conductor<'a, T> {
     pub(super) target: &'a mut T,
     pub(super) recorder: Arc<Recorder>,
     pub(super) watcher: &'a dyn Watcher,
+    tally: Arc<Tally>,
     /// Who leads now, if anybody says so.
     leads: Option<Leader>,
     /// The latest leader that was recorded.
@@ -40,9 +41,10 @@ impl<'a, T: Target> Conductor<'a, T> {
         target: &'a mut T,
         recorder: Arc<Recorder>,
         watcher: &'a dyn Watcher,
+        tally: Arc<Tally>,
     ) -> Self {
         let (leads, recorded, open) = (None, None, Vec::new());
-        Conductor { target, recorder, watcher, leads, recorded, open, struck: 0 }
+        Conductor { target, recorder, watcher, tally, leads, recorded, open, struck: 0 }
     }
 
     /// Carries out the schedule until `end` or until told to stop; faults may then still stand.
@@ -59,13 +61,24 @@ impl<'a, T: Target> Conductor<'a, T> {
         let mut triggers: Vec<_> = schedule.steps().iter().map(|step| step.trigger).collect();
         // Steps that wait for the next change of leader, and how long after it they strike.
         let mut armed: Vec<(usize, Duration)> = Vec::new();
+        // Steps that wait until so many operations have ended.
+        let mut counting: Vec<(usize, u64)> = Vec::new();
         let mut known = self.recorded;
         loop {
             let next = queue.first().copied().filter(|(at, _)| *at < end);
             let until = next.map_or(end, |(at, _)| at);
             let news = (!armed.is_empty()).then_some(known);
-            if !self.watch_until(until, news, &mut stop).await {
+            let count = counting.iter().map(|(_, count)| *count).min();
+            if !self.watch_until(until, (news, count), &mut stop).await {
                 return Ok(());
+            }
+            let ended = self.tally.ended();
+            let (due, waiting) = counting.into_iter().partition(|(_, count)| *count <= ended);
+            counting = waiting;
+            let due: Vec<(usize, u64)> = due;
+            if !due.is_empty() {
+                queue.extend(due.into_iter().map(|(number, _)| (Instant::now(), number)));
+                continue;
             }
             if self.recorded != known {
                 known = self.recorded;
@@ -78,6 +91,7 @@ impl<'a, T: Target> Conductor<'a, T> {
             queue.remove(&next);
             match triggers[next.1].take() {
                 Some(Trigger::LeaderChange(delay)) => armed.push((next.1, delay)),
+                Some(Trigger::Operations(count)) => counting.push((next.1, count)),
                 None => self.strike(schedule, next.1).await?,
             }
         }
@@ -121,12 +135,12 @@ impl<'a, T: Target> Conductor<'a, T> {
         }
     }
 
-    /// Watches until `due`, or until another leader than the last known is recorded, if one is given;
-    /// says whether it came to that, rather than to a stop.
+    /// Watches until `due`, or until another leader than the last known is recorded, if one is given,
+    /// or so many operations have ended; says whether it came to that, rather than to a stop.
     async fn watch_until(
         &mut self,
         due: Instant,
-        known: Option<Option<Leader>>,
+        (known, count): (Option<Option<Leader>>, Option<u64>),
         stop: &mut watch::Receiver<bool>,
     ) -> bool {
         loop {
@@ -134,7 +148,8 @@ impl<'a, T: Target> Conductor<'a, T> {
                 return false;
             }
             let now = Instant::now();
-            if now >= due || known.is_some_and(|known| self.recorded != known) {
+            let is_counted = count.is_some_and(|count| self.tally.ended() >= count);
+            if now >= due || is_counted || known.is_some_and(|known| self.recorded != known) {
                 return true;
             }
             tokio::select! {
@@ -203,6 +218,8 @@ pub(crate) fn undone_by(fault: &Action, action: &Action) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use rashomon_nemesis::{Cluster, Node};
 
     use super::super::recorder::Recorder;
@@ -213,6 +230,8 @@ mod tests {
     struct Turns {
         began: Instant,
         changes_at: Duration,
+        /// A hundred operations end whenever it is asked who leads.
+        tally: Arc<Tally>,
         done: Vec<(Duration, Action)>,
     }
 
@@ -224,6 +243,7 @@ mod tests {
         }
 
         async fn leader(&self) -> Option<Leader> {
+            self.tally.ok.fetch_add(100, Ordering::Relaxed);
             let later = self.began.elapsed() >= self.changes_at;
             Some(Leader { node: Node(1 + u16::from(later)), term: 1 + u64::from(later) })
         }
@@ -256,13 +276,27 @@ mod tests {
         let path = folder.path().join("history.jsonl");
         let recorder = Arc::new(Recorder::create(&path).expect("its file can be created"));
         let began = recorder.began();
-        let mut target = Turns { began, changes_at: Duration::from_secs(1), done: Vec::new() };
+        let (tally, changes_at) = (Arc::new(Tally::default()), Duration::from_secs(1));
+        let mut target = Turns { began, changes_at, tally: tally.clone(), done: Vec::new() };
         let schedule: Schedule = schedule.parse().expect("it is a schedule");
         let (_stop, stopped) = watch::channel(false);
-        let mut conductor = Conductor::new(&mut target, recorder, &Nobody);
+        let mut conductor = Conductor::new(&mut target, recorder, &Nobody, tally);
         let end = began + Duration::from_secs(2);
         conductor.conduct(&schedule, end, stopped).await.expect("nothing fails here");
         target.done.into_iter().map(|(at, action)| (at, action.to_string())).collect()
+    }
+
+    #[tokio::test]
+    async fn a_step_may_wait_until_so_many_operations_have_ended() {
+        let done = conducted(
+            "at 0.1s after 600 operations kill n2; at 0.2s after 100000 operations kill n3\n\
+             at 1.5s after 100 operations heal",
+        )
+        .await;
+        let what: Vec<&str> = done.iter().map(|(_, action)| action.as_str()).collect();
+        assert_eq!(what, ["kill n2", "heal"], "there never are as many as that");
+        assert!(done[0].0 >= Duration::from_millis(450), "{done:?}");
+        assert!(done[1].0 >= Duration::from_millis(1_500), "not before its time: {done:?}");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@
 //! same way).
 
 use std::io;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -63,6 +63,13 @@ pub struct Tally {
     pub fail: AtomicU64,
     /// Nobody knows.
     pub info: AtomicU64,
+}
+
+impl Tally {
+    /// How many operations have ended.
+    pub fn ended(&self) -> u64 {
+        [&self.ok, &self.fail, &self.info].iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
 }
 
 /// Somebody who wants to hear how a run goes.
@@ -125,8 +132,11 @@ pub async fn run<T: Target>(
     let write = |what| move |source| RunError::Write { what, source };
     let recorder = Arc::new(Recorder::create(&directory.history()).map_err(write("the history"))?);
     tally.began.get_or_init(|| recorder.began());
-    let shop =
-        Arc::new(Shop { recorder: recorder.clone(), tally, desk: Mutex::new(Desk::new(plan)) });
+    let shop = Arc::new(Shop {
+        recorder: recorder.clone(),
+        tally: tally.clone(),
+        desk: Mutex::new(Desk::new(plan)),
+    });
     let end = recorder.began() + Duration::from_secs_f64(plan.time_limit_s);
 
     let mut workers = JoinSet::new();
@@ -139,7 +149,7 @@ pub async fn run<T: Target>(
             None => workers.spawn(worker.work(end, stop.clone())),
         };
     }
-    let mut conductor = Conductor::new(target, recorder.clone(), watcher);
+    let mut conductor = Conductor::new(target, recorder.clone(), watcher, tally);
     let conducted = conductor.conduct(&plan.schedule, end, stop).await;
     let undone = conductor.undo_everything().await;
     conducted.and(undone)?;

@@ -34,6 +34,8 @@ pub(super) struct Conductor<'a> {
     recorded: Option<Leader>,
     /// Steps that wait for the next one, and how long after it they strike.
     armed: Vec<(usize, Duration)>,
+    /// Steps that wait until so many operations have ended.
+    counting: Vec<(usize, u64)>,
     open: Vec<OpenFault>,
     /// The mishaps that are under way, with their numbers in the history.
     under_way: Vec<(NodeId, Mishap, u64)>,
@@ -74,6 +76,7 @@ impl<'a> Conductor<'a> {
             unrestored: false,
             recorded: None,
             armed: Vec::new(),
+            counting: Vec::new(),
             open: Vec::new(),
             under_way: Vec::new(),
             struck: 0,
@@ -129,10 +132,22 @@ impl<'a> Conductor<'a> {
     }
 
     /// Whether a step whose time has come still waits for something: then it strikes after that.
-    pub(super) fn arm(&mut self, number: usize) -> bool {
-        let trigger = self.schedule.steps()[number].trigger;
-        self.armed.extend(trigger.map(|Trigger::LeaderChange(delay)| (number, delay)));
-        trigger.is_some()
+    pub(super) fn arm(&mut self, number: usize, ended: u64) -> bool {
+        match self.schedule.steps()[number].trigger {
+            None => return false,
+            Some(Trigger::LeaderChange(delay)) => self.armed.push((number, delay)),
+            Some(Trigger::Operations(count)) if count <= ended => return false,
+            Some(Trigger::Operations(count)) => self.counting.push((number, count)),
+        }
+        true
+    }
+
+    /// So many operations have ended by now.
+    pub(super) fn count<R: Replica>(&mut self, ended: u64, world: &mut World<R, Wake>) {
+        let now = world.now();
+        for (number, _) in self.counting.extract_if(.., |(_, count)| *count <= ended) {
+            world.wake_at(now, Wake::Sprung(number));
+        }
     }
 
     /// Whether a step waits for a change of leader.

@@ -132,6 +132,8 @@ pub(super) struct Run<'a, R: Replica, W> {
     working: bool,
     /// How many of them are in the middle of one.
     busy: usize,
+    /// How many operations have ended.
+    ended: u64,
     last_outcome: Option<Outcome>,
 }
 
@@ -177,6 +179,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             next_look: 0,
             working: true,
             busy: 0,
+            ended: 0,
             last_outcome: None,
         }
     }
@@ -315,7 +318,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                     self.go_on(client, next);
                 }
             }
-            Wake::Strike(number) if self.working && self.conductor.arm(number) => {}
+            Wake::Strike(number) if self.working && self.conductor.arm(number, self.ended) => {}
             Wake::Strike(number) | Wake::Sprung(number) if self.working => {
                 let Run { conductor, world, tape, witness, .. } = self;
                 let crashed = conductor.strike(number, world, tape)?;
@@ -430,6 +433,8 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             self.clients[number].renew(process);
         }
         self.busy -= 1;
+        self.ended += 1;
+        self.conductor.count(self.ended, &mut self.world);
         self.last_outcome = Some(answer.outcome);
     }
 

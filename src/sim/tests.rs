@@ -239,6 +239,19 @@ fn a_node_without_room_stops_and_starts_again_when_there_is_some() {
 }
 
 #[test]
+fn a_step_may_wait_until_so_many_operations_have_ended() {
+    let run = under("at 1s after 100 operations kill n1; at 3s after 10 operations heal");
+    let [kill, heal] = run.recorded.struck.as_slice() else { panic!("{:?}", run.recorded.struck) };
+    let ended = |event: &&Event| {
+        matches!(event.process, Process::Client(_)) && event.kind != EventType::Invoke
+    };
+    let at = kill.at.as_nanos() as u64;
+    let by_then = run.recorded.events.iter().filter(ended).filter(|it| it.time <= Some(at)).count();
+    assert_eq!(by_then, 100, "{:?}", kill.at);
+    assert_eq!(heal.at, Duration::from_secs(3), "there were as many long before");
+}
+
+#[test]
 fn slow_links_are_late_and_lose_nothing() {
     let run = under("at 2s slow everyone | everyone by 40ms; at 4s heal");
     let coverage = &run.judged.results.coverage;
