@@ -237,10 +237,10 @@ fn strongest(promised: bool, history: &History, verdict: &Verdict) -> Row {
     let finding = match verdict {
         Verdict::Valid(_) => Finding::Held { tested: history.len() as u64 },
         Verdict::Unknown(bound) => Finding::Unknown { why: bound.to_string() },
-        Verdict::Invalid(explanation) => Finding::Violated(consistency::Violation {
-            sentence: explanation.sentence().to_owned(),
-            proof: explanation.minimal.clone(),
-        }),
+        Verdict::Invalid(explanation) => Finding::Violated(consistency::Violation::new(
+            explanation.sentence().to_owned(),
+            explanation.minimal.clone(),
+        )),
     };
     row(LINEARIZABLE, promised, finding, history)
 }

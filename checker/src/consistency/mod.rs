@@ -13,6 +13,7 @@
 //! | `versions` | the order in which the values of a register replaced each other, as far as it is certain |
 //! | `causality` | which of several values side by side had seen which |
 //! | `convergence`, `provenance`, `loss`, `sessions`, `concurrency` | the promises |
+//! | `ladder` | sequential, causal, PRAM, coherence, regular and safe registers |
 //! | [`mod@staleness`] | how far behind reads were |
 //!
 //! Only what no store that keeps the promise could do is a violation. Every answer can be given
@@ -22,6 +23,7 @@
 mod causality;
 mod concurrency;
 mod convergence;
+mod ladder;
 mod loss;
 mod objects;
 mod provenance;
@@ -30,16 +32,19 @@ mod sessions;
 pub mod staleness;
 mod versions;
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::{History, OpId, Value};
+use crate::history::{History, OpId, Value, ValueId};
 use crate::model::NilRead;
+use ladder::{Ladder, Rung, regular};
 use objects::Objects;
 
+pub use ladder::{Anomaly, Reason};
 pub use objects::{FINAL_READS, MISMATCH};
 pub use staleness::{Stale, Staleness, staleness};
 
@@ -47,6 +52,26 @@ pub use staleness::{Stale, Staleness, staleness};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Promise {
+    /// One order of all operations explains what every process saw, and agrees with the order of each
+    /// (Lamport 1979).
+    Sequential,
+    /// Each process has an order of all writes and its own reads that agrees with causality (Ahamad et
+    /// al. 1995).
+    CausalMemory,
+    /// What is read is explained by causality and one order of the writes of each key for all
+    /// (Burckhardt 2014; Bouajjani et al. 2017: CCv).
+    CausalConvergence,
+    /// No read misses what it causally depends on (Bouajjani et al. 2017: CC).
+    Causal,
+    /// Each process has an order of all writes and its own reads that agrees with the order of each
+    /// process (Lipton & Sandberg 1988).
+    Pram,
+    /// Each key by itself is sequential (Goodman 1989).
+    Coherence,
+    /// A read returns a write that was not overwritten when it began, or one beside it (Lamport 1986).
+    Regular,
+    /// A read beside which nobody writes returns a write that was not overwritten (Lamport 1986).
+    Safe,
     /// In the end all nodes answer alike (Burckhardt 2014, section 5.1: eventual visibility).
     Convergence,
     /// No acknowledged write is gone in the end, unless another one may have replaced it.
@@ -70,8 +95,17 @@ pub enum Promise {
 }
 
 impl Promise {
-    /// Every promise, in the order in which they are told.
-    pub const ALL: [Promise; 9] = [
+    /// Every promise, in the order in which they are told: the rungs of the ladder, the stronger
+    /// ones first, and then what a store may keep beside them.
+    pub const ALL: [Promise; 17] = [
+        Promise::Sequential,
+        Promise::CausalMemory,
+        Promise::CausalConvergence,
+        Promise::Causal,
+        Promise::Pram,
+        Promise::Coherence,
+        Promise::Regular,
+        Promise::Safe,
         Promise::Convergence,
         Promise::NoLostWrites,
         Promise::NoResurrection,
@@ -86,6 +120,14 @@ impl Promise {
     /// The name in reports, data and options: `convergence`, `no-lost-writes`, …
     pub fn as_str(self) -> &'static str {
         match self {
+            Promise::Sequential => "sequential",
+            Promise::CausalMemory => "causal-memory",
+            Promise::CausalConvergence => "causal-convergence",
+            Promise::Causal => "causal",
+            Promise::Pram => "pram",
+            Promise::Coherence => "coherence",
+            Promise::Regular => "regular",
+            Promise::Safe => "safe",
             Promise::Convergence => "convergence",
             Promise::NoLostWrites => "no-lost-writes",
             Promise::NoResurrection => "no-resurrection",
@@ -181,6 +223,27 @@ pub struct Violation {
     pub sentence: String,
     /// The operations that prove it, by invocation.
     pub proof: Vec<OpId>,
+    /// What the literature calls it, if it has a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<Anomaly>,
+    /// Where operations come before each other in a circle, that circle, the shortest that was found:
+    /// each edge begins where the one before ends.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cycle: Vec<Edge>,
+}
+
+/// One operation comes before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Edge {
+    /// The earlier one.
+    pub from: OpId,
+    /// The later one.
+    pub to: OpId,
+    /// Why.
+    pub reason: Reason,
+    /// The read that shows it, where that is another operation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<OpId>,
 }
 
 /// A promise with what a history says of it.
@@ -196,21 +259,45 @@ pub struct Row {
 /// Judges a history by some promises; the rows are in their order.
 pub fn judge(history: &History, promises: &[Promise], options: &Options) -> Vec<Row> {
     let objects = Objects::of(history, options);
-    let row = |&promise| Row { promise, finding: find(&objects, promise, options) };
-    promises.iter().map(row).collect()
+    let initial = history.values().find(&options.initial);
+    let case = Case { objects: &objects, options, initial, ladder: OnceCell::new() };
+    promises.iter().map(|&promise| Row { promise, finding: case.find(promise) }).collect()
 }
 
-fn find(objects: &Objects<'_>, promise: Promise, options: &Options) -> Finding {
-    match promise {
-        Promise::Convergence => convergence::judge(objects),
-        Promise::NoLostWrites => loss::judge(objects, loss::Of::Writes, options),
-        Promise::NoResurrection => loss::judge(objects, loss::Of::Deletes, options),
-        Promise::NoValuesFromNowhere => provenance::judge(objects),
-        Promise::ReadYourWrites => sessions::judge(objects, sessions::Guarantee::Ryw, options),
-        Promise::MonotonicReads => sessions::judge(objects, sessions::Guarantee::Mr, options),
-        Promise::MonotonicWrites => sessions::judge(objects, sessions::Guarantee::Mw, options),
-        Promise::WritesFollowReads => sessions::judge(objects, sessions::Guarantee::Wfr, options),
-        Promise::NoFalseConcurrency => concurrency::judge(objects),
+/// A history, with what several promises need.
+struct Case<'a, 'h> {
+    objects: &'a Objects<'h>,
+    options: &'a Options,
+    /// The value of a register before its first write, if the history knows it.
+    initial: Option<ValueId>,
+    ladder: OnceCell<Ladder<'a, 'h>>,
+}
+
+impl Case<'_, '_> {
+    fn find(&self, promise: Promise) -> Finding {
+        let &Case { objects, options, initial, .. } = self;
+        let climb = |rung| self.ladder.get_or_init(|| Ladder::new(objects, initial)).judge(rung);
+        match promise {
+            Promise::Sequential => climb(Rung::Sequential),
+            Promise::CausalMemory => climb(Rung::CausalMemory),
+            Promise::CausalConvergence => climb(Rung::CausalConvergence),
+            Promise::Causal => climb(Rung::Causal),
+            Promise::Pram => climb(Rung::Pram),
+            Promise::Coherence => climb(Rung::Coherence),
+            Promise::Regular => regular::judge(objects, initial, regular::Of::Regular),
+            Promise::Safe => regular::judge(objects, initial, regular::Of::Safe),
+            Promise::Convergence => convergence::judge(objects),
+            Promise::NoLostWrites => loss::judge(objects, loss::Of::Writes, options),
+            Promise::NoResurrection => loss::judge(objects, loss::Of::Deletes, options),
+            Promise::NoValuesFromNowhere => provenance::judge(objects),
+            Promise::ReadYourWrites => sessions::judge(objects, sessions::Guarantee::Ryw, options),
+            Promise::MonotonicReads => sessions::judge(objects, sessions::Guarantee::Mr, options),
+            Promise::MonotonicWrites => sessions::judge(objects, sessions::Guarantee::Mw, options),
+            Promise::WritesFollowReads => {
+                sessions::judge(objects, sessions::Guarantee::Wfr, options)
+            }
+            Promise::NoFalseConcurrency => concurrency::judge(objects),
+        }
     }
 }
 
@@ -236,9 +323,10 @@ impl Gathering {
 }
 
 impl Violation {
-    fn new(sentence: String, mut proof: Vec<OpId>) -> Self {
+    /// A violation that has no name and shows no cycle.
+    pub fn new(sentence: String, mut proof: Vec<OpId>) -> Self {
         proof.sort_unstable();
         proof.dedup();
-        Violation { sentence, proof }
+        Violation { sentence, proof, anomaly: None, cycle: Vec::new() }
     }
 }

@@ -66,6 +66,12 @@ impl CasRegister {
         }
     }
 
+    /// A register that is nothing at first, with compare-and-set.
+    pub(crate) fn plain() -> Self {
+        let (initial, initial_value) = (ValueId::FOREIGN, Value::Nil);
+        CasRegister { initial, initial_value, nil: NilRead::Absent, has_cas: true }
+    }
+
     pub(super) fn new(history: &History, initial: &Value, nil: NilRead, has_cas: bool) -> Self {
         let id = history.values().find(initial).unwrap_or(ValueId::FOREIGN);
         CasRegister { initial: id, initial_value: initial.clone(), nil, has_cas }

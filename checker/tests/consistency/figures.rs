@@ -8,6 +8,7 @@ use std::time::Duration;
 use rashomon_checker::consistency::{Clocks, Finding, MISMATCH, Options, Promise, judge};
 use rashomon_checker::history::{EventType, Value};
 
+use crate::BESIDE;
 use crate::scribe::{NODES, Op, history};
 
 fn value(text: &str) -> Value {
@@ -268,7 +269,7 @@ const FIGURES: &[(&str, &str, &[Promise])] = &[
 fn every_figure_breaks_what_it_says_and_nothing_else() {
     for (name, text, broken) in FIGURES {
         let (ops, end) = parse(text);
-        let rows = judge(&history(&ops, end), &Promise::ALL, &Options::default());
+        let rows = judge(&history(&ops, end), &BESIDE, &Options::default());
         let found: Vec<Promise> = rows
             .iter()
             .filter(|row| matches!(row.finding, Finding::Violated(_)))

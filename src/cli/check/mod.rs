@@ -35,7 +35,7 @@ pub(super) struct CheckArguments {
     /// Whether values are independent `[key value]` pairs, as of jepsen.independent; found out if not given
     #[arg(long, value_name = "BOOL")]
     keyed: Option<bool>,
-    /// What to judge by instead of linearizability: linearizable, convergence, no-lost-writes, no-resurrection, no-values-from-nowhere, read-your-writes, monotonic-reads, monotonic-writes, writes-follow-reads or no-false-concurrency, with commas; or all
+    /// What to judge by instead of linearizability: linearizable, sequential, causal-memory, causal-convergence, causal, pram, coherence, regular, safe, convergence, no-lost-writes, no-resurrection, no-values-from-nowhere, read-your-writes, monotonic-reads, monotonic-writes, writes-follow-reads or no-false-concurrency, with commas; or all
     #[arg(long, value_name = "LIST", help_heading = "Promises")]
     promises: Option<Contract>,
     /// By which clocks the store arranges the writes of a key: perfect, a time by which they may be apart, hybrid, or unknown

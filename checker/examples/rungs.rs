@@ -1,0 +1,38 @@
+//! Every rung of the ladder against its definition, for as many random small histories as one likes:
+//! `cargo run --release -p rashomon-checker --example rungs -- 1000000`.
+//!
+//! The histories are those of the tests. What is said of each is compared with a search through all
+//! orders, the proof of a violation must be one by itself, and no rung may hold without those that it
+//! has in it. A disagreement is a panic that names the seed, and the exit code is 101. The optional
+//! second argument is the first seed.
+
+#[path = "../tests/consistency/rungs/mod.rs"]
+mod rungs;
+#[path = "../tests/consistency/scribe.rs"]
+mod scribe;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use rungs::{Tally, compare_all};
+
+fn main() -> ExitCode {
+    let numbers: Vec<Option<u64>> = std::env::args().skip(1).map(|it| it.parse().ok()).collect();
+    let (count, first) = match numbers[..] {
+        [] => (100_000, 0),
+        [Some(count)] => (count, 0),
+        [Some(count), Some(first)] => (count, first),
+        _ => {
+            eprintln!("usage: rungs [HISTORIES [FIRST-SEED]]");
+            return ExitCode::from(2);
+        }
+    };
+    let began = Instant::now();
+    let tally: Tally = compare_all(first..first + count, 8);
+    println!("{:20} {:>10} {:>10} {:>10}", "rung", "held", "violated", "unknown");
+    for (rung, [held, violated, unknown]) in &tally {
+        println!("{rung:20} {held:>10} {violated:>10} {unknown:>10}");
+    }
+    println!("{count} histories, no disagreement, {:.1} s", began.elapsed().as_secs_f64());
+    ExitCode::SUCCESS
+}
