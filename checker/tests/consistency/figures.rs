@@ -1,15 +1,25 @@
-//! Histories written by hand, one for each way in which a promise breaks, and for what looks like it
-//! and is none. A line is an operation, as `process node f value`, one after the other; `|` in front
-//! of a line makes it overlap the one before, `end` marks the final reads.
+//! Histories written by hand, in `checker/histories`: one for each way in which a promise breaks, and
+//! for what looks like it and is none, with a picture and the verdict of every promise. A line is an
+//! operation, as `process node f key value`, one after the other; `|` in front of a line makes it
+//! overlap the one before, `end` marks the final reads.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rashomon_checker::consistency::{Clocks, Finding, MISMATCH, Options, Promise, judge};
+use rashomon_checker::consistency::{Anomaly, Clocks, Finding, MISMATCH, Options, Promise, judge};
 use rashomon_checker::history::{EventType, Value};
+use rashomon_checker::linearizability::{self, Verdict, check};
+use rashomon_checker::model::{Model, NilRead};
 
-use crate::BESIDE;
+use crate::rungs::{RUNGS, definitions};
 use crate::scribe::{NODES, Op, history};
+
+/// The names of keys.
+const KEYS: [&str; 12] = [
+    "x", "y", "z", "question", "answer", "data", "flag", "board", "password", "meeting", "library",
+    "program",
+];
 
 fn value(text: &str) -> Value {
     match text {
@@ -33,7 +43,11 @@ pub(crate) fn parse(text: &str) -> (Vec<Op>, Option<u64>) {
             continue;
         }
         let words: Vec<&str> = line.trim_start_matches("| ").split(' ').collect();
-        let [process, node, f, argument, ref fate @ ..] = words[..] else { panic!("{line}") };
+        let [process, node, f, ref rest @ ..] = words[..] else { panic!("{line}") };
+        // Without a key it is x.
+        let key = KEYS.into_iter().find(|key| rest.first() == Some(key));
+        let rest = if key.is_some() { &rest[1..] } else { rest };
+        let [argument, fate @ ..] = rest else { panic!("{line}") };
         let f = names.into_iter().find(|name| *name == f).expect("a known function");
         let node = NODES.into_iter().find(|name| *name == node).expect("a known node");
         let kind = match fate {
@@ -57,7 +71,7 @@ pub(crate) fn parse(text: &str) -> (Vec<Op>, Option<u64>) {
             process,
             node,
             f,
-            key: "x",
+            key: key.unwrap_or("x"),
             input,
             output,
             kind,
@@ -69,219 +83,154 @@ pub(crate) fn parse(text: &str) -> (Vec<Op>, Option<u64>) {
     (ops, end)
 }
 
-/// Name, history, and what is broken.
-const FIGURES: &[(&str, &str, &[Promise])] = &[
-    ("all is well", "1 n1 write 1\n 2 n2 read 1\n end\n 8 n1 read 1\n 9 n2 read 1", &[]),
-    (
-        "nodes that differ",
-        "1 n1 write 1\n | 2 n2 write 2\n end\n 8 n1 read 1\n 9 n2 read 2",
-        &[Promise::Convergence],
-    ),
-    (
-        "an older value wins",
-        "1 n1 write 1\n 2 n2 write 2\n end\n 8 n1 read 1\n 9 n2 read 1",
-        &[Promise::NoLostWrites],
-    ),
-    (
-        "one of two at the same time wins",
-        "1 n1 write 1\n | 2 n2 write 2\n end\n 8 n1 read 1\n 9 n2 read 1",
-        &[],
-    ),
-    (
-        "what nobody knows of wins",
-        "1 n1 write 1 info\n 2 n2 write 2\n end\n 8 n1 read 1\n 9 n2 read 1",
-        &[],
-    ),
-    (
-        "everything is gone",
-        "1 n1 write 1\n end\n 8 n1 read nil\n 9 n2 read nil",
-        &[Promise::NoLostWrites],
-    ),
-    (
-        "deleted for good",
-        "1 n1 write 1\n 2 n2 delete nil\n end\n 8 n1 read nil\n 9 n2 read nil",
-        &[],
-    ),
-    (
-        "a doomstone",
-        "1 n1 write 1\n 2 n2 delete nil\n end\n 8 n1 read 1\n 9 n2 read 1",
-        &[Promise::NoResurrection],
-    ),
-    (
-        "the session loses what it wrote before",
-        "1 n1 write 1\n 1 n1 write 2\n end\n 8 n1 read 1\n 9 n2 read 1",
-        &[Promise::NoLostWrites, Promise::MonotonicWrites],
-    ),
-    (
-        "a write that did not follow what was read",
-        "1 n1 write 1\n 2 n2 read 1\n 2 n3 write 2\n end\n 8 n1 read 1\n 9 n2 read 1",
-        &[Promise::NoLostWrites, Promise::WritesFollowReads],
-    ),
-    ("thin air", "1 n1 read 7", &[Promise::NoValuesFromNowhere]),
-    ("an aborted read", "1 n1 write 7 fail\n 2 n1 read 7", &[Promise::NoValuesFromNowhere]),
-    ("the future", "1 n1 read 7\n 2 n1 write 7", &[Promise::NoValuesFromNowhere]),
-    ("a stale read of another process", "1 n1 write 1\n 2 n2 read nil", &[]),
-    ("one's own write is not there", "1 n1 write 1\n 1 n2 read nil", &[Promise::ReadYourWrites]),
-    (
-        "one's own write is hidden by an older one",
-        "2 n2 write 1\n 1 n1 write 2\n 1 n2 read 1",
-        &[Promise::ReadYourWrites],
-    ),
-    (
-        "one's own write is hidden by a concurrent one",
-        "2 n2 write 1\n | 1 n1 write 2\n 1 n2 read 1",
-        &[],
-    ),
-    (
-        "a value disappears again",
-        "1 n1 write 1\n 2 n1 read 1\n 2 n2 read nil",
-        &[Promise::MonotonicReads],
-    ),
-    (
-        "two values take turns",
-        "1 n1 write 1\n | 2 n2 write 2\n 3 n1 read 1\n 3 n2 read 2\n 3 n1 read 1",
-        &[Promise::MonotonicReads],
-    ),
-    (
-        "two processes see two orders",
-        "1 n1 write 1\n | 2 n2 write 2\n 3 n1 read 1\n 3 n2 read 2\n 4 n2 read 2\n 4 n1 read 1",
-        &[Promise::MonotonicReads],
-    ),
-    (
-        "each one's write is older than the other's",
-        "1 n1 write 1\n | 2 n2 write 2\n 1 n2 read 2\n 2 n1 read 1",
-        &[Promise::ReadYourWrites],
-    ),
-    (
-        "what a compare-and-set replaced is back",
-        "1 n1 write 1\n 2 n1 cas [1,2]\n end\n 8 n1 read 1\n 9 n2 read 1",
-        &[Promise::NoLostWrites],
-    ),
-    (
-        "both values are kept",
-        "1 n1 write 1\n | 2 n2 write 2\n end\n 8 n1 read [1,2]\n 9 n2 read [2,1]",
-        &[],
-    ),
-    (
-        "one of two values is lost",
-        "1 n1 write 1\n | 2 n2 write 2\n end\n 8 n1 read [1]\n 9 n2 read [1]",
-        &[Promise::NoLostWrites],
-    ),
-    (
-        "who had seen a value replaces it",
-        "1 n1 write 1\n 2 n1 read [1]\n 2 n2 write 2\n end\n 8 n1 read [2]\n 9 n2 read [2]",
-        &[],
-    ),
-    (
-        "who had not seen a value replaces it",
-        "1 n1 write 1\n 2 n2 write 2\n end\n 8 n1 read [2]\n 9 n2 read [2]",
-        &[Promise::NoLostWrites],
-    ),
-    (
-        "what was replaced stays",
-        "1 n1 write 1\n 2 n1 read [1]\n 2 n2 write 2\n end\n 8 n1 read [1,2]\n 9 n2 read [1,2]",
-        &[Promise::NoFalseConcurrency],
-    ),
-    (
-        "what was replaced by way of another stays",
-        "1 n1 write 1\n 2 n1 read [1]\n 2 n2 write 2\n 3 n2 read [2]\n 3 n2 write 3\n 4 n1 read [1,3]",
-        &[Promise::NoFalseConcurrency],
-    ),
-    (
-        "a compare-and-set replaces what its client had not seen, and only that",
-        "1 n1 write 1\n | 2 n2 write 2\n 3 n1 read [2]\n 3 n1 cas [1,3]\n end\n 8 n1 read [2,3]\n 9 n2 read [2,3]",
-        &[],
-    ),
-    (
-        "who had seen a value by a compare-and-set that failed replaces it",
-        "1 n1 write 1\n 2 n1 cas [7,8] found 1\n 2 n2 write 2\n end\n 8 n1 read [2]\n 9 n2 read [2]",
-        &[],
-    ),
-    (
-        "who had seen another value by a compare-and-set that failed",
-        "1 n1 write 1\n | 3 n2 write 3\n 2 n1 cas [7,8] found 3\n 2 n2 write 2\n end\n 8 n1 read [2]\n 9 n2 read [2]",
-        &[Promise::NoLostWrites],
-    ),
-    (
-        "who may have seen anything by a compare-and-set that failed",
-        "1 n1 write 1\n 2 n1 cas [7,8] fail\n 2 n2 write 2\n end\n 8 n1 read [2]\n 9 n2 read [2]",
-        &[],
-    ),
-    (
-        "a deleted value beside nothing",
-        "1 n1 write 1\n 2 n1 read [1]\n 2 n1 delete nil\n end\n 8 n1 read [1]\n 9 n2 read [1]",
-        &[Promise::NoResurrection],
-    ),
-    (
-        "a delete that had not seen the value",
-        "1 n1 write 1\n 2 n2 delete nil\n end\n 8 n1 read [1]\n 9 n2 read [1]",
-        &[],
-    ),
-    (
-        "one's own value is not among them",
-        "1 n1 write 1\n | 2 n2 write 2\n 1 n2 read [2]",
-        &[Promise::ReadYourWrites],
-    ),
-    (
-        "a value is not among them any more",
-        "1 n1 write 1\n | 2 n2 write 2\n 3 n1 read [1,2]\n 3 n1 read [2]",
-        &[Promise::MonotonicReads],
-    ),
-    (
-        "an element is lost",
-        "1 n1 append 1\n 2 n2 append 2\n end\n 8 n1 read [2]\n 9 n2 read [2]",
-        &[Promise::NoLostWrites],
-    ),
-    (
-        "lists in two orders",
-        "1 n1 append 1\n | 2 n2 append 2\n end\n 8 n1 read [1,2]\n 9 n2 read [2,1]",
-        &[Promise::Convergence],
-    ),
-    (
-        "sets have no order",
-        "1 n1 add 1\n | 2 n2 add 2\n end\n 8 n1 read [1,2]\n 9 n2 read [2,1]",
-        &[],
-    ),
-    (
-        "an element goes away",
-        "1 n1 add 1\n 1 n1 read [1]\n 1 n2 read []",
-        &[Promise::ReadYourWrites, Promise::MonotonicReads],
-    ),
-    (
-        "a sum without all of it",
-        "1 n1 increment 1\n 2 n2 increment 2\n end\n 8 n1 read 1\n 9 n2 read 1",
-        &[Promise::NoLostWrites],
-    ),
-    (
-        "a lost addition without a value",
-        "1 n1 increment nil\n end\n 8 n1 read 0\n 9 n2 read 0",
-        &[Promise::NoLostWrites],
-    ),
-    ("a sum beyond all of it", "1 n1 increment 1\n 2 n2 read 3", &[Promise::NoValuesFromNowhere]),
-    (
-        "a sum with what nobody knows of",
-        "1 n1 increment 1\n 2 n2 increment 2 info\n end\n 8 n1 read 3\n 9 n2 read 3",
-        &[],
-    ),
-];
+/// A history of the files, with what is said of it there.
+struct Figure {
+    file: PathBuf,
+    name: String,
+    picture: Vec<String>,
+    text: String,
+    violated: Vec<String>,
+    unknown: Vec<String>,
+}
 
-#[test]
-fn every_figure_breaks_what_it_says_and_nothing_else() {
-    for (name, text, broken) in FIGURES {
-        let (ops, end) = parse(text);
-        let rows = judge(&history(&ops, end), &BESIDE, &Options::default());
-        let found: Vec<Promise> = rows
-            .iter()
-            .filter(|row| matches!(row.finding, Finding::Violated(_)))
-            .map(|row| row.promise)
-            .collect();
-        assert_eq!(found, *broken, "{name}: {rows:#?}");
-        let names_final = [Promise::Convergence, Promise::NoLostWrites, Promise::NoResurrection];
-        for row in rows.iter().filter(|row| names_final.contains(&row.promise)) {
-            let is_unknown = matches!(row.finding, Finding::Unknown { .. });
-            assert_eq!(is_unknown, end.is_none(), "{name}: {row:?}");
+/// All figures of all files.
+fn figures() -> Vec<Figure> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("histories");
+    let files = std::fs::read_dir(folder).expect("the folder of histories");
+    let mut files: Vec<PathBuf> = files.map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    files.into_iter().flat_map(|file| read(&file)).collect()
+}
+
+fn read(file: &Path) -> Vec<Figure> {
+    let mut figures: Vec<Figure> = Vec::new();
+    for line in std::fs::read_to_string(file).expect("a text").lines() {
+        if let Some(name) = line.strip_prefix("# ") {
+            figures.push(Figure {
+                file: file.to_owned(),
+                name: name.to_owned(),
+                picture: Vec::new(),
+                text: String::new(),
+                violated: Vec::new(),
+                unknown: Vec::new(),
+            });
+            continue;
+        }
+        // What comes before the first figure is about the file.
+        let Some(figure) = figures.last_mut() else { continue };
+        let names = |list: &str| list.split(',').map(|name| name.trim().to_owned()).collect();
+        if let Some(list) = line.strip_prefix("violated: ") {
+            figure.violated = names(list);
+        } else if let Some(list) = line.strip_prefix("unknown: ") {
+            figure.unknown = names(list);
+        } else if line.starts_with("    ") {
+            figure.picture.push(line.trim_end().to_owned());
+        } else if !line.starts_with('>') {
+            figure.text += &format!("{line}\n");
         }
     }
+    figures
+}
+
+/// What is said of a history: what is violated, and what is unknown. That it is linearizable is said
+/// of registers alone.
+fn verdicts(ops: &[Op], end: Option<u64>) -> (Vec<String>, Vec<String>) {
+    let (mut violated, mut unknown) = (Vec::new(), Vec::new());
+    let history = history(ops, end);
+    let is_plain = |op: &Op| {
+        matches!(op.f, "read" | "write" | "cas") && (op.f == "cas" || op.output.as_list().is_none())
+    };
+    if ops.iter().all(is_plain) {
+        let model = Model::CasRegister { initial: Value::Nil, nil: NilRead::Absent };
+        let verdict = check(&history, &model, &linearizability::Options::default());
+        if let Verdict::Invalid(_) = verdict.expect("registers") {
+            violated.push("linearizable".to_owned());
+        }
+    }
+    for row in judge(&history, &Promise::ALL, &Options::default()) {
+        match row.finding {
+            Finding::Violated(_) => violated.push(row.promise.to_string()),
+            Finding::Unknown { .. } => unknown.push(row.promise.to_string()),
+            Finding::Held { .. } => {}
+        }
+    }
+    (violated, unknown)
+}
+
+/// A line for each process, with its operations from beginning to end; `?` ends what nobody knows
+/// of and `!` what failed, and final reads come after the colons.
+fn picture(ops: &[Op], end: Option<u64>) -> Vec<String> {
+    let mut processes: Vec<u64> = ops.iter().map(|op| op.process).collect();
+    processes.sort_unstable();
+    processes.dedup();
+    let mut rows: Vec<String> = processes.iter().map(|it| format!("    p{it} ")).collect();
+    let mut begins = 0;
+    for (number, op) in ops.iter().enumerate() {
+        let width = rows.iter().map(|row| row.chars().count()).max().unwrap_or(0);
+        let is_final = end.is_some_and(|end| op.call > end);
+        if is_final && number.checked_sub(1).is_none_or(|last| Some(ops[last].call) < end) {
+            rows.iter_mut().for_each(|row| *row = format!("{row:width$} : "));
+        }
+        let width = rows.iter().map(|row| row.chars().count()).max().unwrap_or(0);
+        let overlaps = number.checked_sub(1).is_some_and(|last| op.call < ops[last].ret);
+        begins = if overlaps { begins + 1 } else { width };
+        let place = processes.iter().position(|it| *it == op.process).expect("it is one of them");
+        let value = if op.f == "read" { &op.output } else { &op.input };
+        let label = match op.f {
+            "delete" => format!("delete {}", op.key),
+            f => format!("{f} {} {value}", op.key),
+        };
+        let last = match op.kind {
+            EventType::Info => '?',
+            EventType::Fail => '!',
+            _ => '|',
+        };
+        let row = &mut rows[place];
+        *row = format!("{row:begins$}|-{label}-");
+        let until = width.max(row.chars().count());
+        *row += &"-".repeat(until + 1 - row.chars().count());
+        row.push(last);
+        row.push(' ');
+    }
+    rows.iter().map(|row| row.trim_end().to_owned()).collect()
+}
+
+#[test]
+fn every_figure_is_judged_as_it_says() {
+    let figures = figures();
+    assert!(figures.len() >= 60, "{} figures", figures.len());
+    for figure in &figures {
+        let (ops, end) = parse(&figure.text);
+        let name = format!("{}, {}", figure.file.display(), figure.name);
+        assert_eq!(figure.picture, picture(&ops, end), "{name}");
+        let told = (figure.violated.clone(), figure.unknown.clone());
+        assert_eq!(verdicts(&ops, end), told, "{name}");
+        for (rung, _) in RUNGS {
+            if !figure.unknown.contains(&rung.to_string()) {
+                let holds = definitions::holds(&ops, rung);
+                assert_eq!(figure.violated.contains(&rung.to_string()), !holds, "{name}: {rung}");
+            }
+        }
+    }
+}
+
+/// There is a history for each promise that breaks it, and for each of the named anomalies.
+#[test]
+fn everything_that_has_a_name_has_a_figure() {
+    let (mut broken, mut anomalies) = (BTreeSet::new(), BTreeSet::new());
+    for figure in figures() {
+        let (ops, end) = parse(&figure.text);
+        for row in judge(&history(&ops, end), &Promise::ALL, &Options::default()) {
+            if let Finding::Violated(violation) = row.finding {
+                broken.insert(row.promise);
+                if figure.name.starts_with(violation.anomaly.map_or("-", Anomaly::as_str)) {
+                    anomalies.extend(violation.anomaly);
+                }
+            }
+        }
+    }
+    assert_eq!(broken.len(), Promise::ALL.len(), "{broken:?}");
+    assert_eq!(anomalies.len(), 7, "{anomalies:?}");
 }
 
 fn sentence(text: &str, promise: Promise, options: &Options) -> String {
@@ -294,9 +243,11 @@ fn sentence(text: &str, promise: Promise, options: &Options) -> String {
 
 #[test]
 fn sentences_name_the_operations_and_their_lines() {
-    let figures: BTreeMap<&str, &str> =
-        FIGURES.iter().map(|(name, text, _)| (*name, *text)).collect();
-    let of = |name, promise| sentence(figures[name], promise, &Options::default());
+    let figures = figures();
+    let of = |name: &str, promise| {
+        let figure = figures.iter().find(|figure| figure.name == name).expect(name);
+        sentence(&figure.text, promise, &Options::default())
+    };
     assert_eq!(
         of("nodes that differ", Promise::Convergence),
         "key x: in the end n1 answers 1 (line 7), but n2 answers 2 (line 9)"

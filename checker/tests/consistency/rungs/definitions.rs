@@ -56,8 +56,8 @@ fn happened(ops: &[Op], rung: Promise) -> bool {
             let own = split.those(|node| node.process == process);
             split.has_order(split.those(|node| node.write.is_some()) | own, own)
         }),
-        Promise::Coherence => ["x", "y", "z"].iter().all(|key| {
-            let own = split.those(|node| node.key == *key);
+        Promise::Coherence => split.nodes.iter().all(|of| {
+            let own = split.those(|node| node.key == of.key);
             split.has_order(own, own)
         }),
         Promise::Causal => split.causal_orders().iter().any(Frame::is_causal),

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use crate::scribe::{NODES, Op, history};
 
 /// The rungs, and which of the others each has in it.
-const RUNGS: [(Promise, &[Promise]); 8] = [
+pub(crate) const RUNGS: [(Promise, &[Promise]); 8] = [
     (Promise::Sequential, &[Promise::CausalMemory, Promise::CausalConvergence]),
     (Promise::CausalMemory, &[Promise::Causal, Promise::Pram]),
     (Promise::CausalConvergence, &[Promise::Causal, Promise::Coherence]),
