@@ -27,7 +27,7 @@ pub(crate) struct Copy {
 }
 
 /// One node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PrimaryBackup {
     setup: Setup,
     copy: Copy,

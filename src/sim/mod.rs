@@ -9,6 +9,7 @@
 //! | [`system`] | what can be simulated: the project's stores, or any core |
 //! | `world` | the host of the cores: events, network, disks, clocks |
 //! | `client`, `conductor`, `operator`, `run` | clients, nemesis, who changes the members, and a run from beginning to end |
+//! | `cuts` | snapshots of the whole, and when they are taken |
 //! | `churn` | when members come and go |
 //! | [`witness`], [`invariants`] | what is checked of the cores while a run goes on |
 //! | [`verdict`] | one run, from scenario to verdict |
@@ -25,6 +26,7 @@ mod client;
 pub mod climate;
 mod clock;
 mod conductor;
+mod cuts;
 mod disk;
 pub mod explore;
 mod guard;
@@ -55,6 +57,7 @@ use rashomon_stores::raft::ReadMode;
 use crate::campaign::plan::{self, WorkloadName};
 use climate::Kinds;
 
+pub use cuts::Snapshots;
 pub use network::Traffic;
 pub use run::{Recorded, Telling};
 pub use scenario::Scenario;

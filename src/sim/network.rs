@@ -180,6 +180,11 @@ impl<M> Network<M> {
         self.hold.closed(from, to)
     }
 
+    /// Whether nothing stops messages of a link.
+    pub(super) fn is_open(&self, from: NodeId, to: NodeId) -> bool {
+        !self.cut.closed(from, to) && !self.hold.closed(from, to)
+    }
+
     /// Keeps a message until its link opens.
     pub(super) fn keep(&mut self, from: NodeId, to: NodeId, letter: Letter<M>) {
         self.traffic.waited += 1;

@@ -15,12 +15,14 @@ use rashomon_stores::replica::{NodeId, Replica, RequestId};
 use super::Scenario;
 use super::client::Client;
 use super::conductor::Conductor;
+use super::cuts::{Cuts, GATHER, Snapshots, Taken};
+use super::guard::guarded;
 use super::network::Traffic;
 use super::operator::OPERATOR;
 use super::scenario::NODES_MAX;
 use super::story::Story;
 use super::witness::{Breach, Witness};
-use super::world::{Happening, Hardship, Heard, World};
+use super::world::{Happening, Hardship, Heard, Observed, World};
 use crate::campaign::chronicle;
 use crate::campaign::finals::FinalReads;
 use crate::campaign::{Entry, FINAL_READERS, RECOVERY_LIMIT, RECOVERY_POLL, Recovery};
@@ -37,11 +39,13 @@ pub struct Telling {
     pub story: bool,
     /// What every node did, with vector clocks.
     pub node_traces: bool,
+    /// Consistent snapshots of the whole, to the run's witness.
+    pub snapshots: Option<Snapshots>,
 }
 
 impl Telling {
     /// Nothing.
-    pub const NOTHING: Telling = Telling { story: false, node_traces: false };
+    pub const NOTHING: Telling = Telling { story: false, node_traces: false, snapshots: None };
     /// The story.
     pub const STORY: Telling = Telling { story: true, ..Telling::NOTHING };
     /// The traces of its nodes.
@@ -92,6 +96,8 @@ pub(super) enum Wake {
     Sprung(usize),
     /// Time to look who leads.
     Watch,
+    /// Time to see to snapshots.
+    Gather,
     /// Time for the operator to see to an order.
     Operate { order: u64, age: u64 },
 }
@@ -135,6 +141,9 @@ pub(super) struct Run<'a, R: Replica, W> {
     /// How many operations have ended.
     ended: u64,
     last_outcome: Option<Outcome>,
+    cuts: Cuts<R>,
+    /// What became of the latest snapshot.
+    last_cut: Option<Taken<R>>,
 }
 
 /// How often all cores together are looked at, in nanoseconds.
@@ -154,8 +163,9 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     ) -> Self {
         let mut world = World::new(scenario.nodes, options, scenario.climate, scenario.seed);
         world.story = told.story.then(Story::default);
-        if told.node_traces {
-            world.trace_nodes();
+        if told.node_traces || told.snapshots.is_some() {
+            let bug = told.snapshots.and_then(|snapshots| snapshots.bug);
+            world.observe_nodes(Observed { traced: told.node_traces, bug });
         }
         world.watch_for(&witness);
         let nodes = usize::from(scenario.nodes);
@@ -181,6 +191,8 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             busy: 0,
             ended: 0,
             last_outcome: None,
+            cuts: Cuts::new(scenario.seed, told.snapshots),
+            last_cut: None,
         }
     }
 
@@ -193,6 +205,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         let mut sightings = self.witness.sightings();
         sightings.extend(self.world.hardship.sightings());
         sightings.extend(self.conductor.sightings());
+        sightings.extend(self.cuts.sightings());
         Recorded {
             recovery,
             breach: self.breach,
@@ -222,6 +235,9 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             self.world.wake_at(nanoseconds(step.at), Wake::Strike(number));
         }
         self.world.wake_at(0, Wake::Watch);
+        if self.cuts.takes_them_often() {
+            self.world.wake_at(0, Wake::Gather);
+        }
         self.plan_operation();
         self.pump(end, |_| false)?;
         self.working = false;
@@ -329,6 +345,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                 let shut_down = conductor.operate((order, age), world, tape);
                 shut_down.into_iter().for_each(|id| witness.crashed(id));
             }
+            Wake::Gather => self.gather(now),
             Wake::Watch => {
                 self.conductor.watch(&mut self.world, &mut self.tape);
                 self.world.wake_at(now + super::conductor::WATCH, Wake::Watch);
@@ -336,6 +353,20 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Takes a snapshot a step further, and shows the witness one that is complete.
+    fn gather(&mut self, now: u64) {
+        let nodes = self.living_members();
+        let taken = self.cuts.see_to(&nodes, &mut self.world);
+        if let Some(Taken::Cut(cut)) = &taken {
+            let seen = self.witness.cut(cut);
+            self.report(seen);
+        }
+        self.last_cut = taken.or(self.last_cut.take());
+        if self.cuts.takes_them_often() || self.cuts.is_busy() {
+            self.world.wake_at(now + GATHER, Wake::Gather);
+        }
     }
 
     /// Waits for the next operation, if there is one.
@@ -500,6 +531,9 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         if missing.is_none() {
             missing = self.settle_in_time(limit)?;
         }
+        if missing.is_none() && !contract.linearizable {
+            missing = self.converge_in_time(limit)?;
+        }
         let took_ms = missing.is_none().then(|| (self.world.now() - healed) / 1_000_000);
         Ok(Recovery { took_ms, missing })
     }
@@ -587,6 +621,30 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                 return Ok(Err(format!("{f} of {key} fails: {why}")));
             }
             self.rest(nanoseconds(RECOVERY_POLL))?;
+        }
+    }
+
+    /// Whether all nodes have the same on a consistent cut, and nothing that is on its way would change
+    /// that: having the same at one moment may be chance.
+    fn converge_in_time(&mut self, limit: u64) -> Result<Option<String>, Breach> {
+        self.world.observe_nodes(Observed { traced: false, bug: None });
+        loop {
+            let nodes = self.living_members();
+            if !self.cuts.is_busy() {
+                self.cuts.begin(&nodes, &mut self.world);
+                self.world.wake_at(self.world.now(), Wake::Gather);
+            }
+            self.pump(u64::MAX, |run| !run.cuts.is_busy())?;
+            let converged = match self.last_cut.take() {
+                Some(Taken::Cut(cut)) => guarded(|| cut.converged()).and_then(|seen| seen),
+                Some(Taken::Void) => Err("a node crashed during the snapshot".into()),
+                Some(Taken::GivenUp) | None => Err("no snapshot is complete in time".into()),
+            };
+            match converged {
+                Ok(()) => return Ok(None),
+                Err(why) if self.world.now() >= limit => return Ok(Some(why)),
+                Err(_) => self.rest(nanoseconds(RECOVERY_POLL))?,
+            }
         }
     }
 

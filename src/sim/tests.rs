@@ -1,6 +1,7 @@
 //! Tests of whole simulated runs.
 
 mod mishaps;
+mod snapshots;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -394,7 +395,7 @@ fn without_faults_everything_goes_well_once_somebody_leads() {
 }
 
 /// A core that does nothing and believes that somebody else leads.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Idle(NodeId);
 
 impl Replica for Idle {
@@ -439,7 +440,7 @@ impl Replica for Idle {
 }
 
 /// A core that panics at the first request, or refuses to start again, as it is told to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Clumsy {
     idle: Idle,
     patient: bool,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use rashomon_stores::observe::cut::Cut;
 use rashomon_stores::replica::{NodeId, Replica, Slot};
 use serde::Serialize;
 
@@ -116,6 +117,14 @@ pub trait Witness<R: Replica> {
     /// # Errors
     /// A breach that these show together.
     fn glanced(&mut self, cores: &[(NodeId, &R)], whole: bool) -> Result<(), Breach>;
+
+    /// A snapshot of the whole is complete, if any is taken.
+    ///
+    /// # Errors
+    /// A breach that this shows.
+    fn cut(&mut self, _cut: &Cut<R, R::Message>) -> Result<(), Breach> {
+        Ok(())
+    }
 
     /// What was looked out for, and how often it was seen: what a run should reach *sometimes*.
     fn sightings(&self) -> Vec<(&'static str, u64)>;

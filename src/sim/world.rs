@@ -19,6 +19,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::Grudge;
 use rashomon_stores::observe::Observer;
+use rashomon_stores::observe::snapshot::Marker;
 use rashomon_stores::replica::{
     Effect, Effects, Gate, Input, NodeId, Replica, Reply, Request, RequestId, Setup, Slot, Ticket,
     Time,
@@ -37,6 +38,7 @@ use ailments::Condition;
 pub use hardship::Hardship;
 use mishaps::wrong_rate;
 pub(super) use mishaps::{Incident, Turn};
+pub(super) use observed::Observed;
 
 /// What a client hears of a request.
 #[derive(Clone, Debug)]
@@ -81,6 +83,9 @@ enum Event<R: Replica, W> {
     // A supervisor starts the node again.
     Restart { node: NodeId },
     PowerLoss { node: NodeId, incarnation: u64 },
+    Mark { from: NodeId, to: NodeId, marker: Marker },
+    // The observer of a node has something to do.
+    Tick { node: NodeId },
     Wake(W),
 }
 
@@ -99,6 +104,8 @@ impl<R: Replica, W> Event<R, W> {
             | Event::Strobe { .. }
             | Event::Restart { .. }
             | Event::PowerLoss { .. }
+            | Event::Mark { .. }
+            | Event::Tick { .. }
             | Event::Wake(_) => None,
         }
     }
@@ -127,7 +134,9 @@ struct Node<R: Replica, W> {
     restart_at: Option<u64>,
     rot: Rot,
     /// Who watches it, if anybody does.
-    observer: Option<Box<Observer>>,
+    observer: Option<Box<Observer<R>>>,
+    /// For which deadline of that one there is an event in the queue.
+    tick: Option<Time>,
     running: Option<Running<R>>,
 }
 
@@ -162,6 +171,7 @@ impl<R: Replica, W> Node<R, W> {
             restart_at: None,
             rot: Rot::Sound,
             observer: None,
+            tick: None,
             running: None,
         }
     }
@@ -197,6 +207,7 @@ const WORLD: u64 = 1;
 const NETWORK: u64 = 2;
 const DISKS: u64 = 3;
 const MISHAPS: u64 = 4;
+const MARKERS: u64 = 5;
 
 /// A stream of a run's seed.
 pub(super) fn stream(seed: u64, number: u64) -> ChaCha8Rng {
@@ -226,8 +237,10 @@ pub(super) struct World<R: Replica, W> {
     pub(super) events: u64,
     /// What is told of the run, if it is.
     pub(super) story: Option<Story>,
-    /// Whether nodes are traced.
-    traced: bool,
+    /// Whether and how nodes are observed.
+    observed: Option<Observed>,
+    /// Decides what becomes of markers, so that they disturb nobody.
+    markers: ChaCha8Rng,
     now: u64,
     queue: Queue<Event<R, W>>,
     network: Network<R::Message>,
@@ -257,7 +270,8 @@ impl<R: Replica, W> World<R, W> {
             hardship: Hardship::default(),
             events: 0,
             story: None,
-            traced: false,
+            observed: None,
+            markers: stream(seed, MARKERS),
             now: 0,
             queue: Queue::new(),
             network: Network::new(stream(seed, NETWORK)),
@@ -480,6 +494,14 @@ impl<R: Replica, W> World<R, W> {
             Event::Heard { id, heard } => Happening::Heard(id, heard),
             Event::PowerLoss { node, incarnation } => self.lose_power(node, incarnation),
             Event::Wake(wake) => Happening::Wake(wake),
+            Event::Mark { from, to, marker } => {
+                self.mark(from, to, marker);
+                Happening::Nothing
+            }
+            Event::Tick { node } => {
+                self.tick(node);
+                Happening::Nothing
+            }
             Event::Resume { node } => self.resume(node),
             Event::Befall { node, mishap } => {
                 self.befall(node, mishap);
@@ -514,8 +536,8 @@ impl<R: Replica, W> World<R, W> {
         self.network.delivered(to, message);
         self.tell(|| format!("{from} -> {to}  {message:?}"));
         let Letter { message, envelope } = letter;
-        self.observe(to, |observer, now| {
-            observer.received(now, from, envelope.as_deref(), &message);
+        self.look(to, |observer, now, view| {
+            observer.received(now, from, envelope.as_deref(), &message, view);
         });
         self.step(to, Input::Message { from, message })
     }

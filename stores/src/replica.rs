@@ -272,6 +272,14 @@ impl<R: Replica> Gate<R> {
         let later = self.held.split_off(&Ticket(self.durable.0 + 1));
         std::mem::replace(&mut self.held, later).into_values().flatten().collect()
     }
+
+    /// The messages that wait, with whom they are for.
+    pub fn messages(&self) -> impl Iterator<Item = (NodeId, &R::Message)> {
+        self.held.values().flatten().filter_map(|effect| match effect {
+            Effect::Send { to, message, .. } => Some((*to, message)),
+            _ => None,
+        })
+    }
 }
 
 /// What a host gives every core, whatever the protocol.
@@ -286,8 +294,9 @@ pub struct Setup {
     pub seed: u64,
 }
 
-/// A protocol core; see the module's contract.
-pub trait Replica: Sized + Debug + Send + 'static {
+/// A protocol core; see the module's contract. A copy of one is a state to look at: steps that it takes have
+/// no effect on the other.
+pub trait Replica: Clone + Debug + Send + 'static {
     /// What peers say to each other.
     type Message: Clone + Debug + Serialize + DeserializeOwned + Send + 'static;
     /// What is written to disk.

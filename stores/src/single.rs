@@ -54,7 +54,7 @@ fn slot(number: u64) -> Slot {
 }
 
 /// The node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Single {
     id: NodeId,
     options: Options,

@@ -1,6 +1,8 @@
 //! Live nodes over HTTP: what clients are promised, on one node and on three.
 
 mod cluster;
+#[path = "http/snapshots.rs"]
+mod snapshots;
 
 use std::time::{Duration, Instant};
 

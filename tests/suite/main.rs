@@ -11,5 +11,6 @@ mod report;
 mod runs;
 mod sim;
 mod support;
+mod tokens;
 mod trace;
 mod zoo;

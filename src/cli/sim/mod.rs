@@ -141,7 +141,8 @@ type Outcome = Result<Exit, Box<dyn std::error::Error>>;
 
 fn run_one(scenario: Scenario, command: String, arguments: &SimArguments) -> Outcome {
     let began = Instant::now();
-    let told = Telling { story: arguments.trace, node_traces: arguments.trace_nodes.is_some() };
+    let node_traces = arguments.trace_nodes.is_some();
+    let told = Telling { story: arguments.trace, node_traces, snapshots: None };
     let mut run = run_scenario(&Stores, scenario, told)?;
     let took = began.elapsed();
     if let Some(path) = &arguments.trace_nodes {

@@ -122,7 +122,7 @@ fn a_clock_that_might_go_back_is_refused() {
 }
 
 /// A core that notes every request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Diary(Idle);
 
 impl Replica for Diary {

@@ -23,7 +23,7 @@ use crate::kv::{Context, Key, Op, Output};
 use crate::replica::{Effects, NodeId, Refusal, Request, RequestId, Time};
 
 /// A request that waits for other nodes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pending {
     request: RequestId,
     key: Key,
@@ -34,7 +34,7 @@ pub(super) struct Pending {
     wait: Wait,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Wait {
     /// For disks that have this much of the key's changes.
     Disks { needs: Dotted, stored: Nodes, output: Output },

@@ -26,7 +26,7 @@ const BATCH: usize = 64;
 const PATIENCE: u32 = 5;
 
 /// A deleted key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Grave {
     /// The digest of its state.
     digest: u64,

@@ -22,7 +22,7 @@ const BATCH: usize = 64;
 const THERE: u32 = 5;
 
 /// What peers have not confirmed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Hints {
     /// When each key was sent last.
     keys: BTreeMap<NodeId, BTreeMap<Key, Time>>,

@@ -154,7 +154,7 @@ struct Held {
 }
 
 /// A node of an eventual store.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Eventual {
     id: NodeId,
     others: Vec<NodeId>,

@@ -10,10 +10,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::ailments::Clock;
+use super::snapshot::{self, PartBody};
 use super::storage::{Reports, Storage, StorageError};
 use super::trace_file::{TraceError, TraceFile};
-use super::transport::{Letter, Links};
+use super::transport::{Letter, Links, Parcel};
 use crate::observe::Observer;
+use crate::observe::snapshot::View;
 use crate::replica::{
     Effect, Effects, Gate, Input, NodeId, Replica, Reply, Request, RequestId, Status, Ticket, Time,
 };
@@ -28,11 +30,15 @@ const TURN: usize = 64;
 #[derive(Debug)]
 pub(super) enum Call<R: Replica> {
     /// Messages of a peer, in order.
-    Messages(NodeId, Vec<Letter<R::Message>>),
+    Messages(NodeId, Vec<Parcel<R::Message>>),
     /// A client's request.
     Request(Request, oneshot::Sender<Reply>),
     /// How the node sees itself.
     Status(oneshot::Sender<Status>),
+    /// The number of the latest snapshot it knows; after beginning the one of this number, if given.
+    Snapshot(Option<u64>, oneshot::Sender<u64>),
+    /// Its part of the latest snapshot, if it has one.
+    Part(oneshot::Sender<Option<PartBody>>),
 }
 
 /// Why a host stopped by itself.
@@ -58,6 +64,7 @@ pub(super) struct Host<R: Replica> {
     links: Links<R::Message>,
     replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     requests: u64,
+    observer: Observer<R>,
     trace: Option<TraceFile>,
 }
 
@@ -69,7 +76,7 @@ impl<R: Replica> Host<R> {
         clock: Clock,
         storage: Storage<R::Record>,
         links: Links<R::Message>,
-        trace: Option<TraceFile>,
+        (observer, trace): (Observer<R>, Option<TraceFile>),
     ) -> Self {
         Host {
             id,
@@ -82,6 +89,7 @@ impl<R: Replica> Host<R> {
             links,
             replies: BTreeMap::new(),
             requests: 0,
+            observer,
             trace,
         }
     }
@@ -95,7 +103,8 @@ impl<R: Replica> Host<R> {
         self.carry_out()?;
         let mut turn = Vec::with_capacity(TURN);
         loop {
-            let deadline = self.timers.values().min().map(|at| self.clock.instant(*at));
+            let due = self.timers.values().copied().chain(self.observer.deadline()).min();
+            let deadline = due.map(|at| self.clock.instant(at));
             tokio::select! {
                 biased;
                 report = reports.recv() => {
@@ -118,6 +127,7 @@ impl<R: Replica> Host<R> {
                 () = sleep_until(deadline) => {}
             }
             self.fire_timers()?;
+            self.look(|observer, now, view| observer.tick(now, view))?;
         }
     }
 
@@ -127,29 +137,47 @@ impl<R: Replica> Host<R> {
 
     fn take(&mut self, call: Call<R>) -> Result<(), HostError> {
         match call {
-            Call::Messages(from, letters) => {
-                for Letter { envelope, message } in letters {
-                    self.trace(|observer, now| {
-                        observer.received(now, from, envelope.as_ref(), &message);
-                    })?;
-                    self.step(Input::Message { from, message })?;
+            Call::Messages(from, parcels) => {
+                for parcel in parcels {
+                    self.unpack(from, parcel)?;
                 }
             }
             Call::Request(request, reply) => {
                 self.requests += 1;
                 let id = RequestId(self.requests);
                 self.replies.insert(id, reply);
-                self.trace(|observer, now| observer.asked(now, id, &request))?;
+                self.observe(|observer, now| observer.asked(now, id, &request))?;
                 self.step(Input::Request { id, request })?;
             }
             // The asker may have lost patience; then nobody listens.
             Call::Status(reply) => drop(reply.send(self.core.status())),
+            Call::Snapshot(begin, reply) => {
+                if let Some(number) = begin {
+                    self.look(|observer, now, view| observer.begin(now, number, view))?;
+                }
+                let _ = reply.send(self.observer.snapshot());
+            }
+            Call::Part(reply) => drop(reply.send(self.observer.part().map(snapshot::body))),
         }
         Ok(())
     }
 
+    fn unpack(&mut self, from: NodeId, parcel: Parcel<R::Message>) -> Result<(), HostError> {
+        match parcel {
+            Parcel::Message(Letter { envelope, message }) => {
+                self.look(|observer, now, view| {
+                    observer.received(now, from, envelope.as_ref(), &message, view);
+                })?;
+                self.step(Input::Message { from, message })
+            }
+            Parcel::Marker(marker) => {
+                self.look(|observer, now, view| observer.marked(now, from, marker, view))
+            }
+        }
+    }
+
     fn stored(&mut self, ticket: Ticket) -> Result<(), HostError> {
-        self.trace(|observer, now| observer.persisted(now, ticket))?;
+        self.observe(|observer, now| observer.persisted(now, ticket))?;
         for effect in self.gate.stored(ticket) {
             self.carry_out_one(effect)?;
         }
@@ -190,11 +218,12 @@ impl<R: Replica> Host<R> {
             Effect::Persist { ticket, writes } => self.storage.write(ticket, writes),
             Effect::Send { to, message, .. } => {
                 self.link(to);
-                let envelope = self.trace(|observer, now| observer.sent(now, to, &message))?;
-                self.links.send(to, Letter { envelope, message });
+                let envelope = self.observe(|observer, now| observer.sent(now, to, &message))?;
+                let letter = Letter { envelope: Some(envelope), message };
+                self.links.send(to, Parcel::Message(letter));
             }
             Effect::Reply { to, reply, .. } => {
-                self.trace(|observer, now| observer.answered(now, to, &reply))?;
+                self.observe(|observer, now| observer.answered(now, to, &reply))?;
                 if let Some(waiting) = self.replies.remove(&to) {
                     // The client may have lost patience; then nobody listens.
                     drop(waiting.send(reply));
@@ -204,7 +233,7 @@ impl<R: Replica> Host<R> {
                 self.timers.insert(timer, at);
             }
             Effect::Note(note) => {
-                self.trace(|observer, now| observer.noted(now, &note))?;
+                self.observe(|observer, now| observer.noted(now, &note))?;
                 if R::is_routine(&note) {
                     tracing::debug!("{} {note}", self.id);
                 } else {
@@ -225,13 +254,34 @@ impl<R: Replica> Host<R> {
         }
     }
 
-    /// Tells whoever watches, if anybody does; what that writes is in the file when this returns.
-    fn trace<T>(
+    /// Tells the observer something; what it traces of it is in the file when this returns.
+    fn observe<T>(
         &mut self,
-        tell: impl FnOnce(&mut Observer, Time) -> T,
-    ) -> Result<Option<T>, TraceError> {
+        tell: impl FnOnce(&mut Observer<R>, Time) -> T,
+    ) -> Result<T, TraceError> {
         let now = self.now();
-        self.trace.as_mut().map(|trace| trace.tell(|observer| tell(observer, now))).transpose()
+        let said = tell(&mut self.observer, now);
+        self.trace.iter_mut().try_for_each(|trace| trace.write(&self.observer.take_trace()))?;
+        Ok(said)
+    }
+
+    /// The same with a view of the node; what markers the observer wants sent are sent.
+    fn look(
+        &mut self,
+        tell: impl FnOnce(&mut Observer<R>, Time, &dyn Fn() -> View<R, R::Message>),
+    ) -> Result<(), HostError> {
+        let now = self.now();
+        let (core, gate) = (&self.core, &self.gate);
+        let view = || {
+            let held = gate.messages().map(|(to, message)| (to, message.clone()));
+            View { state: core.clone(), held: held.collect() }
+        };
+        tell(&mut self.observer, now, &view);
+        self.trace.iter_mut().try_for_each(|trace| trace.write(&self.observer.take_trace()))?;
+        for (to, marker) in self.observer.take_markers() {
+            self.links.send(to, Parcel::Marker(marker));
+        }
+        Ok(())
     }
 }
 

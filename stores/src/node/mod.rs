@@ -7,6 +7,7 @@
 //! | `host` | the task that owns the core and carries out its effects |
 //! | [`server`], `admin` | the HTTP API, for clients, peers and operators |
 //! | `transport` | messages to peers |
+//! | `snapshot` | the node's part of a snapshot, as it is told over HTTP |
 //! | `storage` | the disk |
 //! | `trace_file` | the node's trace, if it is to leave one |
 //!
@@ -27,6 +28,7 @@ mod config;
 mod error;
 mod host;
 pub mod server;
+mod snapshot;
 mod storage;
 mod trace_file;
 mod transport;
@@ -41,11 +43,13 @@ use tokio::task::{JoinHandle, JoinSet};
 pub use ailments::{Ailment, Ailments, NoAilment};
 pub use config::{CHUNK_BYTES_MAX, Config, ConfigError, QuorumSizes, Snapshots, Timing};
 pub use error::NodeError;
+pub use snapshot::{PartBody, SnapshotBody, Told};
 pub use storage::StorageError;
 pub use trace_file::TraceError;
 
 use crate::catalogue::Store;
 use crate::eventual::Eventual;
+use crate::observe::Observer;
 use crate::paxos::Paxos;
 use crate::raft::Raft;
 use crate::replica::{Effects, Replica, Setup};
@@ -188,10 +192,12 @@ async fn start<R: Replica>(
     tracing::info!("{id} starts on {address}: start {incarnation}, term {term}, {entries} entries");
 
     let (calls, inbox) = mpsc::channel(host::INBOX_MAX);
-    let trace = config.trace.as_deref();
-    let trace =
-        trace.map(|path| TraceFile::open(path, id, incarnation, clock.now())).transpose()?;
-    let host = Host::new(id, (core, effects), clock, storage, links, trace);
+    let trace = config.trace.as_deref().map(|path| TraceFile::open(path, id)).transpose()?;
+    let (trace, tracer) = trace.unzip();
+    let mut observer = Observer::new(id, tracer, snapshot::manner(timeout));
+    config.peers.keys().for_each(|peer| observer.meet(*peer));
+    observer.started(clock.now(), incarnation);
+    let host = Host::new(id, (core, effects), clock, storage, links, (observer, trace));
     let about = About { cluster: cluster.clone(), store, bug: config.bug.clone(), incarnation };
     let request_timeout = config.timing.request_timeout();
     let api = Arc::new(Api { calls, traffic, commits, about, id, request_timeout });

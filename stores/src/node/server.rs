@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::admin;
 use super::host::Call;
+use super::snapshot;
 use super::transport::{self, Traffic};
 use crate::catalogue::Store;
 use crate::kv::{self, Command, Op, Output, Rejection, Session, Value};
@@ -124,6 +125,8 @@ pub(super) fn router<R: Replica>(api: Arc<Api<R>>) -> Router {
         .route("/kv/{key}/add", add)
         .route("/kv/{key}/increment", post(increment::<R>))
         .route("/status", get(status::<R>))
+        .route("/snapshot", get(snapshot::latest::<R>).post(snapshot::begin::<R>))
+        .route("/snapshot/{number}", get(snapshot::part::<R>))
         .route("/admin/transfer", post(admin::transfer::<R>))
         .route("/admin/add", post(admin::add::<R>))
         .route("/admin/remove", post(admin::remove::<R>))
@@ -141,10 +144,11 @@ pub(super) fn router<R: Replica>(api: Arc<Api<R>>) -> Router {
 }
 
 const NO_ROUTE: &str = "there is only /kv/{key}, /kv/{key}/cas, /kv/{key}/append, /kv/{key}/add, \
-                        /kv/{key}/increment, /status, /admin/transfer, /admin/add and \
-                        /admin/remove";
+                        /kv/{key}/increment, /status, /snapshot, /snapshot/{number}, /admin/transfer, \
+                        /admin/add and /admin/remove";
 const NO_METHOD: &str = "GET, PUT and DELETE go to /kv/{key}; POST to its /cas, /append, /add and \
-                         /increment, and to /admin/...; GET to /status";
+                         /increment, to /admin/... and to /snapshot; GET to /status, /snapshot and \
+                         /snapshot/{number}";
 
 /// An answer that is not 2xx.
 #[derive(Debug)]
@@ -155,7 +159,7 @@ pub(super) struct Failure {
 
 impl Failure {
     /// A failure that leaves no doubt: the request had no effect.
-    fn new(code: StatusCode, error: &str, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: StatusCode, error: &str, message: impl Into<String>) -> Self {
         let body = ErrorBody {
             error: error.into(),
             message: message.into(),
@@ -242,7 +246,7 @@ impl From<BytesRejection> for Failure {
     }
 }
 
-type Shared<R> = State<Arc<Api<R>>>;
+pub(super) type Shared<R> = State<Arc<Api<R>>>;
 type KeyPath = Result<Path<kv::Key>, PathRejection>;
 pub(super) type Body = Result<Bytes, BytesRejection>;
 
@@ -330,12 +334,8 @@ async fn increment<R: Replica>(
 }
 
 async fn status<R: Replica>(State(api): Shared<R>) -> Result<Json<StatusBody>, Failure> {
-    let (reply, status) = oneshot::channel();
-    api.call(Call::Status(reply)).await?;
-    let status = tokio::time::timeout(api.request_timeout, status)
-        .await
-        .map_err(|_| api.timed_out().of_a_read())?
-        .map_err(|_| stopping())?;
+    let (reply, said) = oneshot::channel();
+    let status = api.hear(Call::Status(reply), said).await?;
     Ok(Json(StatusBody {
         status,
         about: api.about.clone(),
@@ -346,14 +346,14 @@ async fn status<R: Replica>(State(api): Shared<R>) -> Result<Json<StatusBody>, F
 }
 
 async fn peer<R: Replica>(State(api): Shared<R>, body: Body) -> Result<StatusCode, Failure> {
-    let (head, letters) = transport::decode(&body?)
+    let (head, parcels) = transport::decode(&body?)
         .map_err(|error| Failure::bad(format!("not messages of a peer: {error}")))?;
     let for_this_node = head.cluster == api.about.cluster && head.to == api.id;
     if !for_this_node || head.from == api.id {
         let message = format!("this is {} of the cluster {:?}", api.id, api.about.cluster);
         return Err(Failure::new(StatusCode::MISDIRECTED_REQUEST, "wrong-node", message));
     }
-    api.call(Call::Messages(head.from, letters)).await?;
+    api.call(Call::Messages(head.from, parcels)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -378,6 +378,19 @@ impl<R: Replica> Api<R> {
             .await
             .map_err(|_| self.timed_out())??
             .map_err(|refusal| Failure::refused(&refusal))
+    }
+
+    /// Asks the host for something that it knows, and waits for it, but not for ever.
+    pub(super) async fn hear<T>(
+        &self,
+        call: Call<R>,
+        said: oneshot::Receiver<T>,
+    ) -> Result<T, Failure> {
+        self.call(call).await?;
+        tokio::time::timeout(self.request_timeout, said)
+            .await
+            .map_err(|_| self.timed_out().of_a_read())?
+            .map_err(|_| stopping())
     }
 
     async fn call(&self, call: Call<R>) -> Result<(), Failure> {

@@ -5,9 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::observe::Observer;
 use crate::observe::trace::{NoEvent, Tracer, read};
-use crate::replica::{NodeId, Time};
+use crate::replica::NodeId;
 
 /// Why a node cannot be traced; it stops, because a trace with gaps would be a wrong one.
 #[derive(Debug, thiserror::Error)]
@@ -20,47 +19,32 @@ pub enum TraceError {
     NoTrace(PathBuf, #[source] NoEvent),
 }
 
-/// An observer that writes its trace to a file.
+/// The file.
 #[derive(Debug)]
 pub(super) struct TraceFile {
     path: PathBuf,
     file: File,
-    observer: Observer,
 }
 
 impl TraceFile {
     /// Begins a trace, or goes on with that of earlier incarnations; of a last line that a crash cut
     /// off, nothing is left.
-    pub(super) fn open(
-        path: &Path,
-        node: NodeId,
-        incarnation: u64,
-        now: Time,
-    ) -> Result<Self, TraceError> {
+    pub(super) fn open(path: &Path, node: NodeId) -> Result<(Self, Tracer), TraceError> {
         let failed = |why| TraceError::Write(path.to_owned(), why);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
         }
-        let open = OpenOptions::new().create(true).append(true).open(path);
-        let file = open.map_err(failed)?;
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
         let earlier = fs::read(path).map_err(failed)?;
         let earlier = read(&earlier).map_err(|why| TraceError::NoTrace(path.to_owned(), why))?;
         file.set_len(earlier.whole as u64).map_err(failed)?;
         let tracer = Tracer::resume(node, &earlier.events);
-        let observer = Observer::new(Some(tracer));
-        let mut trace = TraceFile { path: path.to_owned(), file, observer };
-        trace.tell(|observer| observer.started(now, incarnation))?;
-        Ok(trace)
+        Ok((TraceFile { path: path.to_owned(), file }, tracer))
     }
 
-    /// Tells the observer something, and writes down what it traced of it.
-    pub(super) fn tell<T>(
-        &mut self,
-        tell: impl FnOnce(&mut Observer) -> T,
-    ) -> Result<T, TraceError> {
-        let said = tell(&mut self.observer);
-        let written = self.file.write_all(&self.observer.take_trace());
-        written.map_err(|why| TraceError::Write(self.path.clone(), why))?;
-        Ok(said)
+    /// Writes lines down.
+    pub(super) fn write(&mut self, lines: &[u8]) -> Result<(), TraceError> {
+        let written = self.file.write_all(lines);
+        written.map_err(|why| TraceError::Write(self.path.clone(), why))
     }
 }

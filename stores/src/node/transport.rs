@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::observe::Envelope;
+use crate::observe::snapshot::Marker;
 use crate::replica::NodeId;
 
 /// The path under which a node takes its peers' messages.
@@ -36,8 +37,8 @@ const REQUEST_BYTES: usize = 1 << 20;
 /// How long a link rests after a failure, so that a peer that is down costs little.
 const REST: Duration = Duration::from_millis(20);
 
-/// The first line of a request's body; each further line is a message. A line that begins with [`ENVELOPE`]
-/// is the envelope of the message on the next: what the sender's observer sends along, if it does.
+/// The first line of a request's body. Each further line is a message, unless it begins with
+/// [`ENVELOPE`], for what is sent along with the message on the next line, or with [`MARKER`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Head {
     pub(super) cluster: String,
@@ -48,6 +49,18 @@ pub(super) struct Head {
 /// With this begins the line of an envelope, and no JSON.
 const ENVELOPE: u8 = b'@';
 
+/// With this begins the line of a marker, and no JSON.
+const MARKER: u8 = b'!';
+
+/// What travels on a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Parcel<Message> {
+    /// A message of the core, with what is sent along.
+    Message(Letter<Message>),
+    /// A marker of the observer.
+    Marker(Marker),
+}
+
 /// A message with what is sent along.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Letter<Message> {
@@ -55,23 +68,44 @@ pub(super) struct Letter<Message> {
     pub(super) message: Message,
 }
 
-/// Reads the body of a request on a link.
-pub(super) fn decode<Message: DeserializeOwned>(
-    body: &[u8],
-) -> Result<(Head, Vec<Letter<Message>>), serde_json::Error> {
-    let mut lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let head = serde_json::from_slice(lines.next().unwrap_or_default())?;
-    let (mut letters, mut envelope) = (Vec::new(), None);
-    for line in lines {
-        match line.strip_prefix(&[ENVELOPE]) {
-            Some(line) => envelope = Some(serde_json::from_slice(line)?),
-            None => {
-                let message = serde_json::from_slice(line)?;
-                letters.push(Letter { envelope: envelope.take(), message });
+impl<Message: Serialize> Parcel<Message> {
+    /// Adds its lines, each after the end of the line before.
+    fn write(&self, body: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        match self {
+            Parcel::Message(Letter { envelope, message }) => {
+                if let Some(envelope) = envelope {
+                    body.extend([b'\n', ENVELOPE]);
+                    serde_json::to_writer(&mut *body, envelope)?;
+                }
+                body.push(b'\n');
+                serde_json::to_writer(body, message)
+            }
+            Parcel::Marker(marker) => {
+                body.extend([b'\n', MARKER]);
+                serde_json::to_writer(body, marker)
             }
         }
     }
-    Ok((head, letters))
+}
+
+/// Reads the body of a request on a link.
+pub(super) fn decode<Message: DeserializeOwned>(
+    body: &[u8],
+) -> Result<(Head, Vec<Parcel<Message>>), serde_json::Error> {
+    let mut lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let head = serde_json::from_slice(lines.next().unwrap_or_default())?;
+    let (mut parcels, mut envelope) = (Vec::new(), None);
+    for line in lines {
+        match line {
+            [ENVELOPE, line @ ..] => envelope = Some(serde_json::from_slice(line)?),
+            [MARKER, line @ ..] => parcels.push(Parcel::Marker(serde_json::from_slice(line)?)),
+            line => {
+                let message = serde_json::from_slice(line)?;
+                parcels.push(Parcel::Message(Letter { envelope: envelope.take(), message }));
+            }
+        }
+    }
+    Ok((head, parcels))
 }
 
 /// What the links have done.
@@ -97,7 +131,7 @@ pub(super) struct Links<Message> {
     cluster: String,
     from: NodeId,
     timeout: Duration,
-    queues: BTreeMap<NodeId, mpsc::Sender<(Instant, Letter<Message>)>>,
+    queues: BTreeMap<NodeId, mpsc::Sender<(Instant, Parcel<Message>)>>,
     traffic: Arc<Traffic>,
     tasks: JoinSet<()>,
 }
@@ -145,8 +179,8 @@ impl<Message: Serialize + Send + 'static> Links<Message> {
     }
 
     /// Queues a message, or drops it if the queue is full.
-    pub(super) fn send(&self, to: NodeId, letter: Letter<Message>) {
-        let queued = self.queues.get(&to).map(|queue| queue.try_send((Instant::now(), letter)));
+    pub(super) fn send(&self, to: NodeId, parcel: Parcel<Message>) {
+        let queued = self.queues.get(&to).map(|queue| queue.try_send((Instant::now(), parcel)));
         if !matches!(queued, Some(Ok(()))) {
             self.traffic.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -180,7 +214,7 @@ struct Link {
 impl Link {
     async fn run<Message: Serialize>(
         self,
-        mut waiting: mpsc::Receiver<(Instant, Letter<Message>)>,
+        mut waiting: mpsc::Receiver<(Instant, Parcel<Message>)>,
     ) {
         let mut works = true;
         while let Some(first) = waiting.recv().await {
@@ -208,20 +242,15 @@ impl Link {
     /// Puts what waits into one body, except what has waited too long; says how many messages.
     fn gather<Message: Serialize>(
         &self,
-        first: (Instant, Letter<Message>),
-        waiting: &mut mpsc::Receiver<(Instant, Letter<Message>)>,
+        first: (Instant, Parcel<Message>),
+        waiting: &mut mpsc::Receiver<(Instant, Parcel<Message>)>,
     ) -> Result<(Vec<u8>, u64), serde_json::Error> {
         let mut body = serde_json::to_vec(&self.head)?;
         let mut count = 0;
         let mut next = Some(first);
-        while let Some((since, Letter { envelope, message })) = next {
+        while let Some((since, parcel)) = next {
             if since.elapsed() < self.timeout {
-                if let Some(envelope) = envelope {
-                    body.extend([b'\n', ENVELOPE]);
-                    serde_json::to_writer(&mut body, &envelope)?;
-                }
-                body.push(b'\n');
-                serde_json::to_writer(&mut body, &message)?;
+                parcel.write(&mut body)?;
                 count += 1;
             } else {
                 self.traffic.dropped.fetch_add(1, Ordering::Relaxed);
@@ -274,12 +303,16 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_millis(200);
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    fn bare<Message>(message: Message) -> Letter<Message> {
-        Letter { envelope: None, message }
+    fn bare<Message>(message: Message) -> Parcel<Message> {
+        Parcel::Message(Letter { envelope: None, message })
     }
 
-    fn messages<Message>(letters: Vec<Letter<Message>>) -> Vec<Message> {
-        letters.into_iter().map(|letter| letter.message).collect()
+    fn messages<Message>(parcels: Vec<Parcel<Message>>) -> Vec<Message> {
+        let message = |parcel| match parcel {
+            Parcel::Message(letter) => Some(letter.message),
+            Parcel::Marker(_) => None,
+        };
+        parcels.into_iter().filter_map(message).collect()
     }
 
     fn links(address: std::net::SocketAddr) -> Links<u32> {
@@ -288,7 +321,7 @@ mod tests {
     }
 
     /// A peer that hands on what it hears.
-    async fn serve(listener: TcpListener) -> mpsc::UnboundedReceiver<(Head, Vec<Letter<u32>>)> {
+    async fn serve(listener: TcpListener) -> mpsc::UnboundedReceiver<(Head, Vec<Parcel<u32>>)> {
         let (heard, hears) = mpsc::unbounded_channel();
         let take = move |body: Bytes| {
             drop(heard.send(decode(&body).expect("a body that a link made")));
@@ -371,7 +404,8 @@ mod tests {
     #[test]
     fn envelopes_stand_before_their_messages_and_need_not_be_there() {
         let clock = Some("n1:3,n2:5".parse().expect("a clock"));
-        let envelope = Some(Envelope { incarnation: 2, number: 7, clock });
+        let envelope = Some(Envelope { incarnation: 2, number: 7, snapshot: 0, clock });
+        let marker = Marker { snapshot: 1, incarnation: 2, sent: 7, wants: true };
         let link = Link {
             client: client(TIMEOUT).expect("a client"),
             url: String::new(),
@@ -380,17 +414,21 @@ mod tests {
             traffic: Arc::default(),
         };
         let (queue, mut waiting) = mpsc::channel(10);
-        let second = (Instant::now(), Letter { envelope, message: "@".to_owned() });
-        queue.try_send(second.clone()).expect("room");
-        let first = (Instant::now(), bare("one".to_owned()));
-        let (body, _) = link.gather(first.clone(), &mut waiting).expect("JSON");
-        assert_eq!(decode::<String>(&body).expect("a body").1, [first.1, second.1]);
+        let second = Parcel::Message(Letter { envelope, message: "@".to_owned() });
+        let parcels = [bare("one".to_owned()), second, Parcel::Marker(marker)];
+        for parcel in &parcels[1..] {
+            queue.try_send((Instant::now(), parcel.clone())).expect("room");
+        }
+        let first = (Instant::now(), parcels[0].clone());
+        let (body, _) = link.gather(first, &mut waiting).expect("JSON");
+        assert_eq!(decode::<String>(&body).expect("a body").1, parcels);
         let text = String::from_utf8(body).expect("UTF-8");
         let lines = [
             r#"{"cluster":"test","from":1,"to":2}"#,
             r#""one""#,
             r#"@{"incarnation":2,"number":7,"clock":"n1:3,n2:5"}"#,
             r#""@""#,
+            r#"!{"snapshot":1,"incarnation":2,"sent":7,"wants":true}"#,
         ];
         assert_eq!(text.lines().collect::<Vec<_>>(), lines);
         assert!(decode::<String>(b"{\"cluster\":\"test\",\"from\":1,\"to\":2}\n@{}\n1").is_err());

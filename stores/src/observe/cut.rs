@@ -24,7 +24,9 @@ pub enum Void {
     #[error("{0} still records what is on its way to it")]
     Open(NodeId),
     /// A node crashed meanwhile: of its incarnations, one recorded its state and another was heard.
-    #[error("{node} crashed meanwhile: {other} has heard another incarnation than the one that recorded its state")]
+    #[error(
+        "{node} crashed meanwhile: {other} has heard another incarnation than the one that recorded its state"
+    )]
     Crashed {
         /// Who crashed.
         node: NodeId,
@@ -47,8 +49,8 @@ impl<S, M> Cut<S, M> {
         for (other, part) in &cut.parts {
             for (node, whole) in &cut.parts {
                 let Some(channel) = part.channels.get(node) else { continue };
-                let recorded_by = channel.recorded_by.unwrap_or(whole.incarnation);
-                if recorded_by != whole.incarnation || channel.heard > whole.incarnation {
+                let others = channel.recorded_by.iter().any(|by| *by != whole.incarnation);
+                if others || channel.heard > whole.incarnation {
                     return Err(Void::Crashed { node: *node, other: *other });
                 }
             }
@@ -124,7 +126,9 @@ impl<R: Replica> Cut<R, R::Message> {
         for (from, to, message) in self.on_its_way() {
             let part = &self.parts[&to];
             if would_change(&part.state, part.at, from, message) {
-                return Err(format!("what is on its way from {from} would change {to}: {message:?}"));
+                return Err(format!(
+                    "what is on its way from {from} would change {to}: {message:?}"
+                ));
             }
         }
         Ok(())

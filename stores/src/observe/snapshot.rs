@@ -100,18 +100,28 @@ pub struct Part<S, M> {
 pub struct Channel<M> {
     /// The latest incarnation of the sender that the receiver had heard of before its own cut; 0 for none.
     pub heard: u64,
-    /// The incarnation that recorded the sender's state, by its marker; none yet without one.
-    pub recorded_by: Option<u64>,
+    /// The incarnations of the sender that have recorded its state, by what they sent afterwards; more
+    /// than one if it crashed meanwhile.
+    pub recorded_by: BTreeSet<u64>,
+    /// The sender's marker, once it is there.
+    pub marker: Option<Marked>,
     /// Whether nothing more is waited for.
     pub closed: bool,
     /// How many messages, sent before the cut, have not been seen: lost, or still under way.
     pub missing: u64,
     /// What was sent before the sender's cut and arrived after the receiver's.
     pub messages: Vec<InChannel<M>>,
-    /// How many the sender had sent by its cut.
-    sent: u64,
-    /// When the marker came.
-    marked_at: Time,
+}
+
+/// What a marker said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marked {
+    /// The sender's incarnation.
+    pub incarnation: u64,
+    /// How many messages that had sent on the link by its cut.
+    pub sent: u64,
+    /// When the marker came, on the receiver's clock.
+    pub at: Time,
 }
 
 /// A message that was in a channel.
@@ -129,12 +139,11 @@ impl<M> Channel<M> {
     fn new(heard: u64) -> Self {
         Channel {
             heard,
-            recorded_by: None,
+            recorded_by: BTreeSet::new(),
+            marker: None,
             closed: false,
             missing: 0,
             messages: Vec::new(),
-            sent: 0,
-            marked_at: Time::ZERO,
         }
     }
 }
@@ -146,28 +155,30 @@ impl<S, M> Part<S, M> {
         others.all(|node| self.channels.get(node).is_some_and(|channel| channel.closed))
     }
 
-    /// The same with state and messages in another form.
+    /// The same with state and messages in another form; of a message it is said from whom it came, or
+    /// nothing if it was held back here.
     pub fn map<T, N>(
-        self,
+        &self,
         state: impl FnOnce(&Self) -> T,
-        mut message: impl FnMut(&Self, Option<NodeId>, &M) -> N,
+        message: impl Fn(&Self, Option<NodeId>, &M) -> N,
     ) -> Part<T, N> {
-        let new = state(&self);
-        let held = self.held.iter().map(|(to, held)| (*to, message(&self, None, held))).collect();
+        let held = self.held.iter().map(|(to, held)| (*to, message(self, None, held))).collect();
         let channel = |(from, channel): (&NodeId, &Channel<M>)| {
             let in_channel = channel.messages.iter().map(|found| InChannel {
                 incarnation: found.incarnation,
                 number: found.number,
-                message: message(&self, Some(*from), &found.message),
+                message: message(self, Some(*from), &found.message),
             });
             let messages = in_channel.collect();
-            let Channel { heard, recorded_by, closed, missing, sent, marked_at, .. } = *channel;
-            let channel = Channel { heard, recorded_by, closed, missing, messages, sent, marked_at };
+            let Channel { heard, marker, closed, missing, .. } = *channel;
+            let recorded_by = channel.recorded_by.clone();
+            let channel = Channel { heard, recorded_by, marker, closed, missing, messages };
             (*from, channel)
         };
         let channels = self.channels.iter().map(channel).collect();
-        let Part { snapshot, node, incarnation, at, clock, .. } = self;
-        Part { snapshot, node, incarnation, at, clock, state: new, held, channels }
+        let Part { snapshot, node, incarnation, at, .. } = *self;
+        let (clock, state) = (self.clock.clone(), state(self));
+        Part { snapshot, node, incarnation, at, clock, state, held, channels }
     }
 }
 
@@ -327,8 +338,7 @@ impl<S, M: Clone> Recorder<S, M> {
         let channels = self.peers.iter().map(channel).collect();
         let (node, incarnation) = (self.node, self.incarnation);
         let View { state, held } = view;
-        let part =
-            Part { snapshot, node, incarnation, at: now, clock, state, held, channels };
+        let part = Part { snapshot, node, incarnation, at: now, clock, state, held, channels };
         self.part = Some(part);
         self.resends = 0;
         self.next = Some(now + self.manner.resend);
@@ -340,7 +350,7 @@ impl<S, M: Clone> Recorder<S, M> {
     /// Sends markers to all whose own have not come.
     fn ask_for_markers(&mut self) {
         let Some(part) = &self.part else { return };
-        let lacks = |(_, channel): &(&NodeId, &Channel<M>)| channel.recorded_by.is_none();
+        let lacks = |(_, channel): &(&NodeId, &Channel<M>)| channel.marker.is_none();
         let lacking: Vec<NodeId> =
             part.channels.iter().filter(lacks).map(|(peer, _)| *peer).collect();
         for peer in lacking {
@@ -358,8 +368,8 @@ impl<S, M: Clone> Recorder<S, M> {
     /// A message arrives, which is no news (see [`Recorder::is_news`]); one without an envelope is from
     /// before its sender was watched.
     pub fn received(&mut self, now: Time, from: NodeId, envelope: Option<&Envelope>, message: &M) {
-        let (incarnation, number, snapshot) = envelope
-            .map_or((0, 0, 0), |found| (found.incarnation, found.number, found.snapshot));
+        let (incarnation, number, snapshot) =
+            envelope.map_or((0, 0, 0), |found| (found.incarnation, found.number, found.snapshot));
         let first = envelope.is_none_or(|envelope| {
             let own = self.incarnation;
             let heard = self.heard.entry(from).or_insert_with(|| {
@@ -373,7 +383,10 @@ impl<S, M: Clone> Recorder<S, M> {
         let Some(part) = &mut self.part else { return };
         let channel = part.channels.entry(from).or_insert_with(|| Channel::new(0));
         let before_cut = snapshot < part.snapshot
-            && channel.recorded_by.is_none_or(|recorded_by| incarnation <= recorded_by);
+            && channel.marker.is_none_or(|marker| incarnation <= marker.incarnation);
+        if snapshot == part.snapshot {
+            channel.recorded_by.insert(incarnation);
+        }
         if first && before_cut && !channel.closed && !forgets {
             channel.messages.push(InChannel { incarnation, number, message: message.clone() });
         }
@@ -386,9 +399,10 @@ impl<S, M: Clone> Recorder<S, M> {
         let Some(part) = &mut self.part else { return };
         if marker.snapshot == part.snapshot {
             let channel = part.channels.entry(from).or_insert_with(|| Channel::new(0));
-            if channel.recorded_by.is_none() {
-                channel.recorded_by = Some(marker.incarnation);
-                (channel.sent, channel.marked_at) = (marker.sent, now);
+            channel.recorded_by.insert(marker.incarnation);
+            if channel.marker.is_none() {
+                let Marker { incarnation, sent, .. } = marker;
+                channel.marker = Some(Marked { incarnation, sent, at: now });
                 // A later incarnation has not sent before that cut.
                 channel.messages.retain(|found| found.incarnation <= marker.incarnation);
                 self.close(now, from);
@@ -406,19 +420,19 @@ impl<S, M: Clone> Recorder<S, M> {
         let Some(channel) = part.channels.get_mut(&from).filter(|channel| !channel.closed) else {
             return;
         };
-        let Some(recorded_by) = channel.recorded_by else { return };
+        let Some(Marked { incarnation, sent, at }) = channel.marker else { return };
         let heard = self.heard.get_mut(&from);
-        let known = heard.as_ref().filter(|heard| heard.incarnation == recorded_by);
+        let known = heard.as_ref().filter(|heard| heard.incarnation == incarnation);
         let unsettled = match &known {
             Some(heard) => heard.unsettled,
-            None => (self.incarnation, recorded_by) != (1, 1),
+            None => (self.incarnation, incarnation) != (1, 1),
         };
-        channel.missing = known.map_or(channel.sent, |heard| heard.missing(channel.sent));
-        let is_over = now >= channel.marked_at + patience;
+        channel.missing = known.map_or(sent, |heard| heard.missing(sent));
+        let is_over = now >= at + patience;
         if is_over || (channel.missing == 0 && !unsettled) {
             channel.closed = true;
             if let Some(heard) = heard {
-                heard.settle(recorded_by, channel.sent);
+                heard.settle(incarnation, sent);
             }
         }
     }

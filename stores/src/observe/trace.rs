@@ -79,6 +79,11 @@ pub enum Kind {
         /// Which request is answered.
         to: RequestId,
     },
+    /// The node records its part of a snapshot.
+    Snapshot {
+        /// The number of the snapshot.
+        number: u64,
+    },
     /// What was written is durable.
     Persisted {
         /// Up to which batch.
@@ -109,6 +114,7 @@ impl fmt::Display for Event {
             Kind::Note => write!(f, "notes")?,
             Kind::Request { id } => write!(f, "is asked #{}", id.0)?,
             Kind::Reply { to } => write!(f, "answers #{}", to.0)?,
+            Kind::Snapshot { number } => write!(f, "records its part of snapshot {number}")?,
             Kind::Persisted { ticket } => write!(f, "has stored all up to batch {}", ticket.0)?,
         }
         if self.text.is_empty() { Ok(()) } else { write!(f, ": {}", self.text) }
@@ -230,69 +236,6 @@ pub fn read(bytes: &[u8]) -> Result<Read, NoEvent> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::{Envelope, Observer};
-
-    const N1: NodeId = NodeId(1);
-    const N2: NodeId = NodeId(2);
-    const NOW: Time = Time::from_nanos(7);
-
-    fn observer(node: NodeId) -> Observer {
-        let mut observer = Observer::new(Some(Tracer::new(node)));
-        observer.started(NOW, 1);
-        observer
-    }
-
-    fn events(observer: &mut Observer) -> Vec<Event> {
-        read(&observer.take_trace()).expect("a trace").events
-    }
-
-    #[test]
-    fn a_message_brings_what_its_sender_knew() {
-        let (mut one, mut two) = (observer(N1), observer(N2));
-        let envelope = one.sent(NOW, N2, &"hello");
-        two.noted(NOW, &"meanwhile");
-        two.received(NOW, N1, Some(&envelope), &"hello");
-        let (one, two) = (events(&mut one), events(&mut two));
-        assert_eq!(one[1].clock.to_string(), "n1:2");
-        assert_eq!(two[2].clock.to_string(), "n1:2,n2:3");
-        assert_eq!(two[2].kind, Kind::Receive { from: N1, sent_in: 1, number: 1 });
-        assert!(one[1].happened_before(&two[2]) && !two[2].happened_before(&one[1]));
-        assert!(!one[1].happened_before(&two[1]) && !two[1].happened_before(&one[1]));
-        assert!(!one[1].happened_before(&one[1]));
-    }
-
-    #[test]
-    fn a_clock_goes_on_after_a_crash_and_link_numbers_begin_anew() {
-        let mut one = observer(N1);
-        one.sent(NOW, N2, &1);
-        let mut file = one.take_trace();
-        let whole = file.len();
-        file.extend(br#"{"node":1,"incarn"#);
-        let cut = read(&file).expect("a trace");
-        assert_eq!((cut.whole, cut.events.len()), (whole, 2));
-        let mut again = Observer::new(Some(Tracer::resume(N1, &cut.events)));
-        again.started(NOW, 2);
-        let envelope = again.sent(NOW, N2, &2);
-        assert_eq!((envelope.incarnation, envelope.number), (2, 1));
-        assert_eq!(envelope.clock.expect("it is traced").to_string(), "n1:4");
-    }
-
-    #[test]
-    fn whoever_is_not_traced_only_numbers_its_messages() {
-        let mut quiet = Observer::new(None);
-        quiet.started(NOW, 3);
-        quiet.sent(NOW, N2, &1);
-        let envelope = quiet.sent(NOW, N2, &2);
-        assert_eq!(envelope, Envelope { incarnation: 3, number: 2, clock: None });
-        assert_eq!(
-            serde_json::to_string(&envelope).expect("JSON"),
-            r#"{"incarnation":3,"number":2}"#
-        );
-        assert!(quiet.take_trace().is_empty());
-        let mut one = observer(N1);
-        one.received(NOW, N2, None, &"from before");
-        assert_eq!(events(&mut one)[1].clock.to_string(), "n1:2");
-    }
 
     #[test]
     fn long_texts_are_cut_between_characters_and_wrong_lines_named() {

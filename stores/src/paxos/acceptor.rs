@@ -67,7 +67,7 @@ impl Cell {
 }
 
 /// A node's part in what all keys are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Acceptor {
     cells: BTreeMap<Key, Cell>,
     /// The least age at which each proposer is listened to.

@@ -45,7 +45,7 @@ pub struct Grave {
 }
 
 /// The sessions of keys that are gone, as many as a store remembers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Graves {
     clients: BTreeMap<Arc<str>, Grave>,
     by_age: BTreeMap<u64, Arc<str>>,
@@ -97,7 +97,7 @@ fn grave_slot(client: &Arc<str>) -> Slot {
 }
 
 /// How far a tombstone has been collected.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Collection {
     /// It is to be begun at this time.
     Due(Time),

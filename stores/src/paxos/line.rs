@@ -16,7 +16,7 @@ pub(super) enum Want {
 }
 
 /// A request without an answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Waiting {
     pub(super) id: RequestId,
     pub(super) want: Want,
@@ -27,7 +27,7 @@ pub(super) struct Waiting {
 }
 
 /// What a node does about a key as a proposer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Line {
     pub(super) queue: VecDeque<Waiting>,
     pub(super) round: Option<Round>,
@@ -52,7 +52,7 @@ pub(super) struct Line {
 }
 
 /// A quorum has promised this ballot and holds this state.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cache {
     pub(super) ballot: Ballot,
     pub(super) parent: Ballot,
@@ -60,7 +60,7 @@ pub(super) struct Cache {
 }
 
 /// A proposal under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Round {
     pub(super) ballot: Ballot,
     /// Who has promised a higher ballot, and which.
@@ -69,7 +69,7 @@ pub(super) struct Round {
 }
 
 /// How far it is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Phase {
     /// What was promised by whom, as the answers came.
     Prepare(Vec<(NodeId, Ballot, Arc<Register>)>),
@@ -78,7 +78,7 @@ pub(super) enum Phase {
 }
 
 /// A state that acceptors are asked to accept.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Proposal {
     /// The ballot of the state that it began with.
     pub(super) parent: Ballot,

@@ -160,7 +160,7 @@ pub struct Wake;
 const BLOCK: u64 = 1000;
 
 /// A node of a CASPaxos cluster.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Paxos {
     id: NodeId,
     members: Vec<NodeId>,

@@ -25,7 +25,7 @@ use crate::replica::{Effects, Time};
 const ROUNDS_MAX: usize = 256;
 
 /// When a majority certainly followed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Contact {
     /// The latest round.
     pub(super) round: u64,

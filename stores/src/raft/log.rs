@@ -234,7 +234,7 @@ pub(super) fn write_nothing() -> Vec<Write<Record>> {
 }
 
 /// What a disk holds.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Recovered {
     pub(super) hard: HardState,
     pub(super) snapshot: Option<Arc<Snapshot>>,

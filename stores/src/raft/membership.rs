@@ -83,7 +83,7 @@ impl Membership {
 }
 
 /// The configurations that a node knows: the one before its log, and those in it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Configurations {
     base: Arc<Membership>,
     in_log: Vec<(Index, Arc<Membership>)>,
@@ -130,14 +130,14 @@ impl Configurations {
 }
 
 /// A change that a leader has begun.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Change {
     /// Who waits for it.
     pub(super) request: RequestId,
     stage: Stage,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Stage {
     /// The server gets the log (§4.2.1).
     CatchUp {

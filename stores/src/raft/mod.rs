@@ -131,7 +131,7 @@ pub enum Timer {
 }
 
 /// A node of a Raft cluster.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Raft {
     id: NodeId,
     /// The other members, voters and learners.
@@ -161,7 +161,7 @@ pub struct Raft {
     counters: Counters,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     Follower,
     /// Would stand for election if a majority, here those who agreed, would vote for it.
@@ -170,14 +170,14 @@ enum State {
     Leader(Box<Leader>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Candidate {
     votes: BTreeSet<NodeId>,
     /// The batch with the vote for itself, which counts when it is durable.
     ballot: Ticket,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Leader {
     followers: BTreeMap<NodeId, Progress>,
     /// Clients that wait for the entry at an index. All are of this leader's own term.
@@ -191,7 +191,7 @@ struct Leader {
     snapshot_text: Option<(Place, Arc<str>)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Counters {
     elections_started: u64,
     elections_won: u64,

@@ -70,7 +70,7 @@ impl FromStr for ReadMode {
 }
 
 /// Reads that wait.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Reads {
     /// For the next round.
     waiting: Vec<(RequestId, kv::Key)>,

@@ -15,7 +15,7 @@ use crate::kv;
 use crate::replica::{Effects, NodeId, Refusal, RequestId, Time};
 
 /// What a leader knows of a follower's log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Progress {
     /// The follower has the leader's log up to here, on its disk.
     pub(super) matched: Index,
@@ -33,7 +33,7 @@ pub(super) struct Progress {
 }
 
 /// How a leader brings a follower up to date.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     /// Looking for the place where the logs part: one append at a time.
     Probe {

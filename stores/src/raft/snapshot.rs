@@ -78,7 +78,7 @@ impl Transfer {
 }
 
 /// A snapshot that has arrived in part.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Incoming {
     last: Place,
     text: String,

@@ -13,7 +13,7 @@ use crate::kv::Output;
 use crate::replica::{Effects, NodeId, Refusal, RequestId, Time};
 
 /// A leadership that is to be handed over.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Handover {
     /// Who waits for it.
     request: RequestId,
