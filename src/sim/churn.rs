@@ -22,11 +22,11 @@ fn after(hundredths: u64, fault: Fault) -> Step {
 }
 
 /// The schedule with changes of membership among its steps, up to one a second, for a run of so
-/// many nodes at first.
+/// many nodes at first, of which one leads or none.
 pub(super) fn with_churn(
     schedule: &Schedule,
     run: Duration,
-    nodes: u16,
+    (nodes, leads): (u16, bool),
     cuts: bool,
     rng: &mut ChaCha8Rng,
 ) -> Schedule {
@@ -52,11 +52,16 @@ pub(super) fn with_churn(
                 let gap = rng.random_range(0..60);
                 vec![after(0, Fault::Add(None)), after(gap, Fault::Retire(whom(rng)))]
             }
-            8..10 if cuts => handover_in_a_cut(rng),
+            8..10 if cuts && leads => handover_in_a_cut(rng),
             10..14 if cuts => changes_of_two_leaders(nodes, rng),
             14 if cuts => changes_in_a_minority(nodes, rng),
             15 if cuts => removed_leader_in_company(rng),
-            _ => vec![after(0, handover())],
+            _ if leads => vec![after(0, handover())],
+            // Where nobody leads, two orders that meet.
+            _ => vec![
+                after(0, Fault::Remove(whom(rng))),
+                after(rng.random_range(0..30), Fault::Add(None)),
+            ],
         };
         let start = Duration::from_millis(at * 10);
         steps.extend(burst.into_iter().map(|step| Step { at: (start + step.at).min(run), ..step }));
@@ -150,8 +155,8 @@ mod tests {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let run = Duration::from_millis(rng.random_range(1_000..30_000));
             let nodes = rng.random_range(1..=7);
-            let cuts = rng.random();
-            let schedule = with_churn(&Schedule::default(), run, nodes, cuts, &mut rng);
+            let (cuts, leads) = (rng.random(), rng.random());
+            let schedule = with_churn(&Schedule::default(), run, (nodes, leads), cuts, &mut rng);
             assert_eq!(schedule.check(nodes), Ok(()));
             assert!(schedule.steps().iter().all(|step| step.at <= run), "{run:?}\n{schedule}");
             let read: Schedule = schedule.to_string().parse().expect("its text is read back");

@@ -173,6 +173,9 @@ fn attempt(heard: Heard, action: &Action) -> Attempt {
             Refusal::NotLeader { leader } => {
                 elsewhere(leader.and_then(|id| usize::from(id.0).checked_sub(1)), "not-leader")
             }
+            Refusal::NotMember { member } => {
+                elsewhere(member.and_then(|id| usize::from(id.0).checked_sub(1)), "not-member")
+            }
             Refusal::Busy => elsewhere(None, "busy"),
             Refusal::NotChosen { proposed: true } => Attempt::Unsure("not-chosen".into()),
             Refusal::NotChosen { proposed: false } => elsewhere(None, "not-chosen"),

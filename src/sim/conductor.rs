@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rashomon_nemesis::{Action, Cluster, Node, Part, Resolved, Schedule, Step, Trigger};
+use rashomon_nemesis::{Action, Cluster, Fault, Node, Part, Resolved, Schedule, Step, Trigger};
 use rashomon_stores::replica::{NodeId, Replica, RequestId, Role};
 
 use super::churn;
@@ -117,7 +117,10 @@ impl<'a> Conductor<'a> {
         let resolved = fault.resolve(&self.cluster, &mut self.schedule.rng(number));
         // A node that was to be added, and was not for want of room, cannot be struck.
         let Ok(resolved) = resolved else { return Ok(Vec::new()) };
-        let fixed = fault.is_order() && !R::changes_members();
+        let fixed = match fault {
+            Fault::Transfer(_) => !R::hands_over(),
+            fault => fault.is_order() && !R::changes_members(),
+        };
         if resolved.action.is_empty() || fixed {
             return Ok(Vec::new());
         }

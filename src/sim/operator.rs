@@ -1,5 +1,5 @@
-//! The operator of a simulated run: gives the leader the orders that a schedule asks for, who is to
-//! be a member and who is to lead, and gives them again, for a bounded time, when nothing is heard
+//! The operator of a simulated run: gives the leader, or whoever serves where nobody leads, the orders
+//! that a schedule asks for, who is to be a member and who is to lead, and gives them again, for a bounded time, when nothing is heard
 //! or the cluster is busy. Each order is pursued by itself, so that several meet in one leader, and
 //! one order two leaders in turn.
 
@@ -117,7 +117,8 @@ impl Operator {
         if world.now() >= order.until {
             return Some(self.orders.remove(place).concluded(false));
         }
-        let leader = order.hint.take().or_else(|| leader_of(world));
+        let hint = order.hint.take().or_else(|| leader_of(world));
+        let leader = hint.or_else(|| peer_of(world, order.number + order.age));
         if leader.is_some_and(|leader| order.task == Task::Transfer(leader)) {
             return Some(self.orders.remove(place).concluded(true));
         }
@@ -192,6 +193,16 @@ impl Order {
     fn concluded(self, done: bool) -> Concluded {
         Concluded { task: self.task, fault: self.fault, done, of_leader: self.of_leader }
     }
+}
+
+/// Where nobody leads: one of those that take themselves for members, another each time.
+fn peer_of<R: Replica>(world: &World<R, Wake>, turn: u64) -> Option<NodeId> {
+    let statuses = world.cores().map(|(_, core)| core.status());
+    let is_member =
+        |status: &Status| status.role == Role::Peer && status.voters.contains(&status.id);
+    let members: Vec<NodeId> = statuses.filter(is_member).map(|status| status.id).collect();
+    let place = turn.checked_rem(members.len() as u64)?;
+    members.get(usize::try_from(place).ok()?).copied()
 }
 
 /// Who leads: of two that claim to, the later.

@@ -591,7 +591,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
 
     /// Lets a node lead, if it can be had: that it takes over is nobody's promise.
     fn let_lead(&mut self, id: NodeId, limit: u64) -> Result<(), Breach> {
-        if R::changes_members() {
+        if R::hands_over() {
             self.conductor.let_lead(id, &mut self.world);
             self.pump(limit, |run| run.conductor.is_idle())?;
         }

@@ -146,7 +146,7 @@ impl Scenario {
             strikes::schedule(&kinds.packages(), time_limit, (nodes, leads), &mut rng);
         if kinds.0.contains(&Kind::Membership) {
             let cuts = kinds.0.contains(&Kind::Partition);
-            schedule = churn::with_churn(&schedule, time_limit, nodes, cuts, &mut rng);
+            schedule = churn::with_churn(&schedule, time_limit, (nodes, leads), cuts, &mut rng);
         }
         if let Some(given) = &settings.schedule {
             let in_time = given.steps().iter().filter(|step| step.at <= time_limit);

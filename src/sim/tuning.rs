@@ -73,6 +73,7 @@ pub(super) fn paxos(
         batch_max: [1, 4, 256, 256][rng.random_range(0..4)],
         // Soon, so that it is done before the key is used again.
         collect_after: milliseconds([1, 10, 50, 300], rng),
+        change_limit: milliseconds([1_000, 2_000, 2_000, 4_000], rng),
         bug,
         ..paxos::Options::default()
     }

@@ -47,11 +47,11 @@ impl Store {
         }
     }
 
-    /// Whether it takes orders about its members, and about who leads.
+    /// Whether it takes orders about its members.
     pub fn changes_members(self) -> bool {
         match self {
-            Store::Raft => true,
-            Store::Paxos | Store::Single | Store::Eventual(_) => false,
+            Store::Raft | Store::Paxos => true,
+            Store::Single | Store::Eventual(_) => false,
         }
     }
 

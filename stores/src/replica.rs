@@ -327,9 +327,14 @@ pub trait Replica: Clone + Debug + Send + 'static {
     /// How the node sees itself and the cluster.
     fn status(&self) -> Status;
 
-    /// Whether the protocol takes orders to add and remove members and to hand leadership over. One
-    /// that does not refuses them as [`Refusal::Inapplicable`].
+    /// Whether the protocol takes orders to add and remove members. One that does not refuses them as
+    /// [`Refusal::Inapplicable`].
     fn changes_members() -> bool {
+        false
+    }
+
+    /// Whether it takes orders to hand leadership over; likewise.
+    fn hands_over() -> bool {
         false
     }
 
@@ -418,6 +423,12 @@ pub enum Refusal {
         /// Whether it changes something and was proposed, so that it may be chosen, or may be yet.
         proposed: bool,
     },
+    /// This node is no member of the cluster; the request was not taken up.
+    #[error("this node is no member of the cluster")]
+    NotMember {
+        /// One that is, as far as this node knows.
+        member: Option<NodeId>,
+    },
     /// The order cannot be carried out here, and was not begun.
     #[error("this cannot be done: {why}")]
     Inapplicable {
@@ -445,7 +456,10 @@ impl Refusal {
     /// Whether a write that was refused like this certainly has not happened and never will.
     pub fn is_definite(&self) -> bool {
         match self {
-            Refusal::NotLeader { .. } | Refusal::Busy | Refusal::Inapplicable { .. } => true,
+            Refusal::NotLeader { .. }
+            | Refusal::NotMember { .. }
+            | Refusal::Busy
+            | Refusal::Inapplicable { .. } => true,
             Refusal::NotChosen { proposed } => !proposed,
             Refusal::LostLeadership { .. } | Refusal::Unfinished { .. } => false,
         }

@@ -266,6 +266,7 @@ impl Config {
             prepare_quorum: self.quorums.prepare,
             accept_quorum: self.quorums.accept,
             patience: self.timing.patience(),
+            change_limit: self.timing.patience(),
             bug: self.bug.as_deref().map(str::parse).transpose()?,
             ..paxos::Options::default()
         })

@@ -108,7 +108,7 @@ pub struct ErrorBody {
     pub error: String,
     /// What went wrong, in a sentence for people.
     pub message: String,
-    /// Who leads, where it helps and is known.
+    /// Who leads, or is a member, where it helps and is known.
     pub leader: Option<NodeId>,
     /// Whether a write certainly has not happened and never will.
     pub definite: bool,
@@ -188,6 +188,9 @@ impl Failure {
         let (code, error, leader) = match refusal {
             Refusal::NotLeader { leader } => {
                 (StatusCode::MISDIRECTED_REQUEST, "not-leader", *leader)
+            }
+            Refusal::NotMember { member } => {
+                (StatusCode::MISDIRECTED_REQUEST, "not-member", *member)
             }
             Refusal::LostLeadership { leader } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "lost-leadership", *leader)

@@ -5,11 +5,13 @@
 //! Promise and state lie in slots of their own, so that a promise does not write the state again.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::collect::Grave;
+use super::membership::Configuration;
 use super::message::{Age, Ballot, Body};
 use super::mutants::Bug;
 use crate::kv::{Key, Register};
@@ -30,6 +32,8 @@ pub enum Record {
     Accepted(Ballot, Arc<Register>),
     /// The last command that a client is known to have done to a key that is gone.
     Grave(Grave),
+    /// The latest configuration that the node knows of, but the first.
+    Configuration(Arc<Configuration>),
 }
 
 /// Where the one record of the counters lies.
@@ -37,6 +41,8 @@ pub const RESERVED: Slot = Slot::Numbered(0, 0);
 /// Where the one record of the node's age lies.
 pub(super) const AGE: Slot = Slot::Numbered(1, 0);
 const AGES: Slot = Slot::Numbered(2, 0);
+/// Where the one record of the configuration lies.
+pub const CONFIGURATION: Slot = Slot::Numbered(6, 0);
 
 /// Where the promise for a key lies.
 pub fn promise_slot(key: &Key) -> Slot {
@@ -97,6 +103,23 @@ impl Acceptor {
     /// The highest ballot promised for a key.
     pub(super) fn promised(&self, key: &Key) -> Ballot {
         self.cells.get(key).map_or(Ballot::NONE, |cell| cell.promised)
+    }
+
+    /// The keys that come after one, at most so many, and whether there are more.
+    pub(super) fn keys_after(&self, after: Option<&Key>, most: usize) -> (Vec<Key>, bool) {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.cells.range::<Key, _>((from, Bound::Unbounded)).map(|(key, _)| key);
+        let keys = rest.by_ref().take(most).cloned().collect();
+        (keys, rest.next().is_some())
+    }
+
+    /// Forgets everything: what it has promised and accepted does not count any more.
+    pub(super) fn forget(&mut self) -> Vec<Write<Record>> {
+        let slots = |key: &Key| [promise_slot(key), state_slot(key)];
+        let erased = self.cells.keys().flat_map(slots);
+        let writes = erased.map(|slot| Write::Erase(slot.clone(), slot)).collect();
+        self.cells.clear();
+        writes
     }
 
     /// Takes over a record from the disk.

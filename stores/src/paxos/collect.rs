@@ -26,6 +26,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::acceptor::{AGE, Record};
+use super::membership::REGISTER;
 use super::message::{Age, Ballot, Body};
 use super::mutants::Bug;
 use super::proposer::drawn_up_to;
@@ -69,26 +70,42 @@ impl Graves {
     /// Takes over the sessions of a tombstone; says what to write.
     fn take_over(&mut self, register: &Register) -> Vec<Write<Record>> {
         let mut writes = Vec::new();
-        for (session, output) in register.sessions().iter() {
-            let known = self.clients.get(&session.client);
-            if known.is_some_and(|grave| grave.sequence >= session.sequence) {
-                continue;
-            }
-            if let Some(before) = known {
-                self.by_age.remove(&before.dug);
-            }
-            let Session { client, sequence } = session;
-            let grave = Grave { sequence, output: output.clone(), dug: self.dug + 1 };
-            writes.push(Write::Put(grave_slot(&client), Record::Grave(grave.clone())));
-            self.recall(client, grave);
-            if self.clients.len() > SESSIONS_MAX
-                && let Some((_, oldest)) = self.by_age.pop_first()
-            {
-                self.clients.remove(&oldest);
-                writes.push(Write::Erase(grave_slot(&oldest), grave_slot(&oldest)));
-            }
+        for (Session { client, sequence }, output) in register.sessions().iter() {
+            writes.extend(self.dig(client, sequence, output.clone()));
         }
         writes
+    }
+
+    /// Takes over what a client has done, unless a later command of it is known; says what to write.
+    pub(super) fn dig(
+        &mut self,
+        client: Arc<str>,
+        sequence: u64,
+        output: Output,
+    ) -> Vec<Write<Record>> {
+        let known = self.clients.get(&client);
+        if known.is_some_and(|grave| grave.sequence >= sequence) {
+            return Vec::new();
+        }
+        if let Some(before) = known {
+            self.by_age.remove(&before.dug);
+        }
+        let grave = Grave { sequence, output, dug: self.dug + 1 };
+        let mut writes = vec![Write::Put(grave_slot(&client), Record::Grave(grave.clone()))];
+        self.recall(client, grave);
+        if self.clients.len() > SESSIONS_MAX
+            && let Some((_, oldest)) = self.by_age.pop_first()
+        {
+            self.clients.remove(&oldest);
+            writes.push(Write::Erase(grave_slot(&oldest), grave_slot(&oldest)));
+        }
+        writes
+    }
+
+    /// All of them, the oldest first.
+    pub(super) fn all(&self) -> Vec<(Arc<str>, Grave)> {
+        let grave = |client: &Arc<str>| Some((client.clone(), self.clients.get(client)?.clone()));
+        self.by_age.values().filter_map(grave).collect()
     }
 }
 
@@ -138,7 +155,7 @@ impl Paxos {
     /// Plans to collect what this node has left as a tombstone; called when that may have changed.
     pub(super) fn plan_collection(&mut self, key: &Key) {
         let Some(cell) = self.acceptor.cell(key) else { return };
-        if !cell.is_tombstone() || cell.accepted.node != self.id {
+        if !cell.is_tombstone() || cell.accepted.node != self.id || **key == *REGISTER {
             return;
         }
         let line = self.lines.entry(key.clone()).or_default();
@@ -149,16 +166,17 @@ impl Paxos {
         }
     }
 
-    /// Begins to collect the tombstone of a key, if it is still this node's and nothing else is to
-    /// be done to it.
+    /// Begins to collect the tombstone of a key, if it is still this node's, nothing else is to be
+    /// done to it, and everybody stays a member.
     pub(super) fn begin_collection(&mut self, key: &Key, out: &mut Effects<Self>) {
+        let stable = self.configuration.next.is_none() && self.is_member();
         let suits = self
             .acceptor
             .cell(key)
             .is_some_and(|cell| cell.is_tombstone() && cell.accepted.node == self.id);
         let Some(line) = self.lines.get_mut(key) else { return };
         line.collection = None;
-        if suits && line.is_free() {
+        if suits && stable && line.is_free() {
             line.collection = Some(Collection::Spreading);
             line.collects_until = self.now + self.options.patience;
             line.cache = None;
@@ -175,7 +193,8 @@ impl Paxos {
 
     /// How many nodes have to take part in every step.
     pub(super) fn everybody(&self) -> usize {
-        if self.bug(Bug::CollectedEarly) { self.accept_quorum } else { self.members.len() }
+        let members = &self.configuration.members;
+        if self.bug(Bug::CollectedEarly) { members.accept } else { members.nodes.len() }
     }
 
     /// Asks those whose answer a collection waits for.
@@ -193,8 +212,8 @@ impl Paxos {
             _ => return,
         };
         line.resend = Some(self.now + self.options.resend);
-        let others: Vec<NodeId> =
-            self.members.iter().copied().filter(|node| *node != self.id).collect();
+        let members = self.configuration.members.nodes.keys();
+        let others: Vec<NodeId> = members.copied().filter(|node| *node != self.id).collect();
         let is_last = done.len() + 1 >= everybody;
         for node in others.iter().filter(|node| !done.contains(node)) {
             self.post(*node, key, body.clone(), out);

@@ -15,10 +15,25 @@ pub(super) enum Want {
     Write(Command),
 }
 
+/// Who wants it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asker {
+    Client(RequestId),
+    /// This node itself, for this step of a change of members.
+    Change(u64),
+}
+
+impl Asker {
+    /// Whether it is a client.
+    pub(super) fn is_client(self) -> bool {
+        matches!(self, Asker::Client(_))
+    }
+}
+
 /// A request without an answer.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
-    pub(super) id: RequestId,
+    pub(super) asker: Asker,
     pub(super) want: Want,
     /// When it is given up.
     pub(super) until: Time,

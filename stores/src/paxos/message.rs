@@ -6,13 +6,21 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::collect::Grave;
+use super::membership::Configuration;
 use crate::kv::{Key, Register};
 use crate::replica::NodeId;
 
+/// The number of a configuration; see `membership`.
+pub type Epoch = u64;
+
 /// The number of a proposal (§2.2): ordered by counter, then by node, so that no two nodes ever
-/// have the same.
+/// have the same. Before all counts the configuration, so that a later one overtakes whatever is
+/// still proposed in an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Ballot {
+    /// The configuration of the node that proposes.
+    pub epoch: Epoch,
     /// Grows with every proposal of a node.
     pub counter: u64,
     /// The node that proposes.
@@ -21,10 +29,15 @@ pub struct Ballot {
 
 impl Ballot {
     /// Before the first.
-    pub const NONE: Ballot = Ballot { counter: 0, node: NodeId(0) };
+    pub const NONE: Ballot = Ballot { epoch: 0, counter: 0, node: NodeId(0) };
 
-    /// No counter may be greater, so that there is always room for the next.
+    /// No counter and no epoch may be greater, so that there is always room for the next.
     pub const COUNTER_MAX: u64 = u64::MAX / 2;
+
+    /// Before the first of a configuration.
+    pub fn first(epoch: Epoch) -> Self {
+        Ballot { epoch, ..Ballot::NONE }
+    }
 }
 
 impl Default for Ballot {
@@ -35,6 +48,9 @@ impl Default for Ballot {
 
 impl fmt::Display for Ballot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.epoch > 0 {
+            write!(f, "{}:", self.epoch)?;
+        }
         write!(f, "{}.{}", self.counter, self.node)
     }
 }
@@ -127,6 +143,46 @@ pub enum Body {
         /// The ballot of the tombstone.
         tombstone: Ballot,
     },
+    /// This configuration was chosen.
+    Adopt {
+        /// The configuration.
+        configuration: Arc<Configuration>,
+    },
+    /// The sender knows of no later configuration than this one.
+    Behind {
+        /// Its number.
+        epoch: Epoch,
+    },
+    /// Whoever changes the members asks an acceptor for its keys.
+    List {
+        /// The configuration in which they are proposed again.
+        epoch: Epoch,
+        /// Those that come after this one in order.
+        after: Option<Key>,
+    },
+    /// An acceptor tells them.
+    Listed {
+        /// The configuration.
+        epoch: Epoch,
+        /// The key that was asked for.
+        after: Option<Key>,
+        /// The keys that come next.
+        keys: Vec<Key>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// Whoever changes the members tells one that joins what was done to keys that are gone.
+    Inherit {
+        /// The configuration.
+        epoch: Epoch,
+        /// The graves, by client.
+        graves: Vec<(Arc<str>, Grave)>,
+    },
+    /// The one that joins has them on its disk.
+    Inherited {
+        /// The configuration.
+        epoch: Epoch,
+    },
 }
 
 impl Body {
@@ -144,12 +200,40 @@ impl Body {
             | Body::Erase { tombstone, .. }
             | Body::Erased { tombstone }
             | Body::InUse { tombstone } => [*tombstone, Ballot::NONE],
+            Body::Adopt { configuration } => [Ballot::first(configuration.epoch), Ballot::NONE],
+            Body::Behind { epoch }
+            | Body::List { epoch, .. }
+            | Body::Listed { epoch, .. }
+            | Body::Inherit { epoch, .. }
+            | Body::Inherited { epoch } => [Ballot::first(*epoch), Ballot::NONE],
         }
+    }
+
+    /// The configuration in which it means anything, unless it is about configurations themselves.
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        match self {
+            Body::Adopt { .. } | Body::Behind { .. } => None,
+            _ => Some(self.ballots()[0].epoch),
+        }
+    }
+
+    /// Whether it asks for something, and is no answer.
+    pub(super) fn asks(&self) -> bool {
+        matches!(
+            self,
+            Body::Prepare { .. }
+                | Body::Accept { .. }
+                | Body::Retire { .. }
+                | Body::Erase { .. }
+                | Body::List { .. }
+                | Body::Inherit { .. }
+        )
     }
 
     /// What no correct node says, if it is that.
     pub(super) fn nonsense(&self) -> Option<&'static str> {
-        if self.ballots().iter().any(|ballot| ballot.counter > Ballot::COUNTER_MAX) {
+        let beyond = |ballot: &Ballot| ballot.epoch.max(ballot.counter) > Ballot::COUNTER_MAX;
+        if self.ballots().iter().any(beyond) {
             return Some("a ballot beyond all bounds");
         }
         match self {

@@ -12,6 +12,8 @@
 //! | `line` | what a node does about one key as a proposer, as data |
 //! | [`acceptor`] | what a node has promised and accepted, in memory and on disk (§2.2) |
 //! | `collect` | collecting the tombstones of deleted keys (§3.1) |
+//! | [`membership`] | who belongs to the cluster, and what follows on what (§2.3) |
+//! | `change` | a change of members, step by step |
 //! | [`message`] | ballots, and what nodes say to each other |
 //! | [`mutants`] | planted bugs |
 //!
@@ -27,8 +29,10 @@
 //! block that it has reserved.
 
 pub mod acceptor;
+mod change;
 mod collect;
 mod line;
+pub mod membership;
 pub mod message;
 pub mod mutants;
 mod note;
@@ -37,6 +41,7 @@ mod proposer;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -44,13 +49,15 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::kv::Key;
 use crate::replica::{
-    Effects, Input, NodeId, RecoverError, Refusal, Replica, Request, Setup, Slot, Status, Ticket,
-    Time, Write,
+    Effects, Input, NodeId, RecoverError, Refusal, Replica, Reply, Request, Setup, Slot, Status,
+    Ticket, Time, Write,
 };
 pub use acceptor::Record;
-use acceptor::{Acceptor, RESERVED};
+use acceptor::{Acceptor, CONFIGURATION, RESERVED};
+use change::Change;
 use collect::Graves;
 use line::{Line, Want};
+use membership::{Configuration, Members};
 use message::{Age, Ballot, Body, Message};
 use mutants::Bug;
 pub use note::Note;
@@ -77,6 +84,8 @@ pub struct Options {
     pub courtesy: Duration,
     /// How long a request waits for a quorum.
     pub patience: Duration,
+    /// How long a change of members may take.
+    pub change_limit: Duration,
     /// How many requests for a key are carried out by one proposal.
     pub batch_max: usize,
     /// How many requests may wait for their outcome at once.
@@ -100,6 +109,7 @@ impl Default for Options {
             backoff_max: Duration::from_millis(400),
             courtesy: Duration::from_millis(30),
             patience: Duration::from_secs(2),
+            change_limit: Duration::from_secs(2),
             batch_max: 256,
             requests_max: 4096,
             collect_after: Duration::from_secs(2),
@@ -163,9 +173,11 @@ const BLOCK: u64 = 1000;
 #[derive(Clone, Debug)]
 pub struct Paxos {
     id: NodeId,
-    members: Vec<NodeId>,
-    prepare_quorum: usize,
-    accept_quorum: usize,
+    configuration: Arc<Configuration>,
+    /// The change of members that this node makes.
+    change: Option<Change>,
+    /// How many steps of such changes it has begun.
+    steps: u64,
     options: Options,
     rng: ChaCha8Rng,
     acceptor: Acceptor,
@@ -187,9 +199,11 @@ pub struct Paxos {
     /// What it says to itself when a batch is durable.
     own_later: VecDeque<(Ticket, Message)>,
     durable: Ticket,
+    /// Answers to what a change of members has asked of this node.
+    own_replies: VecDeque<(u64, Key, Reply)>,
     /// Keys that something has happened to in this step.
     touched: BTreeSet<Key>,
-    /// How many requests have no answer yet.
+    /// How many clients' requests have no answer yet.
     waiting: usize,
     now: Time,
     reads: u64,
@@ -210,13 +224,14 @@ impl Replica for Paxos {
         now: Time,
         out: &mut Effects<Self>,
     ) -> Result<Self, RecoverError> {
-        let Quorums { prepare, accept } = mutants::quorums(&setup, &options)?;
+        let first = setup.members.iter().map(|node| (*node, 0)).collect();
+        let first = Members::of(first, &options).map_err(|why| RecoverError(why.to_string()))?;
         let options = options.with_controls();
         let mut paxos = Paxos {
             id: setup.id,
-            members: setup.members,
-            prepare_quorum: prepare,
-            accept_quorum: accept,
+            configuration: Arc::new(Configuration::first(first)),
+            change: None,
+            steps: 0,
             rng: ChaCha8Rng::seed_from_u64(setup.seed),
             acceptor: Acceptor::new(options.bug),
             options,
@@ -231,6 +246,7 @@ impl Replica for Paxos {
             own: VecDeque::new(),
             own_later: VecDeque::new(),
             durable: Ticket::NONE,
+            own_replies: VecDeque::new(),
             touched: BTreeSet::new(),
             waiting: 0,
             now,
@@ -242,6 +258,7 @@ impl Replica for Paxos {
                 (RESERVED, Record::Reserved(counter)) => {
                     (paxos.counter, paxos.reserved) = (counter, counter);
                 }
+                (CONFIGURATION, Record::Configuration(found)) => paxos.configuration = found,
                 (slot, record) => paxos.recall(slot, record)?,
             }
         }
@@ -254,25 +271,19 @@ impl Replica for Paxos {
     fn step(&mut self, now: Time, input: Input<Self>, out: &mut Effects<Self>) {
         self.now = now;
         match input {
-            Input::Message { from, message } => {
-                if let Some(why) = message.body.nonsense() {
-                    out.note(Note::Nonsense { from, why });
-                } else if self.members.contains(&from) {
-                    self.hear(from, message, out);
-                }
-            }
+            Input::Message { from, message } => match message.body.nonsense() {
+                Some(why) => out.note(Note::Nonsense { from, why }),
+                None => self.hear(from, message, out),
+            },
             Input::Request { id, request: Request::Read(key) } => {
                 self.take(id, &key, Want::Read, out);
-                self.touched.insert(key);
             }
             Input::Request { id, request: Request::Write(command) } => {
                 let key = command.op.key().clone();
                 self.take(id, &key, Want::Write(command), out);
-                self.touched.insert(key);
             }
-            Input::Request { id, request: Request::Admin(_) } => {
-                let why = "nobody leads in this store, and its members are the first ones".into();
-                out.reply_at_once(id, Err(Refusal::Inapplicable { why }));
+            Input::Request { id, request: Request::Admin(order) } => {
+                self.administer(id, order, out);
             }
             Input::Request { id, request: Request::Causal { .. } } => {
                 out.reply_at_once(id, Err(Refusal::no_contexts()));
@@ -281,6 +292,14 @@ impl Replica for Paxos {
             Input::Stored(ticket) => self.durable = ticket,
         }
         self.settle(out);
+    }
+
+    fn changes_members() -> bool {
+        true
+    }
+
+    fn address(&self, node: NodeId) -> Option<&str> {
+        self.configuration.addresses.get(&node).map(|address| &**address)
     }
 
     fn is_routine(note: &Note) -> bool {
@@ -295,7 +314,8 @@ impl Replica for Paxos {
 
     fn status(&self) -> Status {
         Status {
-            voters: self.members.clone(),
+            voters: self.configuration.members.nodes.keys().copied().collect(),
+            learners: self.configuration.joining().collect(),
             writes_proposed: self.writes,
             reads_served: self.reads,
             ..Status::of_peer(self.id)
@@ -320,7 +340,7 @@ impl Paxos {
             self.reservation = out.persist(vec![write]);
         }
         let node = if self.bug(Bug::BallotsCollide) { NodeId(0) } else { self.id };
-        Ballot { counter: self.counter, node }
+        Ballot { epoch: self.configuration.epoch, counter: self.counter, node }
     }
 
     /// Reserves another block of counters, if the last one is used up.
@@ -333,6 +353,16 @@ impl Paxos {
     }
 
     fn hear(&mut self, from: NodeId, message: Message, out: &mut Effects<Self>) {
+        if !self.is_of_this_epoch(from, &message, out) {
+            return;
+        }
+        // Only members ask for anything.
+        if message.body.asks() && !self.configuration.is_member(from) {
+            return;
+        }
+        if let Body::Behind { .. } = message.body {
+            return self.on_behind(from, &message, out);
+        }
         let Message { key, body } = message;
         match body {
             Body::Prepare { ballot, age } | Body::Accept { ballot, age, .. }
@@ -376,6 +406,14 @@ impl Paxos {
             }
             Body::Erased { tombstone } => self.on_erased(from, &key, tombstone, out),
             Body::InUse { tombstone } => self.on_in_use(&key, tombstone, out),
+            Body::Adopt { configuration } => self.adopt(configuration, false, out),
+            Body::Behind { .. } => {}
+            Body::List { after, .. } => self.on_list(from, after, out),
+            Body::Listed { after, keys, more, .. } => {
+                self.on_listed(from, &after, (keys, more), out);
+            }
+            Body::Inherit { graves, .. } => self.on_inherit(from, graves, out),
+            Body::Inherited { .. } => self.on_inherited(from, out),
         }
         self.touched.insert(key);
     }
@@ -423,6 +461,10 @@ impl Paxos {
             && *at <= self.now
             && let Some((_, key)) = self.agenda.pop_first()
         {
+            if &*key == change::ALARM {
+                self.look_at_change(out);
+                continue;
+            }
             if let Some(line) = self.lines.get_mut(&key) {
                 line.alarm = None;
             }
@@ -436,6 +478,8 @@ impl Paxos {
         loop {
             if let Some(message) = self.own_message() {
                 self.hear(self.id, message, out);
+            } else if let Some((step, key, reply)) = self.own_replies.pop_front() {
+                self.on_own_reply(step, &key, reply, out);
             } else if let Some(key) = self.touched.pop_first() {
                 self.plan_collection(&key);
                 self.serve(&key, out);

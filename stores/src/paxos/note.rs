@@ -1,7 +1,9 @@
 //! What a node tells whoever watches: for logs, traces, coverage and invariants.
 
 use std::fmt;
+use std::sync::Arc;
 
+use super::membership::{Configuration, Members};
 use super::message::Ballot;
 use crate::kv::Key;
 use crate::replica::NodeId;
@@ -81,6 +83,18 @@ pub enum Note {
         /// The proposer.
         from: NodeId,
     },
+    /// It takes over a configuration.
+    Configured {
+        /// The configuration.
+        configuration: Arc<Configuration>,
+        /// Whether the node joins by it, and has forgotten what it held before.
+        anew: bool,
+    },
+    /// It proposes every key once more, because the members change.
+    Rescans {
+        /// How many it knows of.
+        keys: usize,
+    },
     /// It refused a message that no correct node sends: the protocol is broken somewhere.
     Nonsense {
         /// Who sent it.
@@ -115,6 +129,25 @@ impl fmt::Display for Note {
             Note::TooYoung { key, from } => {
                 write!(f, "does not listen to what {from} proposed for {key} long ago")
             }
+            Note::Configured { configuration, anew } => {
+                let how = if *anew { ", and begins anew" } else { "" };
+                let nodes = |members: &Members| {
+                    let names: Vec<String> =
+                        members.nodes.keys().map(ToString::to_string).collect();
+                    names.join(" ")
+                };
+                write!(
+                    f,
+                    "adopts configuration {}: {}",
+                    configuration.epoch,
+                    nodes(&configuration.members)
+                )?;
+                if let Some(next) = &configuration.next {
+                    write!(f, ", to be {}", nodes(next))?;
+                }
+                f.write_str(how)
+            }
+            Note::Rescans { keys } => write!(f, "proposes {keys} keys again, as they are"),
             Note::Nonsense { from, why } => write!(f, "refuses a message of {from}: {why}"),
         }
     }

@@ -34,12 +34,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::collect::Collection;
-use super::line::{Cache, Phase, Proposal, Round, Waiting, Want};
+use super::line::{Asker, Cache, Phase, Proposal, Round, Waiting, Want};
+use super::membership::REGISTER;
 use super::message::{Ballot, Body};
 use super::mutants::Bug;
 use super::{Note, Paxos};
 use crate::kv::{Key, Output, Register, Value};
-use crate::replica::{Effects, NodeId, Refusal, RequestId, Time};
+use crate::replica::{Effects, NodeId, Refusal, Reply, RequestId, Time};
 
 /// A time from nothing up to this.
 pub(super) fn drawn_up_to(most: Duration, rng: &mut ChaCha8Rng) -> Duration {
@@ -50,18 +51,32 @@ pub(super) fn drawn_up_to(most: Duration, rng: &mut ChaCha8Rng) -> Duration {
 impl Paxos {
     /// Takes a client's request up.
     pub(super) fn take(&mut self, id: RequestId, key: &Key, want: Want, out: &mut Effects<Self>) {
-        if self.waiting >= self.options.requests_max {
-            return out.reply_at_once(id, Err(Refusal::Busy));
+        let refusal = if !self.is_member() {
+            Some(self.not_member())
+        } else if **key == *REGISTER {
+            Some(Refusal::Inapplicable { why: "this key is the cluster's own".into() })
+        } else {
+            (self.waiting >= self.options.requests_max).then_some(Refusal::Busy)
+        };
+        if let Some(refusal) = refusal {
+            return out.reply_at_once(id, Err(refusal));
         }
         self.waiting += 1;
         let until = self.now + self.options.patience;
+        let asker = Asker::Client(id);
+        self.line_up(key, Waiting { asker, want, until, proposed: false }, out);
+    }
+
+    /// Puts a request in line.
+    pub(super) fn line_up(&mut self, key: &Key, waiting: Waiting, out: &mut Effects<Self>) {
         let line = self.lines.entry(key.clone()).or_default();
-        line.queue.push_back(Waiting { id, want, until, proposed: false });
+        line.queue.push_back(waiting);
         // Whatever it wants, the key is in use.
         if line.collection.as_ref().is_some_and(Collection::is_under_way) {
             line.collection = None;
             out.note(Note::NotCollected { key: key.clone() });
         }
+        self.touched.insert(key.clone());
     }
 
     /// Proposes what waits in line, if nothing else is proposed for the key.
@@ -116,14 +131,15 @@ impl Paxos {
 
     /// Asks the acceptors that have not answered yet.
     fn ask(&mut self, key: &Key, out: &mut Effects<Self>) {
-        let own = self.members.iter().filter(|node| **node == self.id);
-        let others = self.members.iter().filter(|node| **node != self.id);
-        let nodes: Vec<NodeId> = others.chain(own).copied().collect();
-        self.ask_these(&nodes, key, out);
+        let acceptors = self.configuration.acceptors();
+        // Itself last, so that what it writes to its own disk is behind what it sends.
+        let (own, others): (Vec<NodeId>, Vec<NodeId>) =
+            acceptors.into_iter().partition(|node| *node == self.id);
+        self.ask_these(&[others, own].concat(), key, out);
     }
 
     /// Asks these acceptors, if they have not answered yet.
-    fn ask_these(&mut self, nodes: &[NodeId], key: &Key, out: &mut Effects<Self>) {
+    pub(super) fn ask_these(&mut self, nodes: &[NodeId], key: &Key, out: &mut Effects<Self>) {
         let age = self.age;
         let Some(round) = self.lines.get(key).and_then(|line| line.round.as_ref()) else { return };
         let ballot = round.ballot;
@@ -163,7 +179,8 @@ impl Paxos {
         (accepted, state): (Ballot, Arc<Register>),
         out: &mut Effects<Self>,
     ) {
-        let (takes_first, quorum) = (self.bug(Bug::FirstValueChosen), self.prepare_quorum);
+        let takes_first = self.bug(Bug::FirstValueChosen);
+        let configuration = self.configuration.clone();
         let Some(round) = self.round(key, ballot) else { return };
         let Phase::Prepare(promises) = &mut round.phase else { return };
         if promises.iter().any(|(node, ..)| *node == from) {
@@ -171,7 +188,7 @@ impl Paxos {
         }
         round.conflicts.remove(&from);
         promises.push((from, accepted, state));
-        if promises.len() < quorum {
+        if !configuration.promised(promises.iter().map(|(node, ..)| node)) {
             return;
         }
         let highest = promises
@@ -253,12 +270,12 @@ impl Paxos {
             Some(round) if self.bug(Bug::OldAckCounted) => round.ballot,
             _ => ballot,
         };
-        let quorum = if self.bug(Bug::OneAckIsEnough) { 1 } else { self.accept_quorum };
+        let (one, configuration) = (self.bug(Bug::OneAckIsEnough), self.configuration.clone());
         let Some(round) = self.round(key, ballot) else { return };
         let Phase::Accept(proposal) = &mut round.phase else { return };
         round.conflicts.remove(&from);
         proposal.acks.insert(from);
-        if proposal.acks.len() >= quorum && !proposal.chosen {
+        if (one || configuration.accepted(&proposal.acks)) && !proposal.chosen {
             proposal.chosen = true;
             let batch = std::mem::take(&mut proposal.batch);
             self.on_chosen(key, ballot, batch, out);
@@ -281,17 +298,18 @@ impl Paxos {
         }
         for (waiting, output) in batch {
             match waiting.want {
+                _ if !waiting.asker.is_client() => {}
                 Want::Read => self.reads += 1,
                 Want::Write(_) => self.writes += 1,
             }
             // A quorum has it on its disks, so nothing on the way to this one is promised.
-            self.reply(waiting.id, Ok(output), out);
+            self.reply(waiting.asker, key, Ok(output), out);
         }
     }
 
     /// Ends a proposal that was chosen, when it has all the answers that it waits for.
     fn conclude(&mut self, key: &Key, ballot: Ballot, out: &mut Effects<Self>) {
-        let (everybody, quorum) = (self.everybody(), self.prepare_quorum);
+        let (everybody, configuration) = (self.everybody(), self.configuration.clone());
         let spreads = self.is_spreading(key);
         let Some(line) = self.lines.get_mut(key) else { return };
         let Some(Round { phase: Phase::Accept(proposal), conflicts, .. }) = &line.round else {
@@ -310,7 +328,7 @@ impl Paxos {
         }
         match next.filter(|_| conflicts.is_empty()) {
             // The cache needs a quorum of promises, which may be more than those that accept.
-            Some(_) if acks.len() < quorum => {}
+            Some(_) if !configuration.promised(acks.iter()) => {}
             Some(next) => {
                 let cache = Cache { ballot: next, parent: ballot, state: state.clone() };
                 line.cache = Some(cache);
@@ -340,26 +358,31 @@ impl Paxos {
             line.cache = None;
         }
         let spreads = self.is_spreading(key);
-        let (members, everybody) = (self.members.len(), self.everybody());
-        let (prepare, accept) = (self.prepare_quorum, self.accept_quorum);
+        let (configuration, everybody) = (self.configuration.clone(), self.everybody());
         let Some(round) = self.round(key, ballot) else { return };
-        let (heard, needed) = match &round.phase {
-            Phase::Prepare(promises) => (promises.iter().any(|(node, ..)| *node == from), prepare),
-            Phase::Accept(proposal) if spreads => (proposal.acks.contains(&from), everybody),
-            Phase::Accept(proposal) if proposal.chosen => {
+        let heard = match &round.phase {
+            Phase::Prepare(promises) => promises.iter().any(|(node, ..)| *node == from),
+            Phase::Accept(proposal) if proposal.chosen && !spreads => {
                 // Nobody is kept waiting, but what it would leave in the cache is worth nothing.
                 if let Some(line) = self.lines.get_mut(key) {
                     line.round = None;
                 }
                 return;
             }
-            Phase::Accept(proposal) => (proposal.acks.contains(&from), accept),
+            Phase::Accept(proposal) => proposal.acks.contains(&from),
         };
         if heard {
             return;
         }
         round.conflicts.insert(from, promised);
-        if members - round.conflicts.len() < needed {
+        let mut left = configuration.acceptors();
+        left.retain(|node| !round.conflicts.contains_key(node));
+        let is_possible = match &round.phase {
+            Phase::Prepare(_) => configuration.promised(left.iter()),
+            Phase::Accept(_) if spreads => left.len() >= everybody,
+            Phase::Accept(_) => configuration.accepted(&left),
+        };
+        if !is_possible {
             self.abandon(key, out);
         }
     }
@@ -393,21 +416,34 @@ impl Paxos {
     }
 
     /// Puts a request back in line, if it can be proposed a second time.
-    fn put_back(&mut self, key: &Key, waiting: Waiting, out: &mut Effects<Self>) {
+    pub(super) fn put_back(&mut self, key: &Key, waiting: Waiting, out: &mut Effects<Self>) {
         let is_repeatable = match &waiting.want {
             Want::Read => true,
+            // It does the same however often it is done.
+            Want::Write(_) if !waiting.asker.is_client() => true,
             Want::Write(command) => command.session.is_some() && !self.bug(Bug::CertainRefusal),
         };
         match self.lines.get_mut(key) {
             Some(line) if is_repeatable => line.queue.push_front(waiting),
-            _ => self.refuse(&waiting, out),
+            _ => self.refuse(key, &waiting, out),
         }
     }
 
     /// Tells a client that its request was not chosen in time.
-    fn refuse(&mut self, waiting: &Waiting, out: &mut Effects<Self>) {
+    fn refuse(&mut self, key: &Key, waiting: &Waiting, out: &mut Effects<Self>) {
         let proposed = waiting.proposed && !self.bug(Bug::CertainRefusal);
-        self.reply(waiting.id, Err(Refusal::NotChosen { proposed }), out);
+        self.reply(waiting.asker, key, Err(Refusal::NotChosen { proposed }), out);
+    }
+
+    /// Refuses what waits in line at a node that is no member any more.
+    pub(super) fn refuse_all(&mut self, key: &Key, out: &mut Effects<Self>) {
+        let Some(line) = self.lines.get_mut(key) else { return };
+        for waiting in std::mem::take(&mut line.queue) {
+            match waiting.proposed {
+                true => self.refuse(key, &waiting, out),
+                false => self.reply(waiting.asker, key, Err(self.not_member()), out),
+            }
+        }
     }
 
     /// A line's time has come.
@@ -475,18 +511,18 @@ impl Paxos {
             out.note(Note::GaveUp { key: key.clone(), requests: late.len() });
         }
         for waiting in late {
-            self.refuse(&waiting, out);
+            self.refuse(key, &waiting, out);
         }
     }
 
-    pub(super) fn reply(
-        &mut self,
-        id: RequestId,
-        reply: crate::replica::Reply,
-        out: &mut Effects<Self>,
-    ) {
-        self.waiting -= 1;
-        out.reply_at_once(id, reply);
+    pub(super) fn reply(&mut self, asker: Asker, key: &Key, reply: Reply, out: &mut Effects<Self>) {
+        match asker {
+            Asker::Client(id) => {
+                self.waiting -= 1;
+                out.reply_at_once(id, reply);
+            }
+            Asker::Change(step) => self.own_replies.push_back((step, key.clone(), reply)),
+        }
     }
 
     /// The round of a key, if it has this ballot.

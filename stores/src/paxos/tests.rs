@@ -1,5 +1,7 @@
 //! Tests of the core by itself: a few nodes whose messages a test can see and stop.
 
+mod membership;
+
 use std::collections::BTreeSet;
 
 use super::acceptor::{promise_slot, state_slot};
@@ -10,6 +12,8 @@ use crate::replica::{Effect, Gate, Reply, RequestId};
 /// Nodes with disks that sync at once, and a network without delay.
 struct Cluster {
     options: Options,
+    /// How many nodes were members at first.
+    members: u16,
     nodes: Vec<Node>,
     /// On its way: from, to, what.
     network: VecDeque<(NodeId, NodeId, Message)>,
@@ -62,9 +66,15 @@ fn plain(op: Op) -> Request {
 
 impl Cluster {
     fn new(count: u16, options: Options) -> Self {
-        let start = |id| start(NodeId(id), count, BTreeMap::new(), &options);
+        Cluster::with_others(count, 0, options)
+    }
+
+    /// The same with nodes that are no members yet.
+    fn with_others(members: u16, others: u16, options: Options) -> Self {
+        let start = |id| start(NodeId(id), members, BTreeMap::new(), &options);
         Cluster {
-            nodes: (1..=count).map(start).collect(),
+            nodes: (1..=members + others).map(start).collect(),
+            members,
             options,
             network: VecDeque::new(),
             heard: Vec::new(),
@@ -174,7 +184,7 @@ impl Cluster {
 
     /// Crashes a node and starts it again from its disk.
     fn restart(&mut self, id: u16) {
-        let (count, options) = (self.nodes.len() as u16, self.options.clone());
+        let (count, options) = (self.members, self.options.clone());
         let disk = std::mem::take(&mut self.node(id).disk);
         *self.node(id) = start(NodeId(id), count, disk, &options);
         self.carry_out(id);
@@ -225,7 +235,7 @@ fn any_node_takes_any_request() {
     let found = Output::Cas { applied: false, current: 2.into() };
     assert_eq!(cluster.get(4, plain(cas(1, 3))), Ok(found));
     assert_eq!(cluster.get(5, Request::Read(key())), value(2));
-    let order = crate::replica::Admin::RemoveServer { node: NodeId(1) };
+    let order = crate::replica::Admin::Transfer { to: NodeId(1) };
     assert!(matches!(cluster.get(1, Request::Admin(order)), Err(Refusal::Inapplicable { .. })));
 }
 
@@ -350,7 +360,7 @@ fn a_crash_never_lets_a_ballot_be_used_again() {
 /// counters, too, and must not propose before that is on its disk.
 #[test]
 fn a_ballot_leaves_when_it_is_reserved() {
-    let tombstone = Ballot { counter: 5000, node: NodeId(2) };
+    let tombstone = Ballot { epoch: 0, counter: 5000, node: NodeId(2) };
     let accepted = Record::Accepted(tombstone, std::sync::Arc::default());
     let disk =
         [(promise_slot(&key()), Record::Promised(tombstone)), (state_slot(&key()), accepted)];
@@ -383,7 +393,7 @@ fn nobody_waits_for_ever_for_a_rival() {
     let read = cluster.ask(1, Request::Read(key()));
     cluster.network.clear();
     for counter in 1..200 {
-        let ballot = Ballot { counter: counter * 10, node: NodeId(3) };
+        let ballot = Ballot { epoch: 0, counter: counter * 10, node: NodeId(3) };
         let message = Message { key: key(), body: Body::Prepare { ballot, age: 0 } };
         cluster.step(1, Input::Message { from: NodeId(3), message });
         cluster.pass(Duration::from_millis(10));
@@ -462,8 +472,8 @@ fn what_was_proposed_before_a_collection_is_not_listened_to_after_it() {
 #[test]
 fn nonsense_is_not_listened_to() {
     let mut cluster = Cluster::new(3, quiet());
-    let far = Ballot { counter: u64::MAX, node: NodeId(2) };
-    let low = Ballot { counter: 1, node: NodeId(2) };
+    let far = Ballot { epoch: 0, counter: u64::MAX, node: NodeId(2) };
+    let low = Ballot { epoch: 0, counter: 1, node: NodeId(2) };
     let state = std::sync::Arc::default;
     for body in [
         Body::Prepare { ballot: far, age: 0 },

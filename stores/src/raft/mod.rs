@@ -302,6 +302,10 @@ impl Replica for Raft {
         true
     }
 
+    fn hands_over() -> bool {
+        true
+    }
+
     fn address(&self, node: NodeId) -> Option<&str> {
         self.members().addresses.get(&node).map(AsRef::as_ref)
     }

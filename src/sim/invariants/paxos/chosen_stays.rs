@@ -51,6 +51,13 @@ impl ChosenStays {
         later.try_for_each(|(later, parent)| descends(key, *later, *parent, ballot))
     }
 
+    /// The highest ballot at which a state of each key was chosen, but of those that are gone.
+    pub(super) fn last(&self) -> impl Iterator<Item = (&Key, Ballot)> {
+        let last =
+            |known: &History| known.chosen.last().copied().filter(|it| *it > known.collected);
+        self.0.iter().filter_map(move |(key, known)| Some((key, last(known)?)))
+    }
+
     /// Acceptors begin to erase a tombstone.
     pub(super) fn collecting(&mut self, key: &Key, tombstone: Ballot) {
         let known = self.0.entry(key.clone()).or_default();
@@ -75,7 +82,7 @@ mod tests {
     use super::*;
 
     fn ballot(counter: u64) -> Ballot {
-        Ballot { counter, node: NodeId(1) }
+        Ballot { epoch: 0, counter, node: NodeId(1) }
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use rashomon_stores::kv::Key;
 use rashomon_stores::paxos::Paxos;
-use rashomon_stores::paxos::acceptor::{Acceptor, RESERVED, Record, promise_slot, state_slot};
-use rashomon_stores::paxos::message::{Ballot, Body, Message};
+use rashomon_stores::paxos::acceptor::{CONFIGURATION, RESERVED, Record, promise_slot, state_slot};
+use rashomon_stores::paxos::message::{Ballot, Body, Epoch, Message};
 use rashomon_stores::replica::NodeId;
 
 use crate::sim::witness::{Breach, Records};
@@ -29,6 +29,10 @@ struct Known {
 #[derive(Debug, Default)]
 pub(super) struct KeptPromises {
     nodes: BTreeMap<NodeId, BTreeMap<Key, Known>>,
+    /// In which configuration a node was last to forget all that it had promised.
+    forgotten: BTreeMap<NodeId, Epoch>,
+    /// The latest configuration in which each node has promised anything.
+    epochs: BTreeMap<NodeId, Epoch>,
     /// The last tombstone of each key that acceptors began to erase, and their promises with it.
     collected: BTreeMap<Key, Ballot>,
 }
@@ -48,6 +52,12 @@ impl KeptPromises {
         *known = (*known).max(tombstone);
     }
 
+    /// A node joins in a configuration, and forgets what it has promised in earlier ones.
+    pub(super) fn forgotten(&mut self, node: NodeId, epoch: Epoch) {
+        self.nodes.remove(&node);
+        self.forgotten.insert(node, epoch);
+    }
+
     /// A message with a promise has left a node, whose disk holds these records for sure.
     pub(super) fn made(
         &mut self,
@@ -57,7 +67,6 @@ impl KeptPromises {
     ) -> Result<(), Breach> {
         let key = &message.key;
         let gone = self.collected.get(key).copied().unwrap_or_default();
-        let known = self.nodes.entry(node).or_default().entry(key.clone()).or_default();
         // A promise tells what was accepted before it, which may have been told to nobody yet.
         let (ballot, accepted) = match message.body {
             Body::Promise { ballot, accepted, .. } => (ballot, accepted),
@@ -68,7 +77,22 @@ impl KeptPromises {
             }
             _ => return Ok(()),
         };
+        if self.forgotten.get(&node).is_some_and(|epoch| ballot.epoch < *epoch) {
+            return Ok(());
+        }
+        let adopted = match disk.get(&CONFIGURATION) {
+            Some(Record::Configuration(configuration)) => configuration.epoch,
+            _ => 0,
+        };
+        let epoch = self.epochs.entry(node).or_default();
+        *epoch = (*epoch).max(ballot.epoch);
+        let known = self.nodes.entry(node).or_default().entry(key.clone()).or_default();
         let breach = |what: String| Err(Breach::new(NAME, format!("{node} of {key}: {what}")));
+        if adopted < ballot.epoch {
+            return breach(format!(
+                "{ballot} is promised, but the disk has configuration {adopted}"
+            ));
+        }
         // The same is told again to whoever asks again, whatever was promised since.
         let tells_again = matches!(message.body, Body::Accepted { .. });
         let is_repeated = tells_again && ballot == known.accepted;
@@ -90,8 +114,13 @@ impl KeptPromises {
     }
 
     /// A node has recovered; says of how many keys it had promised something.
-    pub(super) fn recovered(&self, node: NodeId, acceptor: &Acceptor) -> Result<u64, Breach> {
+    pub(super) fn recovered(&self, node: NodeId, core: &Paxos) -> Result<u64, Breach> {
         let mut kept = 0;
+        let (acceptor, epoch) = (core.acceptor(), core.configuration().epoch);
+        if let Some(known) = self.epochs.get(&node).filter(|known| epoch < **known) {
+            let what = format!("{node} had promised in configuration {known}, not {epoch}");
+            return Err(Breach::new(NAME, what));
+        }
         for (key, known) in self.nodes.get(&node).into_iter().flatten() {
             let gone = self.collected.get(key).copied().unwrap_or_default();
             let cell = acceptor.cell(key).cloned().unwrap_or_default();
@@ -133,7 +162,7 @@ mod tests {
     const NODE: NodeId = NodeId(1);
 
     fn ballot(counter: u64) -> Ballot {
-        Ballot { counter, node: NodeId(2) }
+        Ballot { epoch: 0, counter, node: NodeId(2) }
     }
 
     fn promise(counter: u64, accepted: u64) -> Message {
@@ -205,10 +234,10 @@ mod tests {
     fn what_is_not_found_again_is_seen_but_not_what_was_collected() {
         let mut known = KeptPromises::default();
         assert_eq!(known.made(NODE, &accepted(3), &disk(3, 3)), Ok(()));
-        assert_eq!(known.recovered(NODE, core(disk(3, 3)).acceptor()), Ok(1));
-        assert!(known.recovered(NODE, core(disk(3, 2)).acceptor()).is_err());
-        assert!(known.recovered(NODE, core(disk(0, 0)).acceptor()).is_err());
+        assert_eq!(known.recovered(NODE, &core(disk(3, 3))), Ok(1));
+        assert!(known.recovered(NODE, &core(disk(3, 2))).is_err());
+        assert!(known.recovered(NODE, &core(disk(0, 0))).is_err());
         known.collecting(&"x".into(), ballot(3));
-        assert_eq!(known.recovered(NODE, core(disk(0, 0)).acceptor()), Ok(1));
+        assert_eq!(known.recovered(NODE, &core(disk(0, 0))), Ok(1));
     }
 }

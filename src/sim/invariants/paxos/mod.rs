@@ -2,6 +2,7 @@
 //! source.
 
 mod chosen_stays;
+mod configurations;
 mod kept_promises;
 mod one_proposal;
 
@@ -11,6 +12,7 @@ use rashomon_stores::replica::NodeId;
 
 use crate::sim::witness::{Breach, Promise, Records, Witness};
 use chosen_stays::ChosenStays;
+use configurations::Configurations;
 use kept_promises::KeptPromises;
 use one_proposal::OneProposal;
 
@@ -19,6 +21,7 @@ use one_proposal::OneProposal;
 pub struct PaxosWitness {
     one_proposal: OneProposal,
     chosen_stays: ChosenStays,
+    configurations: Configurations,
     kept_promises: KeptPromises,
     sightings: Sightings,
 }
@@ -36,6 +39,9 @@ struct Sightings {
     collected: u64,
     not_collected: u64,
     too_young: u64,
+    configurations: u64,
+    joined: u64,
+    rescanned: u64,
     promises_kept: u64,
 }
 
@@ -66,6 +72,15 @@ impl Witness<Paxos> for PaxosWitness {
             Note::Collected { .. } => seen.collected += 1,
             Note::NotCollected { .. } => seen.not_collected += 1,
             Note::TooYoung { .. } => seen.too_young += 1,
+            Note::Configured { configuration, anew } => {
+                seen.configurations = seen.configurations.max(configuration.epoch);
+                if *anew {
+                    seen.joined += 1;
+                    self.kept_promises.forgotten(node, configuration.epoch);
+                }
+                self.configurations.adopted(node, configuration, self.chosen_stays.last())?;
+            }
+            Note::Rescans { keys } => seen.rescanned += *keys as u64,
             Note::Nonsense { from, why } => {
                 return Err(Breach::new("sense", format!("{node} from {from}: {why}")));
             }
@@ -91,8 +106,9 @@ impl Witness<Paxos> for PaxosWitness {
     }
 
     fn recovered(&mut self, node: NodeId, core: &Paxos) -> Result<(), Breach> {
-        self.sightings.promises_kept += self.kept_promises.recovered(node, core.acceptor())?;
-        Ok(())
+        self.sightings.promises_kept += self.kept_promises.recovered(node, core)?;
+        // The first one is adopted by nobody, and chosen before anything was.
+        self.configurations.adopted(node, core.configuration(), std::iter::empty())
     }
 
     fn crashed(&mut self, _: NodeId) {}
@@ -103,7 +119,7 @@ impl Witness<Paxos> for PaxosWitness {
 
     fn sightings(&self) -> Vec<(&'static str, u64)> {
         let seen = &self.sightings;
-        vec![
+        let mut all = vec![
             ("proposals prepared", seen.prepared),
             ("proposals at once", seen.at_once),
             ("proposals for several requests", seen.batches),
@@ -115,6 +131,13 @@ impl Witness<Paxos> for PaxosWitness {
             ("tombstones not collected", seen.not_collected),
             ("proposals from before a collection", seen.too_young),
             ("promises kept over a crash", seen.promises_kept),
-        ]
+        ];
+        // Only where members come and go.
+        if seen.configurations > 0 {
+            all.push(("configurations", seen.configurations));
+            all.push(("nodes that joined", seen.joined));
+            all.push(("keys proposed again for new members", seen.rescanned));
+        }
+        all
     }
 }

@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn two_proposals_at_a_ballot_are_seen() {
         let mut proposals = OneProposal::default();
-        let ballot = |counter, node| Ballot { counter, node: NodeId(node) };
+        let ballot = |counter, node| Ballot { epoch: 0, counter, node: NodeId(node) };
         assert_eq!(proposals.proposed(NodeId(1), &"x".into(), ballot(1, 1)), Ok(()));
         assert_eq!(proposals.proposed(NodeId(2), &"x".into(), ballot(1, 2)), Ok(()));
         assert_eq!(proposals.proposed(NodeId(1), &"y".into(), ballot(1, 1)), Ok(()));

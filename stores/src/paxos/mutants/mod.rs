@@ -5,15 +5,16 @@
 mod accepting;
 mod collecting;
 mod controls;
+mod joining;
 mod proposing;
 
 use std::str::FromStr;
 
 use super::line::Want;
-use super::{Options, Paxos, Quorums};
+use super::{Options, Paxos, QuorumError, Quorums};
 use crate::catalogue::{Mutant, Store, UnknownName};
 use crate::kv::{Command, Key, Output, Register};
-use crate::replica::{Effects, RecoverError, Setup};
+use crate::replica::Effects;
 
 /// A bug that can be planted in the CASPaxos core, or a control; its entry in [`table`] has the same
 /// name, in lower case and with dashes.
@@ -55,6 +56,10 @@ pub enum Bug {
     AgeUnchecked,
     /// Forgets with a tombstone which commands were executed.
     SessionsBuried,
+    /// Lets new members take over before every key was proposed again.
+    NoRescan,
+    /// Puts new members in the place of the old at once.
+    OneStepChange,
     /// A control: ballots are counted in tens.
     BallotsInTens,
     /// A control: every answer is sent twice.
@@ -66,7 +71,7 @@ pub enum Bug {
 }
 
 const AREAS: &[&[(Bug, Mutant)]] =
-    &[accepting::TABLE, proposing::TABLE, collecting::TABLE, controls::TABLE];
+    &[accepting::TABLE, proposing::TABLE, collecting::TABLE, joining::TABLE, controls::TABLE];
 
 fn entries() -> impl Iterator<Item = &'static (Bug, Mutant)> {
     AREAS.iter().copied().flatten()
@@ -88,11 +93,9 @@ impl FromStr for Bug {
     }
 }
 
-/// The quorums of a node.
-pub(super) fn quorums(setup: &Setup, options: &Options) -> Result<Quorums, RecoverError> {
-    let nodes = setup.members.len();
-    let quorums = Quorums::of(nodes, options.prepare_quorum, options.accept_quorum);
-    let quorums = quorums.map_err(|error| RecoverError(error.to_string()))?;
+/// The quorums of so many nodes.
+pub(super) fn quorums(nodes: usize, options: &Options) -> Result<Quorums, QuorumError> {
+    let quorums = Quorums::of(nodes, options.prepare_quorum, options.accept_quorum)?;
     if options.bug == Some(Bug::QuorumsApart) {
         return Ok(Quorums { prepare: (nodes - quorums.accept).max(1), ..quorums });
     }
@@ -131,7 +134,7 @@ impl Paxos {
             line.queue.drain(..).partition(|waiting| matches!(waiting.want, Want::Read));
         line.queue = writes;
         for read in reads {
-            self.reply(read.id, Ok(Output::Value(state.value().clone())), out);
+            self.reply(read.asker, key, Ok(Output::Value(state.value().clone())), out);
         }
     }
 }
