@@ -13,7 +13,7 @@ use divan::counter::ItemsCount;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rashomon_checker::History;
-use rashomon_checker::consistency::{Finding, Options, Promise, judge, staleness};
+use rashomon_checker::consistency::{Finding, Options, Promise, atomicity, judge, staleness};
 use rashomon_checker::history::{Event, EventType, Process, Value};
 
 const PROCESSES: usize = 20;
@@ -125,4 +125,12 @@ fn how_stale(bencher: Bencher<'_, '_>, operations: usize) {
     bencher
         .counter(ItemsCount::new(operations))
         .bench_local(|| staleness(&history, &Options::default()));
+}
+
+#[divan::bench(args = sizes(), sample_count = 3, sample_size = 1)]
+fn how_atomic(bencher: Bencher<'_, '_>, operations: usize) {
+    let history = history(operations);
+    bencher
+        .counter(ItemsCount::new(operations))
+        .bench_local(|| atomicity::atomicity(&history, &Options::default()));
 }

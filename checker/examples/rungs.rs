@@ -3,7 +3,7 @@
 //!
 //! The histories are those of the tests. What is said of each is compared with a search through all
 //! orders, the proof of a violation must be one by itself, and no rung may hold without those that it
-//! has in it. A disagreement is a panic that names the seed, and the exit code is 101. The optional
+//! has in it; k and Δ, how far from atomic a history is, are compared as well. A disagreement is a panic that names the seed, and the exit code is 101. The optional
 //! second argument is the first seed.
 
 #[path = "../tests/consistency/rungs/mod.rs"]
@@ -33,6 +33,10 @@ fn main() -> ExitCode {
     for (rung, [held, violated, unknown]) in &tally {
         println!("{rung:20} {held:>10} {violated:>10} {unknown:>10}");
     }
+    let [known, stale, none, open] = rungs::atomicity::compare_all(first..first + count);
+    println!(
+        "k-atomic: {known} exactly, {open} within bounds; k > 1 {stale} times, {none} times no k"
+    );
     println!("{count} histories, no disagreement, {:.1} s", began.elapsed().as_secs_f64());
     ExitCode::SUCCESS
 }

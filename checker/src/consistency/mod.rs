@@ -14,7 +14,7 @@
 //! | `causality` | which of several values side by side had seen which |
 //! | `convergence`, `provenance`, `loss`, `sessions`, `concurrency` | the promises |
 //! | `ladder` | sequential, causal, PRAM, coherence, regular and safe registers |
-//! | [`mod@staleness`] | how far behind reads were |
+//! | [`mod@staleness`], [`atomicity`] | how far behind reads were, and how far from atomic registers |
 //!
 //! Only what no store that keeps the promise could do is a violation. Every answer can be given
 //! without knowing how the store works, but one thing must be told: whether it orders writes by
@@ -44,6 +44,7 @@ use crate::model::NilRead;
 use ladder::{Ladder, Rung, regular};
 use objects::Objects;
 
+pub use ladder::atomicity::{self, Atomicity, Bounds};
 pub use ladder::{Anomaly, Reason};
 pub use objects::{FINAL_READS, MISMATCH};
 pub use staleness::{Stale, Staleness, staleness};

@@ -146,17 +146,17 @@ impl Finished {
 }
 
 /// How many places from one on are taken: a binary indexed tree.
-struct Counted {
+pub(super) struct Counted {
     sums: Vec<u32>,
     all: u32,
 }
 
 impl Counted {
-    fn new(places: usize) -> Self {
+    pub(super) fn new(places: usize) -> Self {
         Counted { sums: vec![0; places + 1], all: 0 }
     }
 
-    fn add(&mut self, place: usize) {
+    pub(super) fn add(&mut self, place: usize) {
         self.all += 1;
         let mut at = place + 1;
         while at < self.sums.len() {
@@ -165,7 +165,7 @@ impl Counted {
         }
     }
 
-    fn from(&self, place: usize) -> u32 {
+    pub(super) fn from(&self, place: usize) -> u32 {
         let (mut before, mut at) = (0, place);
         while at > 0 {
             before += self.sums[at];

@@ -1,6 +1,7 @@
 //! The promises against their definitions, against stores that keep them or do not, and on histories
 //! written by hand.
 
+mod atomicity;
 mod brute;
 mod figures;
 mod heaps;

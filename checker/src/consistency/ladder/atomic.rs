@@ -10,18 +10,30 @@ use crate::model::{Call, CasRegister, RegisterOperation};
 
 /// An operation on one key: when it begins and ends, and what it does.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::consistency) struct Interval {
-    pub(in crate::consistency) call: u64,
-    pub(in crate::consistency) ret: u64,
+pub(super) struct Interval {
+    pub(super) call: u64,
+    pub(super) ret: u64,
     operation: RegisterOperation,
-    node: u32,
+    pub(super) node: u32,
+}
+
+impl Interval {
+    /// The same at another time.
+    pub(super) fn at(self, call: u64, ret: u64) -> Self {
+        Interval { call, ret, ..self }
+    }
+
+    /// Whether it does nothing but read.
+    pub(super) fn is_read(&self) -> bool {
+        matches!(self.operation, RegisterOperation::Read(_))
+    }
 }
 
 /// An interval that never ends.
-pub(in crate::consistency) const ENDLESS: u64 = u64::MAX;
+pub(super) const ENDLESS: u64 = u64::MAX;
 
 /// The operations of each key, by rank.
-pub(in crate::consistency) fn intervals(trace: &Trace) -> Vec<Vec<Interval>> {
+pub(super) fn intervals(trace: &Trace) -> Vec<Vec<Interval>> {
     let mut keys: Vec<Vec<Interval>> = vec![Vec::new(); trace.objects()];
     for (number, node) in (0u32..).zip(&trace.nodes) {
         let value = |source| match source {
@@ -45,10 +57,7 @@ pub(in crate::consistency) fn intervals(trace: &Trace) -> Vec<Vec<Interval>> {
 
 /// Whether the operations of one key are linearizable; `None` if that is more than the budget
 /// allows. What touches is concurrent.
-pub(in crate::consistency) fn is_linearizable(
-    intervals: &[Interval],
-    budget: &Budget,
-) -> Option<bool> {
+pub(super) fn is_linearizable(intervals: &[Interval], budget: &Budget) -> Option<bool> {
     // At one instant beginnings come before ends.
     let mut points: Vec<(u64, bool, usize)> = Vec::with_capacity(2 * intervals.len());
     for (place, interval) in intervals.iter().enumerate() {

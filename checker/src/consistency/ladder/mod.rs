@@ -18,13 +18,15 @@
 //! | `trace` | a history as sessions that read and write, each read with its source |
 //! | `order`, `clocks` | what must come before what: as a graph, and as vector clocks |
 //! | `atomic` | linearizable registers, which have all rungs in them |
+//! | [`atomicity`] | how far from linearizable they are |
 //! | `saturation`, `search` | sequential |
 //! | `causal` | causal, causal-convergence |
 //! | `views` | causal-memory, pram |
 //! | `coherence`, `regular` | coherence; regular, safe |
 //! | `telling` | operations and cycles in words |
 
-pub(super) mod atomic;
+mod atomic;
+pub mod atomicity;
 mod causal;
 mod clocks;
 mod coherence;
@@ -33,7 +35,7 @@ pub(super) mod regular;
 mod saturation;
 mod search;
 mod telling;
-pub(super) mod trace;
+mod trace;
 mod views;
 
 use std::cell::OnceCell;

@@ -47,7 +47,7 @@ pub(super) struct Node {
 
 /// The registers of a history, session by session.
 #[derive(Debug)]
-pub(in crate::consistency) struct Trace {
+pub(super) struct Trace {
     /// The nodes of one session after the other, each in its order.
     pub(super) nodes: Vec<Node>,
     /// Where each session begins, and the end.
@@ -113,7 +113,7 @@ fn candidates(
 }
 
 impl Trace {
-    pub(in crate::consistency) fn of(objects: &Objects<'_>, initial: Option<ValueId>) -> Self {
+    pub(super) fn of(objects: &Objects<'_>, initial: Option<ValueId>) -> Self {
         let mut gathering = Gathering {
             objects,
             initial,

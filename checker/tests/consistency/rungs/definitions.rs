@@ -271,3 +271,78 @@ impl Frame {
         })
     }
 }
+
+/// The least k for which some order that agrees with real time lets every read return one of the last
+/// k writes of its key, what was there at first being one; `None` if there is none.
+pub(crate) fn least_k(ops: &[Op]) -> Option<u32> {
+    let frame = Frame::in_time(ops);
+    let most = frame.nodes.len() as u32 + 1;
+    (1..=most).find(|k| frame.has_stale_order(*k, 0, &mut Vec::new(), &mut HashSet::new()))
+}
+
+/// The least time by which all reads must have begun earlier to be linearizable; `None` if none is
+/// enough.
+pub(crate) fn least_delta(ops: &[Op]) -> Option<u64> {
+    let ends = ops.iter().map(|op| op.ret);
+    let reads = || ops.iter().filter(|op| op.f == "read");
+    // What touches is concurrent, so a read need not begin before the end of anything.
+    let gaps = ends.flat_map(|end| reads().map(move |read| read.call.saturating_sub(end)));
+    let mut candidates: Vec<u64> = gaps.chain([0]).collect();
+    candidates.sort_unstable();
+    candidates.dedup();
+    candidates.into_iter().find(|delta| {
+        let earlier = |op: &Op| {
+            let by = if op.f == "read" { *delta } else { 0 };
+            Op { call: op.call.saturating_sub(by), ..op.clone() }
+        };
+        let ops: Vec<Op> = ops.iter().map(earlier).collect();
+        let frame = Frame::in_time(&ops);
+        frame.has_stale_order(1, 0, &mut Vec::new(), &mut HashSet::new())
+    })
+}
+
+impl Frame {
+    /// Operations that were all answered, with real time.
+    fn in_time(ops: &[Op]) -> Self {
+        let mut frame = Frame::of(ops, false);
+        for at in 0..frame.nodes.len() {
+            let call = frame.nodes[at].call;
+            frame.before[at] = frame.those(|other| other.ret < call);
+        }
+        frame
+    }
+
+    /// Whether an order lets every read return one of the last k writes; `held` are the writes so far.
+    fn has_stale_order(
+        &self,
+        k: u32,
+        done: u32,
+        held: &mut Vec<usize>,
+        seen: &mut HashSet<(u32, Vec<usize>)>,
+    ) -> bool {
+        if done == self.all() {
+            return true;
+        }
+        if !seen.insert((done, held.clone())) {
+            return false;
+        }
+        (0..self.nodes.len()).any(|at| {
+            let (node, bit) = (&self.nodes[at], 1 << at);
+            if done & bit != 0 || self.before[at] & !done != 0 {
+                return false;
+            }
+            if let Some(value) = &node.read {
+                let own = held.iter().filter(|write| self.nodes[**write].key == node.key);
+                let values =
+                    own.map(|write| self.nodes[*write].write.clone().unwrap_or(Value::Nil));
+                let all: Vec<Value> = [Value::Nil].into_iter().chain(values).collect();
+                return all.iter().rev().take(k as usize).any(|it| it == value)
+                    && self.has_stale_order(k, done | bit, held, seen);
+            }
+            held.push(at);
+            let found = self.has_stale_order(k, done | bit, held, seen);
+            held.pop();
+            found
+        })
+    }
+}

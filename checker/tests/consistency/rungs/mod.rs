@@ -1,5 +1,6 @@
 //! The rungs of the ladder against their definitions.
 
+pub(crate) mod atomicity;
 pub(crate) mod definitions;
 pub(crate) mod feeder;
 
