@@ -9,6 +9,7 @@
 //! | [`sim`] | simulated runs: virtual time, one seed, thousands of runs |
 //! | [`compare`] | stores side by side: what they keep, and what it costs |
 //! | [`zoo`] | every planted bug, hunted in the simulator |
+//! | [`snapshot`] | consistent snapshots of live clusters |
 //! | [`target`] | systems under test |
 //! | [`report`] | results for terminals, programs and browsers |
 //! | [`trace`] | node traces put together: which event came first |
@@ -23,6 +24,7 @@ pub mod contract;
 pub mod exit;
 pub mod report;
 pub mod sim;
+pub mod snapshot;
 pub mod target;
 pub mod trace;
 pub mod workload;

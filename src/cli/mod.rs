@@ -9,6 +9,7 @@ mod node;
 mod progress;
 mod signals;
 mod sim;
+mod snapshot;
 mod store;
 mod test;
 mod trace;
@@ -38,6 +39,7 @@ Examples:
   rashomon zoo --jobs 2                hunt every planted bug; see `rashomon list bugs`
   rashomon compare raft paxos eventual single
                                        the same operations and faults for each: what it keeps, and costs
+  rashomon snapshot runs/latest        what every node of a running cluster has, and what is on its way
   rashomon trace runs/latest           which node did what before what, after `test --trace-nodes`
   rashomon check runs/latest/history.jsonl
                                        judge a recorded history
@@ -53,6 +55,7 @@ enum Command {
     Shrink(sim::shrink::ShrinkArguments),
     Check(check::CheckArguments),
     Trace(trace::TraceArguments),
+    Snapshot(snapshot::SnapshotArguments),
     Convert(convert::ConvertArguments),
     Zoo(zoo::ZooArguments),
     Compare(compare::CompareArguments),
@@ -77,6 +80,7 @@ pub fn run() -> Exit {
         Command::Shrink(arguments) => sim::shrink::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
+        Command::Snapshot(arguments) => snapshot::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Zoo(arguments) => zoo::run(&arguments),
         Command::Compare(arguments) => compare::run(arguments),

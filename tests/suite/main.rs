@@ -10,6 +10,7 @@ mod primary_backup;
 mod report;
 mod runs;
 mod sim;
+mod snapshot;
 mod support;
 mod tokens;
 mod trace;
