@@ -21,7 +21,7 @@ use super::super::Options;
 use super::super::objects::Objects;
 use super::super::staleness::Counted;
 use super::atomic::{ENDLESS, Interval, intervals, is_linearizable};
-use super::trace::{Act, Node, Source, Trace};
+use super::trace::{Act, Ambiguous, Node, Source, Trace};
 use crate::history::{History, NEVER};
 use crate::linearizability::Budget;
 
@@ -47,8 +47,8 @@ pub struct Bounds<T> {
 /// Measures how far from atomic the registers of a history are.
 pub fn atomicity(history: &History, options: &Options) -> Atomicity {
     let objects = Objects::of(history, options);
-    let trace = Trace::of(&objects, history.values().find(&options.initial));
-    let is_whole = trace.doubt.is_none() && trace.thin_air.is_none();
+    let trace = Trace::of(&objects, history.values().find(&options.initial), Ambiguous::LeftOut);
+    let is_whole = trace.doubt.is_none() && trace.foreign.is_none() && trace.thin_air.is_none();
     let budget = Budget::new(Duration::from_secs(60), 1 << 30);
     let keys = intervals(&trace);
     let (mut k, mut delta) = (Bounds { at_least: 1, at_most: Some(1) }, Some(0));

@@ -52,7 +52,7 @@ use causal::Causal;
 use order::{Order, Step, Tie};
 use search::Found;
 use telling::Teller;
-use trace::Trace;
+use trace::{Ambiguous, Trace};
 
 pub use order::Reason;
 
@@ -146,10 +146,20 @@ impl Known {
     }
 }
 
-/// The rungs of a history; what several need is found once.
+/// The rungs of a history.
 #[derive(Debug)]
 pub(super) struct Ladder<'a, 'h> {
     objects: &'a Objects<'h>,
+    initial: Option<ValueId>,
+    /// Without reads that may have several sources.
+    certain: Climb,
+    /// With the likeliest of these.
+    guessed: OnceCell<Climb>,
+}
+
+/// The rungs of a trace; what several need is found once.
+#[derive(Debug)]
+struct Climb {
     trace: Trace,
     linearizable: OnceCell<bool>,
     causality: OnceCell<Causal>,
@@ -165,9 +175,72 @@ const SHRUNK: (usize, usize) = (256, 20_000);
 
 impl<'a, 'h> Ladder<'a, 'h> {
     pub(super) fn new(objects: &'a Objects<'h>, initial: Option<ValueId>) -> Self {
-        Ladder {
-            objects,
-            trace: Trace::of(objects, initial),
+        let certain = Climb::of(Trace::of(objects, initial, Ambiguous::LeftOut));
+        Ladder { objects, initial, certain, guessed: OnceCell::new() }
+    }
+
+    pub(super) fn judge(&self, rung: Rung) -> Finding {
+        let trace = &self.certain.trace;
+        if let Some(read) = trace.thin_air {
+            let sentence = named(&Teller::new(self.objects).thin_air(read), Anomaly::ThinAirRead);
+            let anomaly = Some(Anomaly::ThinAirRead);
+            let proof = trace.witnessed([read]);
+            return Finding::Violated(Violation { anomaly, ..Violation::new(sentence, proof) });
+        }
+        match (self.certain.judge(rung), &trace.foreign, &trace.doubt) {
+            (Known::Broken(broken), ..) => Finding::Violated(self.tell(&broken)),
+            (_, Some(why), _) => Finding::Unknown { why: why.clone() },
+            (Known::Unknown(why), None, _) => Finding::Unknown { why },
+            (Known::Fine, None, None) => Finding::Held { tested: trace.reads },
+            (Known::Fine, None, Some(why)) => match self.guessed().judge(rung) {
+                Known::Fine => Finding::Held { tested: self.guessed().trace.reads },
+                _ => Finding::Unknown { why: why.clone() },
+            },
+        }
+    }
+
+    fn guessed(&self) -> &Climb {
+        self.guessed
+            .get_or_init(|| Climb::of(Trace::of(self.objects, self.initial, Ambiguous::Guessed)))
+    }
+
+    fn tell(&self, broken: &Broken) -> Violation {
+        let trace = &self.certain.trace;
+        let id = |node: u32| trace.node(node).id;
+        let edge = |step: &Step| Edge {
+            from: id(step.from),
+            to: id(step.to),
+            reason: step.tie.reason,
+            by: step.tie.by.map(id),
+        };
+        // A compare-and-set is two nodes.
+        let edges: Vec<Edge> =
+            broken.cycle.iter().map(edge).filter(|edge| edge.from != edge.to).collect();
+        let teller = Teller::new(self.objects);
+        let sentence = match (broken.how, edges.as_slice()) {
+            (How::Missed { older }, [missed, path @ ..]) => {
+                teller.missed(missed.from, missed.to, path, older.map(id))
+            }
+            (How::NoOrder, _) => {
+                let count = broken.proof.iter().map(|node| id(*node)).collect::<FxHashSet<_>>();
+                format!("of all orders of these {} operations none explains them", count.len())
+            }
+            (_, edges) => teller.cycle(edges),
+        };
+        let sentence = match broken.anomaly {
+            Some(anomaly) => named(&sentence, anomaly),
+            None => sentence,
+        };
+        let proof = trace.witnessed(broken.proof.iter().map(|node| id(*node)));
+        let violation = Violation::new(sentence, proof);
+        Violation { anomaly: broken.anomaly, cycle: edges, ..violation }
+    }
+}
+
+impl Climb {
+    fn of(trace: Trace) -> Self {
+        Climb {
+            trace,
             linearizable: OnceCell::new(),
             causality: OnceCell::new(),
             convergence: OnceCell::new(),
@@ -175,20 +248,8 @@ impl<'a, 'h> Ladder<'a, 'h> {
         }
     }
 
-    pub(super) fn judge(&self, rung: Rung) -> Finding {
-        if let Some(read) = self.trace.thin_air {
-            let sentence = named(&Teller::new(self.objects).thin_air(read), Anomaly::ThinAirRead);
-            let anomaly = Some(Anomaly::ThinAirRead);
-            let proof = self.trace.witnessed([read]);
-            return Finding::Violated(Violation { anomaly, ..Violation::new(sentence, proof) });
-        }
-        let known = if self.is_linearizable() { Known::Fine } else { self.known(rung) };
-        match (known, &self.trace.doubt) {
-            (Known::Broken(broken), _) => Finding::Violated(self.tell(&broken)),
-            (_, Some(doubt)) => Finding::Unknown { why: doubt.clone() },
-            (Known::Unknown(why), None) => Finding::Unknown { why },
-            (Known::Fine, None) => Finding::Held { tested: self.trace.reads },
-        }
+    fn judge(&self, rung: Rung) -> Known {
+        if self.is_linearizable() { Known::Fine } else { self.known(rung) }
     }
 
     fn known(&self, rung: Rung) -> Known {
@@ -279,37 +340,6 @@ impl<'a, 'h> Ladder<'a, 'h> {
         }
         let nodes = 0..trace.len() as u32;
         nodes.filter(|node| !gone.contains(&trace.node(*node).id)).collect()
-    }
-
-    fn tell(&self, broken: &Broken) -> Violation {
-        let id = |node: u32| self.trace.node(node).id;
-        let edge = |step: &Step| Edge {
-            from: id(step.from),
-            to: id(step.to),
-            reason: step.tie.reason,
-            by: step.tie.by.map(id),
-        };
-        // A compare-and-set is two nodes.
-        let edges: Vec<Edge> =
-            broken.cycle.iter().map(edge).filter(|edge| edge.from != edge.to).collect();
-        let teller = Teller::new(self.objects);
-        let sentence = match (broken.how, edges.as_slice()) {
-            (How::Missed { older }, [missed, path @ ..]) => {
-                teller.missed(missed.from, missed.to, path, older.map(id))
-            }
-            (How::NoOrder, _) => {
-                let count = broken.proof.iter().map(|node| id(*node)).collect::<FxHashSet<_>>();
-                format!("of all orders of these {} operations none explains them", count.len())
-            }
-            (_, edges) => teller.cycle(edges),
-        };
-        let sentence = match broken.anomaly {
-            Some(anomaly) => named(&sentence, anomaly),
-            None => sentence,
-        };
-        let proof = self.trace.witnessed(broken.proof.iter().map(|node| id(*node)));
-        let violation = Violation::new(sentence, proof);
-        Violation { anomaly: broken.anomaly, cycle: edges, ..violation }
     }
 }
 

@@ -4,7 +4,7 @@
 //! source, the one write of the value that it returned: where values are unique this *reads-from*
 //! relation is part of the history, and most rungs can be decided in polynomial time (Bouajjani et
 //! al., POPL 2017, section 5; Gibbons & Korach 1997 for why not otherwise). What has no certain
-//! source is left out and remembered as a doubt: leaving out reads never makes a violation, so one
+//! source is left out and remembered: leaving out reads never makes a violation, so one
 //! that is found is one, and otherwise the answer is unknown.
 //!
 //! A write of unknown fate is there if somebody saw it. It is the last of its session.
@@ -61,7 +61,9 @@ pub(super) struct Trace {
     pub(super) thin_air: Option<OpId>,
     /// Of each write of unknown fate that is here somebody who saw it.
     seen_by: FxHashMap<OpId, OpId>,
-    /// Why not everything is here.
+    /// What is no register and not here.
+    pub(super) foreign: Option<String>,
+    /// A read that may have several sources.
     pub(super) doubt: Option<String>,
     /// How many reads have a certain source.
     pub(super) reads: u64,
@@ -93,13 +95,25 @@ enum Origin {
 enum Candidates {
     None,
     One(Origin),
-    Many,
+    /// Several; this is the likeliest.
+    Many(Origin),
 }
 
+/// How reads with several sources are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ambiguous {
+    /// They are left out: what is broken then is broken.
+    LeftOut,
+    /// As reads of the likeliest source: what is held then is held.
+    Guessed,
+}
+
+/// What a look until some rank may have seen; nobody sees what he is about to write.
 fn candidates(
     object: &Object<'_>,
     initial: Option<ValueId>,
     value: ValueId,
+    until: u32,
     but: Option<usize>,
 ) -> Candidates {
     let is_initial = value == ValueId::NIL || Some(value) == initial;
@@ -108,15 +122,26 @@ fn candidates(
         (false, None, _) => Candidates::None,
         (true, None, _) => Candidates::One(Origin::Initial),
         (false, Some(write), None) => Candidates::One(Origin::Of(write)),
-        _ => Candidates::Many,
+        (_, Some(first), _) => {
+            let writers = object.writers(value).iter().copied().filter(|it| Some(*it) != but);
+            let mut begun = writers.filter(|write| object.writes[*write].span.call < until);
+            let otherwise = if is_initial { Origin::Initial } else { Origin::Of(first) };
+            Candidates::Many(begun.next_back().map_or(otherwise, Origin::Of))
+        }
     }
 }
 
 impl Trace {
-    pub(super) fn of(objects: &Objects<'_>, initial: Option<ValueId>) -> Self {
+    pub(super) fn of(
+        objects: &Objects<'_>,
+        initial: Option<ValueId>,
+        ambiguous: Ambiguous,
+    ) -> Self {
         let mut gathering = Gathering {
             objects,
             initial,
+            ambiguous,
+            foreign: None,
             steps: Vec::new(),
             doubt: None,
             thin_air: None,
@@ -128,10 +153,10 @@ impl Trace {
                 _ => gathering.pass_over(object),
             }
         }
-        let Gathering { steps, doubt, thin_air, seen_by, .. } = gathering;
+        let Gathering { steps, foreign, doubt, thin_air, seen_by, .. } = gathering;
         let mut trace = Trace::arrange(objects, steps);
         (trace.doubt, trace.thin_air) = (doubt, thin_air.map(|(_, id)| id));
-        trace.seen_by = seen_by;
+        (trace.seen_by, trace.foreign) = (seen_by, foreign);
         trace
     }
 
@@ -202,8 +227,18 @@ impl Trace {
                 next[write as usize] += 1;
             }
         }
-        let (thin_air, doubt, seen_by) = (None, None, FxHashMap::default());
-        Trace { nodes, starts, readers_at, readers, writers, thin_air, seen_by, doubt, reads }
+        Trace {
+            nodes,
+            starts,
+            readers_at,
+            readers,
+            writers,
+            thin_air: None,
+            seen_by: FxHashMap::default(),
+            foreign: None,
+            doubt: None,
+            reads,
+        }
     }
 
     /// Some operations, with those who saw them where nobody else knows that they happened.
@@ -331,6 +366,8 @@ impl Trace {
 struct Gathering<'a, 'h> {
     objects: &'a Objects<'h>,
     initial: Option<ValueId>,
+    ambiguous: Ambiguous,
+    foreign: Option<String>,
     steps: Vec<Step>,
     doubt: Option<String>,
     /// The first, by invocation.
@@ -355,15 +392,19 @@ impl Gathering<'_, '_> {
     /// The acknowledged writes, and those of unknown fate that somebody saw.
     fn happened(&mut self, object: &Object<'_>) -> Vec<usize> {
         let mut happened: FxHashSet<usize> = FxHashSet::default();
-        let initial = self.initial;
-        let seen = |value, but| match candidates(object, initial, value, but) {
+        let (initial, guesses) = (self.initial, self.ambiguous == Ambiguous::Guessed);
+        let seen = |value, until, but| match candidates(object, initial, value, until, but) {
             Candidates::One(Origin::Of(write)) => Some(write),
+            Candidates::Many(Origin::Of(write)) if guesses => Some(write),
             _ => None,
         };
         let acknowledged = |write: &usize| object.writes[*write].span.is_acknowledged;
         let certain = (0..object.writes.len()).filter(acknowledged).map(|write| (write, None));
         let by_reads = object.reads.iter();
-        let by_reads = by_reads.filter_map(|it| Some((seen(it.value(), None)?, Some(it.span.id))));
+        let by_reads = by_reads.filter_map(|read| {
+            let Span { id, ret, .. } = read.span;
+            Some((seen(read.value(), ret, None)?, Some(id)))
+        });
         let mut next: Vec<(usize, Option<OpId>)> = certain.chain(by_reads).collect();
         while let Some((write, by)) = next.pop() {
             if happened.insert(write) {
@@ -371,7 +412,7 @@ impl Gathering<'_, '_> {
                 if let Some(by) = by.filter(|_| !span.is_acknowledged) {
                     self.seen_by.insert(span.id, by);
                 }
-                let found = found.and_then(|found| seen(found, Some(write)));
+                let found = found.and_then(|found| seen(found, span.ret, Some(write)));
                 next.extend(found.map(|found| (found, Some(span.id))));
             }
         }
@@ -388,7 +429,7 @@ impl Gathering<'_, '_> {
         value: ValueId,
         but: Option<usize>,
     ) {
-        match candidates(object, self.initial, value, but) {
+        match candidates(object, self.initial, value, span.ret, but) {
             Candidates::One(origin) => {
                 self.steps.push(Step { span, object: number as u32, act: Deed::Read(origin) });
             }
@@ -398,7 +439,10 @@ impl Gathering<'_, '_> {
                     self.thin_air = Some((span.call, span.id));
                 }
             }
-            Candidates::Many => {
+            Candidates::Many(origin) => {
+                if self.ambiguous == Ambiguous::Guessed {
+                    self.steps.push(Step { span, object: number as u32, act: Deed::Read(origin) });
+                }
                 let objects = self.objects;
                 self.doubt.get_or_insert_with(|| {
                     let (prefix, told) = (objects.prefix(object), objects.tell(span.id));
@@ -415,6 +459,6 @@ impl Gathering<'_, '_> {
 
     fn pass_over(&mut self, object: &Object<'_>) {
         let objects = self.objects;
-        self.doubt.get_or_insert_with(|| object.no_register(objects));
+        self.foreign.get_or_insert_with(|| object.no_register(objects));
     }
 }
