@@ -7,7 +7,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rashomon_checker::consistency::{self, Clocks, Finding, Options, Promise};
+use rashomon_checker::consistency::{
+    self, Anomaly, Clocks, Edge, Finding, Options, Promise, Reason,
+};
 use rashomon_checker::history::{History, OpId};
 use rashomon_checker::linearizability::Verdict;
 use rashomon_stores::catalogue::Store;
@@ -181,9 +183,33 @@ pub struct Row {
     /// The operations that prove a violation, by invocation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<OperationLine>,
+    /// What the literature calls the violation, if it has a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<Anomaly>,
+    /// Where operations come before each other in a circle, that circle.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cycle: Vec<Before>,
+}
+
+/// One operation comes before another.
+#[derive(Clone, Debug, Serialize)]
+pub struct Before {
+    /// The earlier one.
+    pub from: OperationLine,
+    /// The later one.
+    pub to: OperationLine,
+    /// Why.
+    pub reason: Reason,
 }
 
 impl Row {
+    /// What became of a promise, without a word why.
+    pub fn new(promise: &'static str, promised: bool, verdict: Kept) -> Self {
+        let (tested, why, anomaly) = (None, None, None);
+        let (operations, cycle) = (Vec::new(), Vec::new());
+        Row { promise, promised, verdict, tested, why, operations, anomaly, cycle }
+    }
+
     /// In a line: `held, tested 512 times`, or why not.
     pub fn remark(&self) -> String {
         let excuse = if self.promised { "" } else { ", and not promised" };
@@ -247,15 +273,26 @@ fn strongest(promised: bool, history: &History, verdict: &Verdict) -> Row {
 
 fn row(promise: &'static str, promised: bool, finding: Finding, history: &History) -> Row {
     let line = |id: &OpId| OperationLine::of(history, *id);
-    let (verdict, tested, why, operations) = match finding {
-        Finding::Held { tested } => (Kept::Held, Some(tested), None, Vec::new()),
-        Finding::Unknown { why } => (Kept::Unknown, None, Some(why), Vec::new()),
+    let row = Row::new(promise, promised, Kept::Held);
+    match finding {
+        Finding::Held { tested } => Row { tested: Some(tested), ..row },
+        Finding::Unknown { why } => Row { verdict: Kept::Unknown, why: Some(why), ..row },
         Finding::Violated(violation) => {
-            let operations = violation.proof.iter().map(line).collect();
-            (Kept::Violated, None, Some(violation.sentence), operations)
+            let before = |edge: &Edge| Before {
+                from: line(&edge.from),
+                to: line(&edge.to),
+                reason: edge.reason,
+            };
+            Row {
+                verdict: Kept::Violated,
+                operations: violation.proof.iter().map(line).collect(),
+                cycle: violation.cycle.iter().map(before).collect(),
+                anomaly: violation.anomaly,
+                why: Some(violation.sentence),
+                ..row
+            }
         }
-    };
-    Row { promise, promised, verdict, tested, why, operations }
+    }
 }
 
 /// The first promise that was made and broken.

@@ -226,7 +226,7 @@ mod tests {
 
     fn row(promise: &'static str, promised: bool, verdict: Kept) -> Row {
         let why = (verdict != Kept::Held).then(|| "process 1 read 5".to_owned());
-        Row { promise, promised, verdict, tested: None, why, operations: Vec::new() }
+        Row { why, ..Row::new(promise, promised, verdict) }
     }
 
     fn decided(promises: &[Row]) -> (VerdictWord, String) {

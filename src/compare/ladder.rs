@@ -1,9 +1,9 @@
 //! The ladder: which promises were kept and broken, over all runs of a store.
 
-use rashomon_checker::consistency::Promise;
+use rashomon_checker::consistency::{Anomaly, Promise};
 use serde::Serialize;
 
-use crate::contract::{Contract, Kept, LINEARIZABLE, Row};
+use crate::contract::{Before, Contract, Kept, LINEARIZABLE, Row};
 use crate::report::{Coverage, Finding, OperationLine, Results};
 
 /// The least history that shows a promise broken.
@@ -15,6 +15,12 @@ pub struct Example {
     pub why: String,
     /// The operations that prove it.
     pub operations: Vec<OperationLine>,
+    /// What the literature calls it, if it has a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<Anomaly>,
+    /// Where operations come before each other in a circle, that circle.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cycle: Vec<Before>,
     /// The whole explanation, where no order of all operations is the matter.
     #[serde(skip)]
     pub finding: Option<Finding>,
@@ -154,6 +160,8 @@ impl Rung {
                         seed: results.plan.seed,
                         why: row.why.clone().unwrap_or_default(),
                         operations: row.operations.clone(),
+                        anomaly: row.anomaly,
+                        cycle: row.cycle.clone(),
                         finding: finding.flatten(),
                         coverage: results.coverage.clone(),
                     });

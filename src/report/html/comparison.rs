@@ -236,14 +236,16 @@ fn example(
     let promised = if rung.promised { "which it promises" } else { "which it does not promise" };
     let _ = write!(
         page,
-        "<section id=\"example-{column}-{row}\"><h2>{} is not {}, {promised}</h2><p>{} <small>seed {}</small></p>\
-         <figure class=\"wide\"><div class=\"scroll\">{}</div></figure>\
+        "<section id=\"example-{column}-{row}\"><h2>{} is not {}, {promised}</h2><p>{} <small>{}seed {}</small></p>\
+         <figure class=\"wide\"><div class=\"scroll\">{}</div></figure>{}\
          <details><summary>The operations in a table</summary><div class=\"scroll\">{}</div></details></section>",
         text(standing.name),
         adjective(rung.name),
         text(&example.why),
+        example.anomaly.map_or(String::new(), |name| format!("{}, ", name.as_str())),
         example.seed,
         picture::draw(&shown, &example.coverage),
+        tables::cycle(&example.cycle),
         tables::operations(&shown),
     );
 }

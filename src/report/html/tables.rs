@@ -7,9 +7,9 @@ use rashomon_checker::history::Outcome;
 use super::markup::{clip, text};
 use super::shown::{Shown, process_name};
 use crate::campaign::chronicle::FaultSpan;
-use crate::contract::{LINEARIZABLE, Row};
+use crate::contract::{Before, LINEARIZABLE, Row};
 use crate::report::figures::{count, instant, many, span};
-use crate::report::{Coverage, Results};
+use crate::report::{Coverage, OperationLine, Results};
 
 /// Longer labels are cut in tables.
 const LONGEST_LABEL: usize = 200;
@@ -80,6 +80,29 @@ pub(super) fn promises(results: &Results) -> String {
     html + "</tbody></table></div></section>"
 }
 
+/// The circle in which operations come before each other, each step with its reason.
+pub(super) fn cycle(cycle: &[Before]) -> String {
+    if cycle.is_empty() {
+        return String::new();
+    }
+    let mut html = String::from("<ol class=\"cycle\">");
+    for Before { from, to, reason } in cycle {
+        let told = |line: &OperationLine| {
+            let label = clip(&line.label, LONGEST_LABEL);
+            let key = line.key.as_ref().map_or(String::new(), |key| format!(" of {key}"));
+            format!("{label}{key} ({}, line {})", process_name(line.process), line.line)
+        };
+        let _ = write!(
+            html,
+            "<li>{} <em>{}</em> {}</li>",
+            text(told(from)),
+            reason.as_str(),
+            text(told(to)),
+        );
+    }
+    html + "</ol>"
+}
+
 /// The operations that prove a promise broken. Those of linearizability have a picture.
 fn evidence(row: &Row) -> String {
     if row.promise == LINEARIZABLE || row.operations.is_empty() {
@@ -92,7 +115,7 @@ fn evidence(row: &Row) -> String {
         let told = format!("process {}{node}: {label} (line {})", line.process, line.line);
         let _ = write!(html, "<li>{}</li>", text(told));
     }
-    html + "</ul>"
+    html + "</ul>" + &cycle(&row.cycle)
 }
 
 /// Every fault, whether it bit, and which leaders followed.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rashomon_checker::consistency::Reason;
 use rashomon_checker::explain::Explanation;
 use rashomon_checker::history::{OpId, Outcome};
 use serde_json::json;
@@ -12,7 +13,7 @@ use super::{render, shown, window};
 use crate::campaign::Recovery;
 use crate::campaign::chronicle::{FaultSpan, LeaderChange};
 use crate::campaign::plan::{Plan, WorkloadName};
-use crate::contract::{Kept, LINEARIZABLE, Row};
+use crate::contract::{Before, Kept, LINEARIZABLE, Row};
 use crate::report::{
     Coverage, Finding, FunctionSummary, Latency, OperationLine, Results, VerdictWord,
 };
@@ -179,15 +180,21 @@ fn promises_are_listed_with_what_proves_them_broken() {
     let (mut results, operations) = stale_read(HOSTILE);
     results.verdict = VerdictWord::Violation;
     let row = |promise, promised, verdict| Row {
-        promise,
-        promised,
-        verdict,
         tested: (verdict == Kept::Held).then_some(12),
         why: (verdict != Kept::Held).then(|| HOSTILE.to_owned()),
         operations: match verdict {
             Kept::Violated => operations[..2].to_vec(),
             Kept::Held | Kept::Unknown => Vec::new(),
         },
+        cycle: match verdict {
+            Kept::Violated => vec![Before {
+                from: operations[0].clone(),
+                to: operations[1].clone(),
+                reason: Reason::ReadFrom,
+            }],
+            Kept::Held | Kept::Unknown => Vec::new(),
+        },
+        ..Row::new(promise, promised, verdict)
     };
     results.promises = vec![
         row(LINEARIZABLE, false, Kept::Violated),

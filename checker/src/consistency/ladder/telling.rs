@@ -151,3 +151,15 @@ impl Anomaly {
         }
     }
 }
+
+impl Reason {
+    /// In words, as between the two operations: *read from*, ….
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::ReadFrom => "read from",
+            Reason::SessionOrder => "session order",
+            Reason::OverwrittenBy => "overwritten by",
+            Reason::RealTime => "real time",
+        }
+    }
+}
