@@ -118,6 +118,9 @@ impl<R: Replica> Cuts<R> {
 
     /// Begins a snapshot of these nodes at one of them, if that runs.
     pub(super) fn begin<W>(&mut self, nodes: &[NodeId], world: &mut World<R, W>) {
+        if nodes.is_empty() {
+            return;
+        }
         let initiator = nodes[self.rng.random_range(0..nodes.len())];
         self.last += 1;
         if world.begin_snapshot(initiator, self.last) {
