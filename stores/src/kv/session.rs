@@ -65,10 +65,30 @@ impl Lookup {
 
 /// The last command of each client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Clients")]
 pub struct Sessions {
     clients: BTreeMap<Arc<str>, LastCommand>,
+    /// The same clients by their last use, which is found again from what is stored and sent.
+    #[serde(skip)]
     by_use: BTreeMap<u64, Arc<str>>,
+    #[serde(skip)]
     uses: u64,
+}
+
+/// What of it is stored and sent.
+#[derive(Deserialize)]
+struct Clients {
+    clients: BTreeMap<Arc<str>, LastCommand>,
+}
+
+impl From<Clients> for Sessions {
+    fn from(Clients { clients }: Clients) -> Self {
+        let by_use: BTreeMap<u64, Arc<str>> =
+            clients.iter().map(|(client, last)| (last.used, client.clone())).collect();
+        // Whoever came last has not made room for anybody.
+        let uses = by_use.last_key_value().map_or(0, |(used, _)| *used);
+        Sessions { clients, by_use, uses }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,5 +165,7 @@ mod tests {
         assert_eq!(sessions.look_up(&session(1, 1)), Lookup::New, "client 1 was unused longest");
         assert_eq!(sessions.look_up(&session(0, 2)), Lookup::Repeated(Output::Done));
         assert_eq!(sessions.look_up(&session(2, 1)), Lookup::Repeated(Output::Done));
+        let json = serde_json::to_string(&sessions).expect("JSON");
+        assert_eq!(serde_json::from_str::<Sessions>(&json).expect("sessions"), sessions);
     }
 }
