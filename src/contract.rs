@@ -46,7 +46,7 @@ impl Contract {
     /// That of a store by its name, on so many nodes. A store that is not the project's own is held to the strongest.
     pub fn of(store: &str, nodes: u16) -> Self {
         match store.parse::<Store>() {
-            Ok(Store::Raft | Store::Paxos | Store::Single) | Err(_) => Contract::strong(),
+            Ok(Store::Raft | Store::Paxos(_) | Store::Single) | Err(_) => Contract::strong(),
             Ok(Store::Eventual(settings)) => Contract::eventual(settings, nodes),
         }
     }

@@ -53,7 +53,9 @@ impl System for Stores {
     fn simulate(&self, scenario: &Scenario, told: Telling) -> Result<Recorded, SimError> {
         match scenario.store.parse()? {
             Store::Raft => RaftSubject::of(scenario)?.simulate(scenario, told),
-            Store::Paxos => PaxosSubject::of(scenario)?.simulate(scenario, told),
+            Store::Paxos(settings) => {
+                PaxosSubject::of(scenario, settings)?.simulate(scenario, told)
+            }
             Store::Single => SingleSubject::of(scenario)?.simulate(scenario, told),
             Store::Eventual(settings) => {
                 EventualSubject::of(scenario, settings)?.simulate(scenario, told)
@@ -70,7 +72,9 @@ impl System for Unwatched {
     fn simulate(&self, scenario: &Scenario, told: Telling) -> Result<Recorded, SimError> {
         match scenario.store.parse()? {
             Store::Raft => Ok(unwatched(&RaftSubject::of(scenario)?, scenario, told)),
-            Store::Paxos => Ok(unwatched(&PaxosSubject::of(scenario)?, scenario, told)),
+            Store::Paxos(settings) => {
+                Ok(unwatched(&PaxosSubject::of(scenario, settings)?, scenario, told))
+            }
             Store::Single => Ok(unwatched(&SingleSubject::of(scenario)?, scenario, told)),
             Store::Eventual(settings) => {
                 Ok(unwatched(&EventualSubject::of(scenario, settings)?, scenario, told))
@@ -121,12 +125,18 @@ impl Subject for RaftSubject {
 struct PaxosSubject(paxos::Options);
 
 impl PaxosSubject {
-    fn of(scenario: &Scenario) -> Result<Self, UnknownName> {
+    fn of(scenario: &Scenario, settings: paxos::Settings) -> Result<Self, SimError> {
+        let nodes = usize::from(scenario.nodes);
+        settings.quorums(nodes)?;
         let bug = scenario.bug.as_deref().map(str::parse).transpose()?;
         // A quorum must be left when a minority has lost its disks for good.
         let majorities = scenario.climate.every.every(Mishap::BitRot).is_some();
         let rng = &mut world::stream(scenario.seed, TUNING);
-        Ok(PaxosSubject(tuning::paxos(bug, usize::from(scenario.nodes), majorities, rng)))
+        let mut options = tuning::paxos(bug, nodes, majorities, rng);
+        if settings != paxos::Settings::DEFAULT {
+            (options.prepare_quorum, options.accept_quorum) = (settings.prepare, settings.accept);
+        }
+        Ok(PaxosSubject(options))
     }
 }
 
@@ -209,4 +219,7 @@ pub enum SimError {
     /// The store's settings ask for more nodes than there are.
     #[error(transparent)]
     TooMany(#[from] eventual::settings::TooMany),
+    /// The store's quorums need not meet, or cannot be reached.
+    #[error(transparent)]
+    Quorums(#[from] paxos::QuorumError),
 }

@@ -17,7 +17,7 @@ pub enum Store {
     #[default]
     Raft,
     /// CASPaxos: a register for every key, any node proposes, linearizable reads and writes.
-    Paxos,
+    Paxos(paxos::Settings),
     /// One node, and nobody to agree with: the baseline.
     Single,
     /// No leader, and no single order: every node takes every request, and tells the others.
@@ -26,14 +26,18 @@ pub enum Store {
 
 impl Store {
     /// Every store; those that have settings, with the usual ones.
-    pub const ALL: &[Store] =
-        &[Store::Raft, Store::Paxos, Store::Single, Store::Eventual(eventual::Settings::DEFAULT)];
+    pub const ALL: &[Store] = &[
+        Store::Raft,
+        Store::Paxos(paxos::Settings::DEFAULT),
+        Store::Single,
+        Store::Eventual(eventual::Settings::DEFAULT),
+    ];
 
     /// The name on command lines and in configuration files, without the settings.
     pub fn name(self) -> &'static str {
         match self {
             Store::Raft => "raft",
-            Store::Paxos => "paxos",
+            Store::Paxos(_) => "paxos",
             Store::Single => "single",
             Store::Eventual(_) => "eventual",
         }
@@ -43,14 +47,16 @@ impl Store {
     pub fn is_alone(self) -> bool {
         match self {
             Store::Single => true,
-            Store::Raft | Store::Paxos | Store::Eventual(_) => false,
+            Store::Raft | Store::Paxos(_) | Store::Eventual(_) => false,
         }
     }
 
     /// Whether it takes orders about its members.
     pub fn changes_members(self) -> bool {
         match self {
-            Store::Raft | Store::Paxos => true,
+            Store::Raft => true,
+            // Sizes of which both are given meet for few numbers of nodes.
+            Store::Paxos(settings) => settings.prepare.is_none() || settings.accept.is_none(),
             Store::Single | Store::Eventual(_) => false,
         }
     }
@@ -58,7 +64,7 @@ impl Store {
     /// Whether a command that is sent again under its session takes effect once.
     pub fn executes_once(self) -> bool {
         match self {
-            Store::Raft | Store::Paxos | Store::Single => true,
+            Store::Raft | Store::Paxos(_) | Store::Single => true,
             Store::Eventual(_) => false,
         }
     }
@@ -89,6 +95,11 @@ impl Store {
     pub fn outlives_disks(self, nodes: u16) -> bool {
         match self {
             Store::Eventual(settings) => settings.writes > nodes.saturating_sub(1) / 2,
+            Store::Paxos(settings) => settings.quorums(usize::from(nodes)).is_ok_and(|quorums| {
+                let lost = usize::from(nodes.saturating_sub(1) / 2);
+                quorums.accept.min(quorums.prepare) > lost
+                    && quorums.accept.max(quorums.prepare) <= usize::from(nodes) - lost
+            }),
             _ => true,
         }
     }
@@ -96,11 +107,12 @@ impl Store {
     /// Checks that it can run on so many nodes.
     ///
     /// # Errors
-    /// When its settings ask for more.
-    pub fn check_nodes(self, nodes: usize) -> Result<(), eventual::settings::TooMany> {
+    /// When its settings ask for more, or for quorums that need not meet.
+    pub fn check_nodes(self, nodes: usize) -> Result<(), UnfitNodes> {
         match self {
-            Store::Eventual(settings) => settings.check(nodes),
-            Store::Raft | Store::Paxos | Store::Single => Ok(()),
+            Store::Eventual(settings) => Ok(settings.check(nodes)?),
+            Store::Paxos(settings) => Ok(settings.quorums(nodes).map(drop)?),
+            Store::Raft | Store::Single => Ok(()),
         }
     }
 
@@ -108,7 +120,7 @@ impl Store {
     pub fn has_leader(self) -> bool {
         match self {
             Store::Raft => true,
-            Store::Paxos | Store::Single | Store::Eventual(_) => false,
+            Store::Paxos(_) | Store::Single | Store::Eventual(_) => false,
         }
     }
 
@@ -116,7 +128,7 @@ impl Store {
     pub fn chooses_reads(self) -> bool {
         match self {
             Store::Raft => true,
-            Store::Paxos | Store::Single | Store::Eventual(_) => false,
+            Store::Paxos(_) | Store::Single | Store::Eventual(_) => false,
         }
     }
 
@@ -124,7 +136,7 @@ impl Store {
     pub fn mutants(self) -> Box<dyn Iterator<Item = &'static Mutant>> {
         match self {
             Store::Raft => Box::new(raft::mutants::table()),
-            Store::Paxos => Box::new(paxos::mutants::table()),
+            Store::Paxos(_) => Box::new(paxos::mutants::table()),
             Store::Single => Box::new(std::iter::empty()),
             Store::Eventual(_) => Box::new(eventual::mutants::table()),
         }
@@ -147,7 +159,7 @@ impl Store {
     pub(crate) fn unknown_bug(self, name: &str) -> UnknownName {
         let kind = match self {
             Store::Raft => "Raft bug",
-            Store::Paxos => "Paxos bug",
+            Store::Paxos(_) => "Paxos bug",
             Store::Single => "bug of a single node",
             Store::Eventual(_) => "bug of the eventual store",
         };
@@ -160,6 +172,9 @@ impl fmt::Display for Store {
         f.write_str(self.name())?;
         match self {
             Store::Eventual(settings) if *settings != eventual::Settings::DEFAULT => {
+                write!(f, ":{settings}")
+            }
+            Store::Paxos(settings) if *settings != paxos::Settings::DEFAULT => {
                 write!(f, ":{settings}")
             }
             _ => Ok(()),
@@ -193,6 +208,7 @@ impl FromStr for Store {
         let store = Store::ALL.iter().copied().find(|store| store.name() == name);
         match (store, settings) {
             (Some(store), None) => Ok(store),
+            (Some(Store::Paxos(_)), Some(settings)) => Ok(Store::Paxos(settings.parse()?)),
             (Some(Store::Eventual(_)), Some(settings)) => Ok(Store::Eventual(settings.parse()?)),
             _ => Err(UnknownName::new("store", text, Store::ALL.iter().map(|s| s.name()))),
         }
@@ -309,6 +325,17 @@ impl Hunt {
         Hunt { workload: "register", nemesis: "all", nodes: 5, reads: "read-index" };
 }
 
+/// A store cannot run on so many nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitNodes {
+    /// Its settings ask for more.
+    #[error(transparent)]
+    TooMany(#[from] eventual::settings::TooMany),
+    /// Its quorums need not meet, or cannot be reached.
+    #[error(transparent)]
+    Quorums(#[from] paxos::QuorumError),
+}
+
 /// A name that is not in the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no {kind} called {name:?}; known: {known}")]
@@ -391,6 +418,12 @@ mod tests {
         }
         let quorums = "eventual:siblings,r=2,w=2";
         assert_eq!(quorums.parse::<Store>().map(|store| store.to_string()), Ok(quorums.into()));
+        let uneven = "paxos:prepare=4,accept=2";
+        assert_eq!(uneven.parse::<Store>().map(|store| store.to_string()), Ok(uneven.into()));
+        let uneven: Store = uneven.parse().expect("a store");
+        assert!(uneven.check_nodes(5).is_ok() && uneven.check_nodes(6).is_err());
+        assert!(!uneven.changes_members() && Store::ALL[1].changes_members());
+        assert!(!uneven.outlives_disks(5) && Store::ALL[1].outlives_disks(5));
         let json =
             serde_json::to_string(&quorums.parse::<Store>().expect("a store")).expect("JSON");
         assert_eq!(json, format!("{quorums:?}"));
@@ -398,7 +431,7 @@ mod tests {
             "eventual:lww".parse::<Store>().map(|store| store.to_string()),
             Ok("eventual".into())
         );
-        for text in ["rafts", "raft:fast", "eventual:", "eventual:r=0", ":siblings"] {
+        for text in ["rafts", "raft:fast", "eventual:", "eventual:r=0", ":siblings", "paxos:r=1"] {
             assert!(text.parse::<Store>().is_err(), "{text}");
         }
     }

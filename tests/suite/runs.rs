@@ -247,6 +247,8 @@ fn wrong_arguments_are_refused_before_anything_starts() {
         &["test", "--store", "single", "--nodes", "3"],
         &["test", "--store", "eventual:fast"],
         &["test", "--store", "eventual:r=4", "--nodes", "3"],
+        &["test", "--store", "paxos:accept=0"],
+        &["test", "--store", "paxos:prepare=2,accept=3", "--nodes", "5"],
         &["test", "--store", "eventual", "--workload", "append"],
         &["sim", "--store", "eventual", "--nemesis", "membership"],
         &["test", "--store", "single", "--nemesis", "partition,kill"],

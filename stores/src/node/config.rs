@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Store, UnknownName};
-use crate::paxos::{self, QuorumError, Quorums};
+use crate::catalogue::{Store, UnfitNodes, UnknownName};
+use crate::paxos::{self, QuorumError};
 use crate::raft::{self, ReadMode};
 use crate::replica::NodeId;
 use crate::{eventual, single};
@@ -182,9 +182,9 @@ pub enum ConfigError {
     /// Quorums need not meet, or cannot be reached.
     #[error(transparent)]
     Quorums(#[from] QuorumError),
-    /// The store's settings ask for more nodes than there are.
+    /// The store's settings do not suit so many nodes.
     #[error(transparent)]
-    TooMany(#[from] eventual::settings::TooMany),
+    Nodes(#[from] UnfitNodes),
     /// The bug is not in the catalogue.
     #[error(transparent)]
     Bug(#[from] UnknownName),
@@ -240,9 +240,15 @@ impl Config {
         if every == 0 || !(1..=CHUNK_BYTES_MAX).contains(&chunk_bytes) {
             return Err(ConfigError::Snapshots(self.snapshots));
         }
-        self.store.check_nodes(members.len())?;
+        if !matches!(self.store, Store::Paxos(_)) {
+            self.store.check_nodes(members.len())?;
+        }
         self.store.check_bug(self.bug.as_deref())?;
-        Quorums::of(members.len(), self.quorums.prepare, self.quorums.accept)?;
+        let settings = match self.store {
+            Store::Paxos(settings) => settings,
+            _ => paxos::Settings::DEFAULT,
+        };
+        self.quorums(settings).quorums(members.len())?;
         Ok(())
     }
 
@@ -260,11 +266,21 @@ impl Config {
         })
     }
 
+    /// The sizes of quorums: what `quorums` says counts more than what is said with the store.
+    fn quorums(&self, settings: paxos::Settings) -> paxos::Settings {
+        let QuorumSizes { prepare, accept } = self.quorums;
+        paxos::Settings { prepare, accept }.or(settings)
+    }
+
     /// The settings of the CASPaxos core.
-    pub(super) fn paxos_options(&self) -> Result<paxos::Options, ConfigError> {
+    pub(super) fn paxos_options(
+        &self,
+        settings: paxos::Settings,
+    ) -> Result<paxos::Options, ConfigError> {
+        let paxos::Settings { prepare, accept } = self.quorums(settings);
         Ok(paxos::Options {
-            prepare_quorum: self.quorums.prepare,
-            accept_quorum: self.quorums.accept,
+            prepare_quorum: prepare,
+            accept_quorum: accept,
             patience: self.timing.patience(),
             change_limit: self.timing.patience(),
             bug: self.bug.as_deref().map(str::parse).transpose()?,

@@ -117,8 +117,8 @@ impl Node {
                 let options = config.raft_options()?;
                 start::<Raft>(config, options, listener).await
             }
-            Store::Paxos => {
-                let options = config.paxos_options()?;
+            Store::Paxos(settings) => {
+                let options = config.paxos_options(settings)?;
                 start::<Paxos>(config, options, listener).await
             }
             Store::Single => {

@@ -37,6 +37,7 @@ pub mod message;
 pub mod mutants;
 mod note;
 mod proposer;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +62,7 @@ use membership::{Configuration, Members};
 use message::{Age, Ballot, Body, Message};
 use mutants::Bug;
 pub use note::Note;
+pub use settings::Settings;
 
 /// The settings of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]

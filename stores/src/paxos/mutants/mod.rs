@@ -11,7 +11,7 @@ mod proposing;
 use std::str::FromStr;
 
 use super::line::Want;
-use super::{Options, Paxos, QuorumError, Quorums};
+use super::{Options, Paxos, QuorumError, Quorums, Settings};
 use crate::catalogue::{Mutant, Store, UnknownName};
 use crate::kv::{Command, Key, Output, Register};
 use crate::replica::Effects;
@@ -89,7 +89,7 @@ impl FromStr for Bug {
         entries()
             .find(|(_, mutant)| mutant.name == name)
             .map(|(bug, _)| *bug)
-            .ok_or_else(|| Store::Paxos.unknown_bug(name))
+            .ok_or_else(|| Store::Paxos(Settings::DEFAULT).unknown_bug(name))
     }
 }
 
