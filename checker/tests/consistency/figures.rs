@@ -271,6 +271,19 @@ fn sentences_name_the_operations_and_their_lines() {
         "key x: process 8 read [1 2] (line 9) side by side, but whoever brought 2 had replaced 1: \
          process 2 wrote 2 (line 6) having read 1"
     );
+    assert_eq!(
+        of("WriteCOInitRead", Promise::Causal),
+        "process 2 read nothing of x (line 8), which was there at first, although 1 of x came before: \
+         process 1 wrote 1 to x (line 2) and then wrote 1 to y (line 4); process 1 wrote 1 to y (line \
+         4), seen by process 2 (line 6); process 2 read 1 of y (line 6) and then read nothing of x \
+         (line 8) (WriteCOInitRead)"
+    );
+    assert_eq!(
+        of("coherence of reads", Promise::CausalConvergence),
+        "each of these came before the next, and the last before the first: 1 came before 2, for \
+         process 3 read 2 (line 8) after the former; 2 came before 1, for process 4 read 1 (line 12) \
+         after the former (CyclicCF)"
+    );
 }
 
 #[test]

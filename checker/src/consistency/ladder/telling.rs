@@ -107,7 +107,11 @@ impl<'a, 'h> Teller<'a, 'h> {
         let Edge { from, to, reason, by } = *edge;
         match (reason, by) {
             (Reason::SessionOrder, _) => format!("{} and then {}", self.tell(from), self.deed(to)),
-            (Reason::ReadFrom, _) => format!("{} from {}", self.tell(to), self.tell(from)),
+            (Reason::ReadFrom, _) => {
+                let reader = self.operation(to);
+                let place = reader.return_place().unwrap_or(reader.call_place());
+                format!("{}, seen by process {} ({place})", self.tell(from), reader.process())
+            }
             (Reason::RealTime, _) => format!("{} before {}", self.tell(from), self.tell(to)),
             (Reason::OverwrittenBy, Some(by)) if by != from => format!(
                 "{} came before {}, for {} after the former",
