@@ -134,7 +134,8 @@ impl PaxosSubject {
         let rng = &mut world::stream(scenario.seed, TUNING);
         let mut options = tuning::paxos(bug, nodes, majorities, rng);
         if settings != paxos::Settings::DEFAULT {
-            (options.prepare_quorum, options.accept_quorum) = (settings.prepare, settings.accept);
+            options.prepare_quorum = settings.prepare.map(usize::from);
+            options.accept_quorum = settings.accept.map(usize::from);
         }
         Ok(PaxosSubject(options))
     }

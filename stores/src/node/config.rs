@@ -103,9 +103,9 @@ impl Default for Timing {
 #[serde(deny_unknown_fields, default)]
 pub struct QuorumSizes {
     /// How many promise.
-    pub prepare: Option<usize>,
+    pub prepare: Option<u16>,
     /// How many accept.
-    pub accept: Option<usize>,
+    pub accept: Option<u16>,
 }
 
 /// How a node keeps its log short.
@@ -279,8 +279,8 @@ impl Config {
     ) -> Result<paxos::Options, ConfigError> {
         let paxos::Settings { prepare, accept } = self.quorums(settings);
         Ok(paxos::Options {
-            prepare_quorum: prepare,
-            accept_quorum: accept,
+            prepare_quorum: prepare.map(usize::from),
+            accept_quorum: accept.map(usize::from),
             patience: self.timing.patience(),
             change_limit: self.timing.patience(),
             bug: self.bug.as_deref().map(str::parse).transpose()?,

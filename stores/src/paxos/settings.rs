@@ -10,9 +10,9 @@ use crate::catalogue::UnknownName;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Settings {
     /// How many promise.
-    pub prepare: Option<usize>,
+    pub prepare: Option<u16>,
     /// How many accept.
-    pub accept: Option<usize>,
+    pub accept: Option<u16>,
 }
 
 impl Settings {
@@ -24,7 +24,7 @@ impl Settings {
     /// # Errors
     /// When they need not meet, or cannot be reached.
     pub fn quorums(self, nodes: usize) -> Result<Quorums, QuorumError> {
-        Quorums::of(nodes, self.prepare, self.accept)
+        Quorums::of(nodes, self.prepare.map(usize::from), self.accept.map(usize::from))
     }
 
     /// These settings, with others where they say nothing.
@@ -35,7 +35,7 @@ impl Settings {
 
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = |name: &str, size: Option<usize>| size.map(|size| format!("{name}={size}"));
+        let said = |name: &str, size: Option<u16>| size.map(|size| format!("{name}={size}"));
         let words = [said("prepare", self.prepare), said("accept", self.accept)];
         f.write_str(&words.into_iter().flatten().collect::<Vec<_>>().join(","))
     }
