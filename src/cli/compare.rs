@@ -89,15 +89,15 @@ fn expectation(text: &str) -> Result<(Contestant, Contract), String> {
     Ok((store.parse()?, promises.parse().map_err(|error| format!("{error}"))?))
 }
 
-pub(super) fn run(arguments: CompareArguments) -> Exit {
-    let (common, entries) = match resolve(&arguments) {
+pub(super) fn run(arguments: &CompareArguments) -> Exit {
+    let (common, entries) = match resolve(arguments) {
         Ok(resolved) => resolved,
         Err(error) => {
             complain(&*error, None);
             return Exit::Usage;
         }
     };
-    match compare(&arguments, common, &entries) {
+    match compare(arguments, common, &entries) {
         Ok(exit) => exit,
         Err(error) => {
             complain(

@@ -83,7 +83,7 @@ pub fn run() -> Exit {
         Command::Snapshot(arguments) => snapshot::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Zoo(arguments) => zoo::run(&arguments),
-        Command::Compare(arguments) => compare::run(arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),
     }

@@ -30,10 +30,10 @@ use crate::workload::script::Script;
 pub enum ContestError {
     /// A run could not be simulated.
     #[error("{0} could not be simulated under seed {1}")]
-    Simulate(Contestant, u64, #[source] SimError),
+    Simulate(Contestant, u64, #[source] Box<SimError>),
     /// A run could not be judged.
     #[error("the history of {0} under seed {1} could not be judged")]
-    Judge(Contestant, u64, #[source] JudgeError),
+    Judge(Contestant, u64, #[source] Box<JudgeError>),
     /// A file of a run could not be written.
     #[error("cannot write {}", .0.display())]
     Write(PathBuf, #[source] io::Error),
@@ -122,9 +122,9 @@ fn simulate_one(
     let scenario = common.scenario_of(contestant, entry.expect.as_ref(), seed);
     let recorded = Stores
         .simulate(&scenario, Telling::NOTHING)
-        .map_err(|error| ContestError::Simulate(contestant, seed, error))?;
+        .map_err(|error| ContestError::Simulate(contestant, seed, Box::new(error)))?;
     let Recorded { events, recovery, breach, .. } = recorded;
-    let failed = |error| ContestError::Judge(contestant, seed, error);
+    let failed = |error| ContestError::Judge(contestant, seed, Box::new(error));
     let mut round =
         Round::of(&scenario.plan(), &scenario.operations, &events, recovery).map_err(failed)?;
     let results = &mut round.judged.results;
