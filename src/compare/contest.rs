@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rashomon_checker::consistency::Options;
+use rashomon_checker::consistency::{Atomicity, Bounds, Options};
 use rashomon_checker::history::Event;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -232,6 +232,14 @@ pub struct Age {
     pub behind: Latency,
     /// By how many writes, at least: the median, of 99 in a hundred, and at most.
     pub versions: [u32; 3],
+    /// How far from atomic its registers were, in the worst of the runs: every read returns one of the
+    /// last k writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub k: Option<Bounds<u32>>,
+    /// And every read returns what would have been right at most so long before, in nanoseconds; `None`
+    /// if that is not known of every run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta_ns: Option<u64>,
 }
 
 /// What a contestant's runs add up to.
@@ -291,6 +299,7 @@ struct Sum {
     unjudged: u64,
     stale_in_calm: u64,
     versions: Vec<u32>,
+    atomicities: Vec<Atomicity>,
 }
 
 impl Standing {
@@ -341,6 +350,7 @@ impl Standing {
         }
         sum.reads += measures.reads;
         sum.unjudged += measures.unjudged;
+        sum.atomicities.extend(measures.atomicity);
         for stale in &measures.stale {
             self.behind_ns.push(stale.behind_ns);
             sum.versions.push(stale.versions);
@@ -398,10 +408,25 @@ impl Standing {
             stale_in_calm: sum.stale_in_calm,
             behind: Latency::of(behind).unwrap_or_default(),
             versions: quantiles(versions),
+            k: sum.atomicities.iter().map(|it| it.k).reduce(worse),
+            delta_ns: longest(sum.atomicities.iter().map(|it| it.delta_ns)),
         };
         self.reading = Reading::of(&self);
         self
     }
+}
+
+/// What is known of the greater of two numbers.
+fn worse(one: Bounds<u32>, other: Bounds<u32>) -> Bounds<u32> {
+    Bounds {
+        at_least: one.at_least.max(other.at_least),
+        at_most: one.at_most.zip(other.at_most).map(|(one, other)| one.max(other)),
+    }
+}
+
+/// The longest of some times, if all are known.
+fn longest(mut times: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    times.try_fold(0, |longest, time| Some(longest.max(time?)))
 }
 
 /// The median, of 99 in a hundred, and the greatest; by nearest rank.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use rashomon_checker::consistency::{MISMATCH, Options, staleness};
+use rashomon_checker::consistency::{Atomicity, MISMATCH, Options, atomicity, staleness};
 use rashomon_checker::history::{History, Operation, Outcome};
 use rashomon_nemesis::{Action, Grudge, Node};
 
@@ -79,6 +79,8 @@ pub struct Measures {
     pub unjudged: u64,
     /// Those of them whose answer had been overwritten before they began.
     pub stale: Vec<Stale>,
+    /// How far from atomic its registers were.
+    pub atomicity: Option<Atomicity>,
     /// Every request: when it was due, and whether it was answered.
     pub beats: Vec<(u64, bool)>,
     /// The faults, as they struck.
@@ -117,6 +119,7 @@ impl Measures {
             }
             measures.beats.push((at, false));
         }
+        measures.atomicity = Some(atomicity::atomicity(history, options));
         let old = staleness(history, options);
         (measures.reads, measures.unjudged) = (old.reads, old.unjudged);
         for stale in old.stale {
@@ -360,6 +363,8 @@ mod tests {
         assert_eq!(measures.phases[0].latencies, [1_000_000]);
         assert_eq!(measures.recoveries, [Some(5_000_000)], "by a client of n1, not of n2");
         assert_eq!(measures.converged_ms, Some(7));
+        let atomicity = measures.atomicity.expect("it was measured");
+        assert_eq!((atomicity.k.at_least, atomicity.delta_ns), (2, Some(1_000_000)));
         assert_eq!(measures.beats.len(), 7, "without the last reads, with what was not begun");
         let [stale] = measures.stale.as_slice() else { panic!("{:?}", measures.stale) };
         assert_eq!((stale.behind_ns, stale.versions, stale.in_fault), (1_000_000, 1, true));

@@ -6,6 +6,7 @@
 //! near, at once, or ask the others first (Abadi, "Consistency Tradeoffs in Modern Distributed Database
 //! System Design", 2012).
 
+use rashomon_checker::consistency::Bounds;
 use serde::Serialize;
 
 use super::contest::{Share, Standing};
@@ -159,6 +160,16 @@ fn agreement(standing: &Standing) -> String {
             )
         }
         (_, never) => format!("{name} not at all in {never} of {runs} runs"),
+    }
+}
+
+/// How many of the last writes a read may return, as far as that is known: `1`, `3–5`, `9 or more`.
+pub fn writes(k: Option<Bounds<u32>>) -> String {
+    match k {
+        None => "–".into(),
+        Some(Bounds { at_least, at_most: Some(most) }) if at_least == most => most.to_string(),
+        Some(Bounds { at_least, at_most: Some(most) }) => format!("{at_least}–{most}"),
+        Some(Bounds { at_least, at_most: None }) => format!("{at_least} or more"),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Latency, VerdictWord};
 use crate::compare::Comparison;
 use crate::compare::contest::{Cost, Share, Standing};
 use crate::compare::ladder::{Interval, Rung};
-use crate::compare::reading::percent;
+use crate::compare::reading::{percent, writes};
 use crate::contract::Kept;
 
 /// The width of the first column.
@@ -117,6 +117,8 @@ fn table(out: &mut String, standings: &[Standing]) {
     each("stale reads", &|it| format!("{} of {}", it.age.stale, it.age.reads));
     each("behind, p99", &|it| span(it.age.behind.p99_ns));
     each("        at most", &|it| span(it.age.behind.max_ns));
+    each("atomic up to k", &|it| writes(it.age.k));
+    each("        up to a delay of", &|it| it.age.delta_ns.map_or("–".into(), span));
     each("chose", &|it| it.reading.letters());
 }
 

@@ -10,7 +10,7 @@ use super::{bands, begin, picture, sign, tables};
 use crate::compare::Comparison;
 use crate::compare::contest::{Cost, Share, Standing};
 use crate::compare::ladder::{Example, Rung};
-use crate::compare::reading::{Choice, percent};
+use crate::compare::reading::{Choice, percent, writes};
 use crate::contract::Kept;
 use crate::report::comparison::{interval, worst};
 use crate::report::figures::{count, span};
@@ -171,6 +171,10 @@ fn cost(page: &mut String, standings: &[Standing]) {
     row("Writes behind, p50 / p99 / at most", &|it| {
         let [half, most, all] = it.age.versions;
         format!("{half} / {most} / {all}")
+    });
+    row("k-atomic: reads return one of the last k writes", &|it| writes(it.age.k));
+    row("Δ-atomic: reads are right for so long ago", &|it| {
+        it.age.delta_ns.map_or("–".into(), span)
     });
     row("Under partition it chose", &|it| choice(it.reading.partition).to_owned());
     row("Else it chose", &|it| choice(it.reading.calm).to_owned());
