@@ -10,6 +10,8 @@ mod simulation;
 mod structures;
 
 use std::fmt;
+#[path = "workload/sizes.rs"]
+mod sizes;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -18,6 +20,7 @@ use rashomon_checker::history::{Format, ReadOptions, load_reader};
 use rashomon_checker::linearizability::{Engine, Options, Verdict, check, examine};
 
 use simulation::{simulate, write};
+use sizes::sizes;
 use structures::Structure;
 
 const CLIENTS: usize = 16;
@@ -34,20 +37,18 @@ const MODELS: [&str; 9] = [
     "fencing-token",
 ];
 
+/// The largest history, if nobody asks for another.
+const LIMIT: usize = 100_000;
+
 fn main() {
     divan::main();
 }
 
-/// Sizes to measure, up to the limit that is asked for.
-fn sizes() -> impl Iterator<Item = usize> {
-    let limit = std::env::var("RASHOMON_BENCH_MAX").ok().and_then(|limit| limit.parse().ok());
-    let limit = limit.unwrap_or(100_000);
-    (4..=7).map(|power| 10usize.pow(power)).filter(move |&size| size <= limit)
-}
-
 /// Every model in every size.
 fn cases() -> impl Iterator<Item = Case> {
-    MODELS.into_iter().flat_map(|model| sizes().map(move |operations| Case { model, operations }))
+    MODELS
+        .into_iter()
+        .flat_map(|model| sizes(LIMIT).map(move |operations| Case { model, operations }))
 }
 
 struct Case {

@@ -8,6 +8,9 @@
 
 use std::fmt;
 
+#[path = "workload/sizes.rs"]
+mod sizes;
+
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use rand::{RngExt, SeedableRng};
@@ -15,32 +18,18 @@ use rand_chacha::ChaCha8Rng;
 use rashomon_checker::History;
 use rashomon_checker::consistency::{Finding, Options, Promise, atomicity, judge, staleness};
 use rashomon_checker::history::{Event, EventType, Process, Value};
+use sizes::sizes;
 
 const PROCESSES: usize = 20;
 const KEYS: usize = 50;
 /// How many writes a node may be behind.
 const BEHIND: usize = 200;
 
-const RUNGS: [Promise; 8] = [
-    Promise::Sequential,
-    Promise::CausalMemory,
-    Promise::CausalConvergence,
-    Promise::Causal,
-    Promise::Pram,
-    Promise::Coherence,
-    Promise::Regular,
-    Promise::Safe,
-];
+/// The largest history, if nobody asks for another.
+const LIMIT: usize = 100_000;
 
 fn main() {
     divan::main();
-}
-
-/// Sizes to measure, up to the limit that is asked for.
-fn sizes() -> impl Iterator<Item = usize> {
-    let limit = std::env::var("RASHOMON_BENCH_MAX").ok().and_then(|limit| limit.parse().ok());
-    let limit = limit.unwrap_or(100_000);
-    (4..=7).map(|power| 10usize.pow(power)).filter(move |&size| size <= limit)
 }
 
 /// Each process is served by a replica of its own, which never goes back and has its writes.
@@ -86,12 +75,12 @@ fn history(operations: usize) -> History {
     History::from_events(&events).expect("a history")
 }
 
-#[divan::bench(args = sizes(), sample_count = 3, sample_size = 1)]
+#[divan::bench(args = sizes(LIMIT), sample_count = 3, sample_size = 1)]
 fn whole_ladder(bencher: Bencher<'_, '_>, operations: usize) {
     let history = history(operations);
     bencher
         .counter(ItemsCount::new(operations))
-        .bench_local(|| judge(&history, &RUNGS, &Options::default()));
+        .bench_local(|| judge(&history, Promise::rungs(), &Options::default()));
 }
 
 /// A rung and how many operations.
@@ -104,7 +93,7 @@ impl fmt::Display for Case {
 }
 
 fn cases() -> impl Iterator<Item = Case> {
-    RUNGS.into_iter().flat_map(|rung| sizes().map(move |size| Case(rung, size)))
+    Promise::rungs().iter().flat_map(|rung| sizes(LIMIT).map(move |size| Case(*rung, size)))
 }
 
 #[divan::bench(args = cases(), sample_count = 3, sample_size = 1)]
@@ -119,7 +108,7 @@ fn one_rung(bencher: Bencher<'_, '_>, &Case(rung, operations): &Case) {
         .bench_local(|| judge(&history, &[rung], &Options::default()));
 }
 
-#[divan::bench(args = sizes(), sample_count = 3, sample_size = 1)]
+#[divan::bench(args = sizes(LIMIT), sample_count = 3, sample_size = 1)]
 fn how_stale(bencher: Bencher<'_, '_>, operations: usize) {
     let history = history(operations);
     bencher
@@ -127,7 +116,7 @@ fn how_stale(bencher: Bencher<'_, '_>, operations: usize) {
         .bench_local(|| staleness(&history, &Options::default()));
 }
 
-#[divan::bench(args = sizes(), sample_count = 3, sample_size = 1)]
+#[divan::bench(args = sizes(LIMIT), sample_count = 3, sample_size = 1)]
 fn how_atomic(bencher: Bencher<'_, '_>, operations: usize) {
     let history = history(operations);
     bencher

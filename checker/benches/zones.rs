@@ -7,6 +7,8 @@
 mod registers;
 #[path = "workload/simulation.rs"]
 mod simulation;
+#[path = "workload/sizes.rs"]
+mod sizes;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -16,26 +18,23 @@ use rashomon_checker::linearizability::{Engine, Options, Verdict, check, examine
 
 use registers::Registers;
 use simulation::{simulate, write};
+use sizes::sizes;
 
 const CLIENTS: usize = 20;
+
+/// The largest history, if nobody asks for another.
+const LIMIT: usize = 1_000_000;
 
 fn main() {
     divan::main();
 }
 
-/// Sizes to measure, up to the limit that is asked for.
-fn sizes() -> impl Iterator<Item = usize> {
-    let limit = std::env::var("RASHOMON_BENCH_MAX").ok().and_then(|limit| limit.parse().ok());
-    let limit = limit.unwrap_or(1_000_000);
-    (4..=7).map(|power| 10usize.pow(power)).filter(move |&size| size <= limit)
-}
-
-#[divan::bench(args = sizes(), sample_count = 3, sample_size = 1)]
+#[divan::bench(args = sizes(LIMIT), sample_count = 3, sample_size = 1)]
 fn one_register(bencher: Bencher<'_, '_>, operations: usize) {
     measure(bencher, operations, 1);
 }
 
-#[divan::bench(args = sizes(), sample_count = 3, sample_size = 1)]
+#[divan::bench(args = sizes(LIMIT), sample_count = 3, sample_size = 1)]
 fn thousand_registers(bencher: Bencher<'_, '_>, operations: usize) {
     measure(bencher, operations, 1000);
 }

@@ -11,30 +11,31 @@
 mod audit;
 mod core;
 
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::Parser;
+use rashomon::cli::seeds;
 use rashomon_stores::observe::mutants::Bug;
 
 use self::audit::{AnyError, NODES, audit_all};
 use self::core::ENDOWMENT;
 
+/// Audit the tokens on every snapshot
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The seeds, both included
+    #[arg(long, value_parser = seeds, default_value = "1..1000")]
+    seeds: RangeInclusive<u64>,
+    /// Take the snapshots wrongly: marker-late, state-late, channel-forgotten or crash-ignored
+    #[arg(long)]
+    bug: Option<Bug>,
+}
+
 /// Arguments in, exit code out: 0 if the tokens are always all there, 1 if not.
 fn main() -> Result<ExitCode, AnyError> {
-    const USAGE: &str = "usage: tokens [--seeds 1..10000] [--bug NAME]";
-    let (mut seeds, mut bug) = (1..=1_000, None);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let value = arguments.next().ok_or(USAGE)?;
-        match argument.as_str() {
-            "--seeds" => {
-                let (from, to) = value.split_once("..").ok_or(USAGE)?;
-                seeds = from.parse()?..=to.parse()?;
-            }
-            "--bug" => bug = Some(value.parse::<Bug>()?),
-            _ => return Err(USAGE.into()),
-        }
-    }
+    let Arguments { seeds, bug } = Arguments::parse();
     let (began, count) = (Instant::now(), seeds.clone().count());
     let (wrong, sum) = audit_all(seeds, bug, bug.is_some())?;
     println!(

@@ -22,6 +22,8 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 
+pub use sim::seeds;
+
 /// Test replicated stores: run a cluster, break it, and decide whether one story explains what its clients saw
 #[derive(Debug, Parser)]
 #[command(name = "rashomon", version, propagate_version = true, after_help = EXIT_CODES)]

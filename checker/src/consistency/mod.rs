@@ -95,6 +95,9 @@ pub enum Promise {
     NoFalseConcurrency,
 }
 
+/// How many of the promises are rungs.
+const RUNGS: usize = 8;
+
 impl Promise {
     /// Every promise, in the order in which they are told: the rungs of the ladder, the stronger
     /// ones first, and then what a store may keep beside them.
@@ -117,6 +120,16 @@ impl Promise {
         Promise::WritesFollowReads,
         Promise::NoFalseConcurrency,
     ];
+
+    /// The rungs of the ladder, the stronger ones first.
+    pub fn rungs() -> &'static [Promise] {
+        &Self::ALL[..RUNGS]
+    }
+
+    /// What a store may keep beside the rungs.
+    pub fn beside() -> &'static [Promise] {
+        &Self::ALL[RUNGS..]
+    }
 
     /// The name in reports, data and options: `convergence`, `no-lost-writes`, …
     pub fn as_str(self) -> &'static str {

@@ -38,4 +38,6 @@ fn a_stale_read_says_how_far() {
     assert_eq!(of("2 n2 read 1\n 1 n1 write 1"), (2, None, None), "from the future");
     assert_eq!(of("1 n1 write 1\n 2 n2 write 1\n 2 n2 read 1"), (1, None, None), "written twice");
     assert_eq!(of("1 n1 write 1\n 1 n1 write 2\n 1 n1 cas [1,3]"), (2, None, None), "replaced");
+    let replaced = "1 n1 write 1\n 1 n1 write 2\n 1 n1 cas [2,3]\n 2 n2 read 1";
+    assert_eq!(of(replaced), (3, None, Some(150)), "two writes behind");
 }

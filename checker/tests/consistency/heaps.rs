@@ -8,7 +8,7 @@ use rashomon_checker::consistency::{Finding, Options, Promise, judge};
 use rashomon_checker::history::{EventType, Value};
 
 use crate::scribe::{NODES, Op, history};
-use crate::{BESIDE, CASES, Tally};
+use crate::{CASES, Tally};
 
 /// How things are put in.
 const WAYS: [&str; 3] = ["append", "add", "increment"];
@@ -178,7 +178,7 @@ fn what_is_put_in_stays_in() {
         if !ops.iter().any(|op| op.f == put) {
             continue;
         }
-        let rows = judge(&history(&ops, Some(end)), &BESIDE, &Options::default());
+        let rows = judge(&history(&ops, Some(end)), Promise::beside(), &Options::default());
         for row in &rows {
             let is_sum = put == "increment";
             let holds = match row.promise {

@@ -24,19 +24,6 @@ use scribe::{NODES, Op, history};
 /// Random histories of each kind.
 const CASES: u64 = 40_000;
 
-/// What a store may keep beside the rungs of the ladder.
-const BESIDE: [Promise; 9] = [
-    Promise::Convergence,
-    Promise::NoLostWrites,
-    Promise::NoResurrection,
-    Promise::NoValuesFromNowhere,
-    Promise::ReadYourWrites,
-    Promise::MonotonicReads,
-    Promise::MonotonicWrites,
-    Promise::WritesFollowReads,
-    Promise::NoFalseConcurrency,
-];
-
 /// A small history of one key, each process doing one thing after the other, with final reads; and
 /// when the clients were done.
 fn small(rng: &mut ChaCha8Rng, siblings: bool) -> (Vec<Op>, u64) {
@@ -194,7 +181,7 @@ fn registers_are_judged_as_defined() {
         if !facts.is_sane() {
             continue;
         }
-        let rows = judge(&history(&ops, Some(end)), &BESIDE, &options);
+        let rows = judge(&history(&ops, Some(end)), Promise::beside(), &options);
         let context = format!("seed {seed}, {clocks:?}");
         for row in &rows {
             let (holds, may_miss) = match row.promise {
@@ -212,7 +199,7 @@ fn registers_are_judged_as_defined() {
             tally.compare(row.promise, &row.finding, holds, may_miss, &context);
         }
     }
-    tally.has_both(&BESIDE[..BESIDE.len() - 1]);
+    tally.has_both(&Promise::beside()[..Promise::beside().len() - 1]);
 }
 
 #[test]
@@ -225,7 +212,7 @@ fn values_side_by_side_are_judged_as_defined() {
             continue;
         }
         let facts = Facts::of(&ops, end, Clocks::Unknown);
-        let rows = judge(&history(&ops, Some(end)), &BESIDE, &Options::default());
+        let rows = judge(&history(&ops, Some(end)), Promise::beside(), &Options::default());
         let context = format!("seed {seed}");
         for row in &rows {
             let holds = match row.promise {
@@ -241,7 +228,7 @@ fn values_side_by_side_are_judged_as_defined() {
             tally.compare(row.promise, &row.finding, holds, false, &context);
         }
     }
-    let judged = BESIDE.into_iter().filter(|promise| {
+    let judged = Promise::beside().iter().copied().filter(|promise| {
         !matches!(promise, Promise::MonotonicWrites | Promise::WritesFollowReads)
     });
     tally.has_both(&judged.collect::<Vec<_>>());

@@ -9,7 +9,6 @@ use rand_chacha::ChaCha8Rng;
 use rashomon_checker::consistency::{Clocks, Finding, Options, Promise, judge};
 use rashomon_checker::history::{EventType, Value};
 
-use crate::BESIDE;
 use crate::scribe::{NODES, Op, history};
 
 /// What is wrong with a store.
@@ -254,7 +253,7 @@ fn broken(siblings: bool, flaw: Flaw, apart: u64, clocks: Clocks) -> BTreeMap<Pr
     let mut broken = BTreeMap::new();
     for seed in 0..400 {
         let (ops, end) = World::new(seed, siblings, flaw, apart, clocks == Clocks::Hybrid).run();
-        for row in judge(&history(&ops, Some(end)), &BESIDE, &options) {
+        for row in judge(&history(&ops, Some(end)), Promise::beside(), &options) {
             match row.finding {
                 Finding::Violated(violation) => {
                     broken.entry(row.promise).or_insert((0, violation.sentence)).0 += 1;

@@ -63,8 +63,11 @@ pub(super) struct SimArguments {
     json: bool,
 }
 
-/// `A..B`, both included: nobody who writes 1..100 wants 99.
-fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
+/// Reads `A..B`, both included: nobody who writes 1..100 wants 99.
+///
+/// # Errors
+/// What to write instead.
+pub fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
     const HOW: &str = "write it as 1..1000, both included";
     let (from, to) = text.split_once("..").ok_or(HOW)?;
     let number = |text: &str| text.trim_start_matches('=').parse::<u64>().map_err(|_| HOW);

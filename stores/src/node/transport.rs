@@ -381,15 +381,19 @@ mod tests {
         drop(hole);
     }
 
-    #[test]
-    fn what_has_waited_too_long_is_not_sent() {
-        let link = Link {
+    fn link_to_nowhere() -> Link {
+        Link {
             client: client(TIMEOUT).expect("a client"),
             url: String::new(),
             head: Head { cluster: "test".to_owned(), from: NodeId(1), to: NodeId(2) },
             timeout: PATIENCE,
             traffic: Arc::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn what_has_waited_too_long_is_not_sent() {
+        let link = link_to_nowhere();
         let now = Instant::now();
         let old = now.checked_sub(PATIENCE).expect("the machine has run for a while");
         let (queue, mut waiting) = mpsc::channel(10);
@@ -406,13 +410,7 @@ mod tests {
         let clock = Some("n1:3,n2:5".parse().expect("a clock"));
         let envelope = Some(Envelope { incarnation: 2, number: 7, snapshot: 0, clock });
         let marker = Marker { snapshot: 1, incarnation: 2, sent: 7, wants: true };
-        let link = Link {
-            client: client(TIMEOUT).expect("a client"),
-            url: String::new(),
-            head: Head { cluster: "test".to_owned(), from: NodeId(1), to: NodeId(2) },
-            timeout: PATIENCE,
-            traffic: Arc::default(),
-        };
+        let link = link_to_nowhere();
         let (queue, mut waiting) = mpsc::channel(10);
         let second = Parcel::Message(Letter { envelope, message: "@".to_owned() });
         let parcels = [bare("one".to_owned()), second, Parcel::Marker(marker)];

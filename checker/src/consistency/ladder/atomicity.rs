@@ -131,7 +131,7 @@ impl<'a> Versions<'a> {
     fn bounds(&self) -> Bounds<u32> {
         // Whoever replaces what it found has to find the last write.
         if self.has_cas {
-            return Bounds { at_least: 2, at_most: None };
+            return Bounds { at_least: self.needed().max(2), at_most: None };
         }
         let by_call = self.enough(&|write| self.node(write).call);
         let by_proof = self.enough(&|write| {
