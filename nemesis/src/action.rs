@@ -5,29 +5,26 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ailment::{Ailment, Part};
+use crate::ending::Ending;
 use crate::fault::{Fault, Partition, Split};
 use crate::grudge::{Block, Grudge, Ways};
 use crate::nodes::{Node, NodeSet, Pick};
-use crate::text::{Cursor, ParseError, display_time, text_form};
+use crate::text::{Cursor, ParseError, text_form};
+use crate::trouble::Trouble;
 
 /// What is really done: concrete links and nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Messages on these links are lost until healed.
-    Cut(Grudge),
-    /// Messages on these links wait until healed.
-    Hold(Grudge),
-    /// Messages on these links take about so much longer until healed.
-    Slow(Grudge, Duration),
-    /// Every link is opened.
+    /// This is wrong with these links until healed.
+    Link(Trouble, Grudge),
+    /// Nothing is wrong with any link any more.
     Heal,
-    /// These processes are killed.
-    Kill(BTreeSet<Node>),
+    /// These processes end so.
+    End(Ending, BTreeSet<Node>),
     /// These processes are started again.
     Restart(BTreeSet<Node>),
     /// These become members.
@@ -61,10 +58,8 @@ impl Action {
     /// Whether it touches nothing: a cut of no link, a kill of nobody.
     pub fn is_empty(&self) -> bool {
         match self {
-            Action::Cut(grudge) | Action::Hold(grudge) | Action::Slow(grudge, _) => {
-                grudge.is_empty()
-            }
-            Action::Kill(nodes)
+            Action::Link(_, grudge) => grudge.is_empty(),
+            Action::End(_, nodes)
             | Action::Restart(nodes)
             | Action::Add(nodes)
             | Action::Remove(nodes)
@@ -87,11 +82,9 @@ impl Action {
             Partition::Splits(grudge.blocks().into_iter().map(split).collect())
         };
         match self {
-            Action::Cut(grudge) => Fault::Cut(splits(grudge)),
-            Action::Hold(grudge) => Fault::Hold(splits(grudge)),
-            Action::Slow(grudge, by) => Fault::Slow(splits(grudge), *by),
+            Action::Link(trouble, grudge) => Fault::Link(*trouble, splits(grudge)),
             Action::Heal => Fault::Heal,
-            Action::Kill(set) => Fault::Kill(nodes(set)),
+            Action::End(ending, set) => Fault::End(*ending, nodes(set)),
             Action::Restart(set) => Fault::Restart(Some(nodes(set))),
             Action::Add(set) => Fault::Add(Some(set.clone())),
             Action::Remove(set) => Fault::Remove(nodes(set)),
@@ -110,11 +103,9 @@ impl Action {
     /// The action a fault asks for, if it leaves nothing to be resolved.
     fn from_fault(fault: Fault) -> Option<Self> {
         Some(match fault {
-            Fault::Cut(partition) => Action::Cut(concrete_links(&partition)?),
-            Fault::Hold(partition) => Action::Hold(concrete_links(&partition)?),
-            Fault::Slow(partition, by) => Action::Slow(concrete_links(&partition)?, by),
+            Fault::Link(trouble, partition) => Action::Link(trouble, concrete_links(&partition)?),
             Fault::Heal => Action::Heal,
-            Fault::Kill(set) => Action::Kill(concrete(&set)?),
+            Fault::End(ending, set) => Action::End(ending, concrete(&set)?),
             Fault::Restart(set) => Action::Restart(concrete(&set?)?),
             Fault::Add(set) => Action::Add(set?),
             Fault::Remove(set) => Action::Remove(concrete(&set)?),
@@ -148,12 +139,7 @@ pub(crate) fn concrete(set: &NodeSet) -> Option<BTreeSet<Node>> {
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Action::Cut(grudge) => write!(f, "cut {grudge}"),
-            Action::Hold(grudge) => write!(f, "hold {grudge}"),
-            Action::Slow(grudge, by) => write!(f, "slow {grudge} by {}", display_time(*by)),
-            _ => self.fault().fmt(f),
-        }
+        self.fault().fmt(f)
     }
 }
 
@@ -163,14 +149,9 @@ impl Resolved {
     /// What was done, for a person: `no messages between n3 (leader) and n1, n2, n4, n5`.
     pub fn sentence(&self) -> String {
         let mut sentence = match &self.action {
-            Action::Cut(grudge) => self.links(grudge, "no messages", "no link cut"),
-            Action::Hold(grudge) => self.links(grudge, "messages held", "no link held"),
-            Action::Slow(grudge, by) => {
-                let what = format!("messages take {} longer", display_time(*by));
-                self.links(grudge, &what, "no link slow")
-            }
+            Action::Link(trouble, grudge) => self.links(*trouble, grudge),
             Action::Heal => "all links open again".to_owned(),
-            Action::Kill(nodes) => format!("{} killed", self.names(nodes)),
+            Action::End(ending, nodes) => format!("{} {}", self.names(nodes), ending.past()),
             Action::Restart(nodes) => format!("{} restarted", self.names(nodes)),
             Action::Add(nodes) => format!("{} to be added", self.names(nodes)),
             Action::Remove(nodes) => {
@@ -189,9 +170,9 @@ impl Resolved {
         sentence
     }
 
-    fn links(&self, grudge: &Grudge, what: &str, nothing: &str) -> String {
+    fn links(&self, trouble: Trouble, grudge: &Grudge) -> String {
         if grudge.is_empty() {
-            return nothing.to_owned();
+            return format!("{} no link", trouble.name());
         }
         let blocks = grudge.blocks();
         let parts: Vec<String> = blocks
@@ -204,7 +185,7 @@ impl Resolved {
                 }
             })
             .collect();
-        format!("{what} {}", parts.join("; "))
+        format!("{} {}", trouble.sentence(), parts.join("; "))
     }
 
     fn names(&self, nodes: &BTreeSet<Node>) -> String {

@@ -29,7 +29,7 @@ pub enum Ailment {
 
 /// Hundredths; from 1 to 1000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Percent(u16);
+pub struct Percent(pub(crate) u16);
 
 impl Percent {
     /// The right rate.
@@ -38,6 +38,10 @@ impl Percent {
     /// So many hundredths, if that is neither none nor more than a thousand.
     pub fn new(hundredths: u16) -> Option<Self> {
         (1..=1000).contains(&hundredths).then_some(Percent(hundredths))
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        word.strip_suffix('%')?.parse().ok().and_then(Percent::new)
     }
 
     /// How many hundredths.
@@ -132,12 +136,7 @@ impl Ailment {
         let ailment = match verb {
             "leap" => Ailment::Leap(cursor.by()?),
             "stall" => Ailment::Stall(cursor.by()?),
-            "drift" => {
-                cursor.word("`at` and a rate, as in `at 150%`", |word| {
-                    (word == "at").then_some(())
-                })?;
-                Ailment::Drift(cursor.word("a rate from `1%` to `1000%`", percent)?)
-            }
+            "drift" => Ailment::Drift(cursor.at_percent(1000)?),
             "fill" => Ailment::Fill,
             _ => Ailment::Pause,
         };
@@ -153,8 +152,4 @@ impl Ailment {
             Ailment::Pause | Ailment::Fill => Ok(()),
         }
     }
-}
-
-fn percent(word: &str) -> Option<Percent> {
-    word.strip_suffix('%')?.parse().ok().and_then(Percent::new)
 }

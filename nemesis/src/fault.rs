@@ -7,16 +7,17 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::time::Duration;
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::action::{Action, Resolved, concrete};
 use crate::ailment::{Ailment, Part};
+use crate::ending::Ending;
 use crate::grudge::{Grudge, Ways};
 use crate::nodes::{Cluster, Node, NodeSet, Resolver};
-use crate::text::{Cursor, ParseError, display_time, text_form};
+use crate::text::{Cursor, ParseError, text_form};
+use crate::trouble::Trouble;
 
 /// Two symbolic sets of nodes that are to lose each other's messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,17 +44,13 @@ pub enum Partition {
 /// Something to go wrong, or right again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// Messages on these links are lost until the network heals; adds to earlier cuts.
-    Cut(Partition),
-    /// Messages on these links wait until the network heals, and then arrive.
-    Hold(Partition),
-    /// Messages on these links take about so much longer until the network heals.
-    Slow(Partition, Duration),
-    /// Every link is open again, and as fast as it was.
+    /// This is wrong with these links until the network heals.
+    Link(Trouble, Partition),
+    /// Nothing is wrong with any link any more.
     Heal,
-    /// These nodes' processes are killed, as by a power cut of the process alone.
-    Kill(NodeSet),
-    /// Killed nodes start again with what they had on disk: these, or all there are.
+    /// These nodes' processes end so.
+    End(Ending, NodeSet),
+    /// Ended nodes start again with what they had on disk: these, or all there are.
     Restart(Option<NodeSet>),
     /// These nodes, which are new, become members: by their numbers, or the next that is free.
     Add(Option<BTreeSet<Node>>),
@@ -152,15 +149,28 @@ impl Split {
 }
 
 impl Fault {
-    /// What kind of fault it is, in one word: `cut`, `hold`, `slow`, `heal`, `kill`, `restart`, `add`,
-    /// `remove`, `retire`, `transfer`, or the verb of an ailment or a cure.
+    /// Messages on these links are lost.
+    pub fn cut(links: Partition) -> Self {
+        Fault::Link(Trouble::Cut, links)
+    }
+
+    /// Messages on these links wait.
+    pub fn hold(links: Partition) -> Self {
+        Fault::Link(Trouble::Hold, links)
+    }
+
+    /// These nodes are killed.
+    pub fn kill(nodes: impl Into<NodeSet>) -> Self {
+        Fault::End(Ending::Kill, nodes.into())
+    }
+
+    /// What kind of fault it is, in one word: `heal`, `restart`, `add`, `remove`, `retire`, `transfer`,
+    /// or the verb of a trouble, an ending, an ailment or a cure.
     pub fn name(&self) -> &'static str {
         match self {
-            Fault::Cut(_) => "cut",
-            Fault::Hold(_) => "hold",
-            Fault::Slow(..) => "slow",
+            Fault::Link(trouble, _) => trouble.name(),
             Fault::Heal => "heal",
-            Fault::Kill(_) => "kill",
+            Fault::End(ending, _) => ending.name(),
             Fault::Restart(_) => "restart",
             Fault::Add(_) => "add",
             Fault::Remove(_) => "remove",
@@ -193,7 +203,7 @@ impl Fault {
         self.check(&cluster.nodes.union(&cluster.gone).copied().collect())?;
         // What is dead cannot be killed, nor what lives be started; links outlive their nodes.
         let pool = match self {
-            Fault::Kill(_) | Fault::Ail(..) => cluster.up(),
+            Fault::End(..) | Fault::Ail(..) => cluster.up(),
             Fault::Restart(_) => cluster.down.clone(),
             // Whoever is named is asked, whatever comes of it.
             Fault::Transfer(set) => {
@@ -201,18 +211,16 @@ impl Fault {
                 free.chain(set.named().filter(|node| cluster.nodes.contains(node))).collect()
             }
             // A leader that was removed may lead on, for a while or wrongly.
-            Fault::Cut(_) | Fault::Hold(_) | Fault::Slow(..) => {
-                cluster.nodes.iter().copied().chain(cluster.leader).collect()
-            }
+            Fault::Link(..) => cluster.nodes.iter().copied().chain(cluster.leader).collect(),
             _ => cluster.nodes.clone(),
         };
         let mut resolver = Resolver::new(cluster, pool, rng);
         let action = match self {
-            Fault::Cut(partition) => Action::Cut(partition.resolve(&mut resolver)),
-            Fault::Hold(partition) => Action::Hold(partition.resolve(&mut resolver)),
-            Fault::Slow(partition, by) => Action::Slow(partition.resolve(&mut resolver), *by),
+            Fault::Link(trouble, partition) => {
+                Action::Link(*trouble, partition.resolve(&mut resolver))
+            }
             Fault::Heal => Action::Heal,
-            Fault::Kill(set) => Action::Kill(only(resolver.resolve([set]))),
+            Fault::End(ending, set) => Action::End(*ending, only(resolver.resolve([set]))),
             Fault::Restart(Some(set)) => Action::Restart(only(resolver.resolve([set]))),
             Fault::Restart(None) => Action::Restart(cluster.down.clone()),
             Fault::Add(named) => Action::Add(newcomers(named.as_ref(), cluster)),
@@ -234,10 +242,8 @@ impl Fault {
     /// The first that is not.
     pub fn check(&self, nodes: &BTreeSet<Node>) -> Result<(), UnknownNode> {
         let sets = match self {
-            Fault::Cut(partition) | Fault::Hold(partition) | Fault::Slow(partition, _) => {
-                partition.sets()
-            }
-            Fault::Kill(set)
+            Fault::Link(_, partition) => partition.sets(),
+            Fault::End(_, set)
             | Fault::Restart(Some(set))
             | Fault::Remove(set)
             | Fault::Retire(set)
@@ -252,17 +258,25 @@ impl Fault {
     }
 
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        const EXPECTED: &str = "a fault: `cut`, `hold`, `slow`, `heal`, `kill`, `restart`, `pause`, \
-                                `resume`, `leap`, `drift`, `steady`, `stall`, `fill`, `clear`, \
+        const EXPECTED: &str = "a fault: `cut`, `hold`, `slow`, `lose`, `limit`, `reset`, `strand`, `heal`, \
+                                `kill`, `stop`, `restart`, `pause`, `resume`, `leap`, `drift`, \
+                                `steady`, `stall`, `fill`, `clear`, \
                                 `add`, `remove`, `retire` or `transfer`";
-        const WORDS: [&str; 10] = [
-            "cut", "hold", "slow", "heal", "kill", "restart", "add", "remove", "retire", "transfer",
-        ];
+        const WORDS: [&str; 6] = ["heal", "restart", "add", "remove", "retire", "transfer"];
         let word = cursor.peek();
+        if Trouble::NAMES.contains(&word) {
+            cursor.advance();
+            let links = Partition::parse(cursor)?;
+            return Ok(Fault::Link(Trouble::parse(word, cursor)?, links));
+        }
         if Ailment::NAMES.contains(&word) {
             cursor.advance();
             let (ailment, set) = Ailment::parse(word, cursor)?;
             return Ok(Fault::Ail(ailment, set));
+        }
+        if let Some(ending) = Ending::ALL.into_iter().find(|ending| ending.name() == word) {
+            cursor.advance();
+            return Ok(Fault::End(ending, NodeSet::parse(cursor)?));
         }
         if let Some(part) = Part::ALL.into_iter().find(|part| part.cure() == word) {
             cursor.advance();
@@ -274,10 +288,6 @@ impl Fault {
         cursor.advance();
         let ends = matches!(cursor.peek(), "" | "\n" | ";");
         Ok(match word {
-            "cut" => Fault::Cut(Partition::parse(cursor)?),
-            "hold" => Fault::Hold(Partition::parse(cursor)?),
-            "slow" => Fault::Slow(Partition::parse(cursor)?, cursor.by()?),
-            "kill" => Fault::Kill(NodeSet::parse(cursor)?),
             "restart" if ends => Fault::Restart(None),
             "restart" => Fault::Restart(Some(NodeSet::parse(cursor)?)),
             "add" if ends => Fault::Add(None),
@@ -338,9 +348,11 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
         match self {
-            Fault::Cut(partition) | Fault::Hold(partition) => write!(f, " {partition}"),
-            Fault::Slow(partition, by) => write!(f, " {partition} by {}", display_time(*by)),
-            Fault::Kill(set)
+            Fault::Link(trouble, partition) => {
+                write!(f, " {partition}")?;
+                trouble.write(f)
+            }
+            Fault::End(_, set)
             | Fault::Restart(Some(set))
             | Fault::Remove(set)
             | Fault::Retire(set) => write!(f, " {set}"),

@@ -13,10 +13,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::ailment::{Ailment, Part, Percent};
+use crate::ending::Ending;
 use crate::fault::{Fault, Partition};
-use crate::nodes::{NodeSet, Pick};
+use crate::nodes::{Node, NodeSet, Pick};
 use crate::schedule::{Schedule, Step};
 use crate::text::{Cursor, ParseError, text_form};
+use crate::trouble::{Rate, Trouble};
 
 /// Faults that belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,22 +33,25 @@ pub enum Package {
     Clock,
     /// Disks that are slow or full, and then well.
     Disk,
-    /// Links that are slow, and then as fast as before.
+    /// Links that are slow, narrow, lossy or broken, and then as good as before.
     Link,
+    /// Nodes that are stopped in order: one or all, one after the other, or one again and again.
+    Restart,
 }
 
 impl Package {
     /// Every package.
-    pub const ALL: [Package; 6] = [
+    pub const ALL: [Package; 7] = [
         Package::Partition,
         Package::Kill,
         Package::Pause,
         Package::Clock,
         Package::Disk,
         Package::Link,
+        Package::Restart,
     ];
 
-    /// Its name: `partition`, `kill`, `pause`, `clock`, `disk`, `link`.
+    /// Its name: `partition`, `kill`, `pause`, `clock`, `disk`, `link`, `restart`.
     pub fn name(self) -> &'static str {
         match self {
             Package::Partition => "partition",
@@ -55,15 +60,17 @@ impl Package {
             Package::Clock => "clock",
             Package::Disk => "disk",
             Package::Link => "link",
+            Package::Restart => "restart",
         }
     }
 
     /// The package that a fault belongs to, if it strikes live runs.
     pub fn of(fault: &Fault) -> Option<Self> {
         match fault {
-            Fault::Cut(_) | Fault::Hold(_) => Some(Package::Partition),
-            Fault::Slow(..) => Some(Package::Link),
-            Fault::Kill(_) => Some(Package::Kill),
+            Fault::Link(trouble, _) if trouble.closes() => Some(Package::Partition),
+            Fault::Link(..) => Some(Package::Link),
+            Fault::End(Ending::Kill, _) => Some(Package::Kill),
+            Fault::End(Ending::Stop, _) => Some(Package::Restart),
             Fault::Ail(ailment, _) => Some(match ailment.part() {
                 Part::Process => Package::Pause,
                 Part::Clock => Package::Clock,
@@ -77,7 +84,7 @@ impl Package {
     pub fn mend(self) -> Fault {
         match self {
             Package::Partition | Package::Link => Fault::Heal,
-            Package::Kill => Fault::Restart(None),
+            Package::Kill | Package::Restart => Fault::Restart(None),
             Package::Pause => Fault::Cure(Part::Process),
             Package::Clock => Fault::Cure(Part::Clock),
             Package::Disk => Fault::Cure(Part::Disk),
@@ -87,17 +94,28 @@ impl Package {
     /// The strike that takes the leader.
     pub fn leader_strike(self) -> Fault {
         match self {
-            Package::Partition => Fault::Cut(Partition::both(Pick::Leader, Pick::Rest)),
-            Package::Kill => Fault::Kill(Pick::Leader.into()),
+            Package::Partition => Fault::cut(Partition::both(Pick::Leader, Pick::Rest)),
+            Package::Kill => Fault::kill(Pick::Leader),
             Package::Pause => Fault::Ail(Ailment::Pause, Pick::Leader.into()),
             Package::Clock => Fault::Ail(drift(25), Pick::Leader.into()),
             Package::Disk => Fault::Ail(STALL, Pick::Leader.into()),
-            Package::Link => Fault::Slow(Partition::both(Pick::Leader, Pick::Rest), SLOW),
+            Package::Link => slow(Partition::both(Pick::Leader, Pick::Rest), SLOW),
+            Package::Restart => Fault::End(Ending::Stop, Pick::Leader.into()),
         }
     }
 
     /// Strikes of every other kind, for a cluster of this size.
-    fn other_strikes(self, nodes: u16) -> Vec<Fault> {
+    fn other_strikes(self, nodes: u16, rng: &mut ChaCha8Rng) -> Vec<Strike> {
+        let mut strikes: Vec<Strike> = self.other_faults(nodes).into_iter().map(at_once).collect();
+        if self == Package::Restart {
+            strikes.push(rolling_restart(nodes));
+            strikes.push(crash_loop(Node(rng.random_range(1..=nodes.max(1)))));
+        }
+        strikes
+    }
+
+    /// Strikes of every other kind that are a single fault.
+    fn other_faults(self, nodes: u16) -> Vec<Fault> {
         // As many as may go with the leader for it to stand in a minority.
         let followers = (nodes.saturating_sub(1) / 2).saturating_sub(1);
         match self {
@@ -115,12 +133,13 @@ impl Package {
                 if nodes > 3 {
                     partitions.extend([Partition::Ring, Partition::Bridge]);
                 }
-                partitions.into_iter().map(Fault::Cut).collect()
+                partitions.into_iter().map(Fault::cut).collect()
             }
-            Package::Kill => [Pick::Random(1), Pick::Minority, Pick::Everyone]
-                .map(NodeSet::from)
-                .map(Fault::Kill)
-                .into(),
+            Package::Kill => vec![
+                Fault::kill(Pick::Random(1)),
+                Fault::kill(Pick::Minority),
+                Fault::kill(Pick::Everyone),
+            ],
             Package::Pause => [Pick::Random(1), Pick::Minority, Pick::Everyone]
                 .map(|pick| Fault::Ail(Ailment::Pause, pick.into()))
                 .into(),
@@ -137,12 +156,54 @@ impl Package {
                 Fault::Ail(Ailment::Fill, Pick::Leader.into()),
             ],
             Package::Link => vec![
-                Fault::Slow(Partition::one_way(Pick::Rest, Pick::Leader), SLOW),
-                Fault::Slow(Partition::both(Pick::Random(1), Pick::Rest), 2 * SLOW),
-                Fault::Slow(Partition::both(Pick::Everyone, Pick::Everyone), SLOW / 2),
+                slow(Partition::one_way(Pick::Rest, Pick::Leader), SLOW),
+                slow(Partition::both(Pick::Random(1), Pick::Rest), 2 * SLOW),
+                slow(Partition::both(Pick::Everyone, Pick::Everyone), SLOW / 2),
+                Fault::Link(Trouble::Lose(LOSS), Partition::both(Pick::Leader, Pick::Rest)),
+                Fault::Link(Trouble::Lose(LOSS), Partition::both(Pick::Everyone, Pick::Everyone)),
+                Fault::Link(Trouble::Limit(NARROW), Partition::one_way(Pick::Leader, Pick::Rest)),
+                Fault::Link(Trouble::Reset, Partition::both(Pick::Everyone, Pick::Everyone)),
+                Fault::Link(Trouble::Strand, Partition::both(Pick::Leader, Pick::Rest)),
             ],
+            Package::Restart => [Pick::Random(1), Pick::Minority, Pick::Everyone]
+                .map(|pick| Fault::End(Ending::Stop, pick.into()))
+                .into(),
         }
     }
+}
+
+/// Faults of one strike, each after so great a part of the strike's time.
+type Strike = Vec<(f64, Fault)>;
+
+fn at_once(fault: Fault) -> Strike {
+    vec![(0.0, fault)]
+}
+
+/// Every node is stopped and started again, one after the other, as by somebody who installs a new
+/// version.
+fn rolling_restart(nodes: u16) -> Strike {
+    let turn = 1.0 / f64::from(nodes.max(1));
+    let turns = Node::first(nodes).zip((0_u16..).map(f64::from));
+    turns
+        .flat_map(|(node, number)| {
+            let set = NodeSet::from(Pick::Node(node));
+            let stop = Fault::End(Ending::Stop, set.clone());
+            [(number * turn, stop), ((number + 0.5) * turn, Fault::Restart(Some(set)))]
+        })
+        .collect()
+}
+
+/// A node crashes again and again, soon after it has come up.
+fn crash_loop(node: Node) -> Strike {
+    const CRASHES: u8 = 5;
+    let set = NodeSet::from(Pick::Node(node));
+    let crashes = (0..CRASHES).map(|crash| f64::from(crash) / f64::from(CRASHES));
+    let up = 0.3 / f64::from(CRASHES);
+    crashes
+        .flat_map(|at| {
+            [(at, Fault::kill(set.clone())), (at + up, Fault::Restart(Some(set.clone())))]
+        })
+        .collect()
 }
 
 impl fmt::Display for Package {
@@ -157,11 +218,20 @@ const LEAP: Duration = Duration::from_secs(3);
 /// none the less alive.
 const STALL: Ailment = Ailment::Stall(Duration::from_millis(120));
 
+/// How many messages a bad link loses: most get through, and elections are called all the same.
+const LOSS: Percent = Percent(30);
+/// What a narrow link carries in a second: enough for heartbeats, and not for all that is replicated.
+const NARROW: Rate = Rate(20_000);
+
 /// How much longer messages take on a slow link: about as long as a node waits for word from its leader.
 const SLOW: Duration = Duration::from_millis(100);
 
 fn drift(percent: u16) -> Ailment {
-    Ailment::Drift(Percent::new(percent).unwrap_or(Percent::WHOLE))
+    Ailment::Drift(Percent(percent))
+}
+
+fn slow(links: Partition, by: Duration) -> Fault {
+    Fault::Link(Trouble::Slow(by), links)
 }
 
 /// A choice of packages, written `partition,kill`, or `none`, or `all`.
@@ -177,12 +247,12 @@ impl Packages {
             return Ok(Packages(Package::ALL.into()));
         }
         const EXPECTED: &str =
-            "`partition`, `kill`, `pause`, `clock`, `disk`, `link`, `all` or `none`";
+            "`partition`, `kill`, `pause`, `clock`, `disk`, `link`, `restart`, `all` or `none`";
         let by_name = |word: &str| Package::ALL.into_iter().find(|package| package.name() == word);
         let mut packages = BTreeSet::new();
         loop {
             if cursor.peek() == "membership" {
-                let expected = "`partition`, `kill`, `pause`, `clock`, `disk`, `link`, `all` or `none` (so far members change only in \
+                let expected = "`partition`, `kill`, `pause`, `clock`, `disk`, `link`, `restart`, `all` or `none` (so far members change only in \
                                 simulated runs: `rashomon sim --nemesis membership`)";
                 return Err(cursor.error(expected));
             }
@@ -232,7 +302,10 @@ impl Schedule {
                 decks.shuffle(&mut rng);
             }
             let deck = &mut decks[turn];
-            steps.push(Step::at(strike, deck.draw(nodes, &mut rng)));
+            for (part, fault) in deck.draw(nodes, &mut rng) {
+                let at = strike + hundredths((mend - strike).mul_f64(part));
+                steps.push(Step::at(at, fault));
+            }
             steps.push(Step::at(mend, deck.package.mend()));
         }
         Schedule::new(seed, steps)
@@ -281,7 +354,7 @@ struct Deck {
     /// How many more strikes took the leader than did not; never less than none.
     lead: usize,
     /// The last strike that did not take the leader, not to be drawn twice running.
-    last: Option<Fault>,
+    last: Option<Strike>,
 }
 
 impl Deck {
@@ -289,19 +362,19 @@ impl Deck {
         Deck { package, lead: 0, last: None }
     }
 
-    fn draw(&mut self, nodes: u16, rng: &mut ChaCha8Rng) -> Fault {
-        let mut others = self.package.other_strikes(nodes);
-        others.retain(|fault| Some(fault) != self.last.as_ref());
+    fn draw(&mut self, nodes: u16, rng: &mut ChaCha8Rng) -> Strike {
+        let mut others = self.package.other_strikes(nodes, rng);
+        others.retain(|strike| Some(strike) != self.last.as_ref());
         let other = others.choose(rng).filter(|_| rng.random_bool(OTHERS));
         match other.filter(|_| self.lead > 0) {
-            Some(fault) => {
+            Some(strike) => {
                 self.lead -= 1;
-                self.last = Some(fault.clone());
-                fault.clone()
+                self.last = Some(strike.clone());
+                strike.clone()
             }
             None => {
                 self.lead += 1;
-                self.package.leader_strike()
+                at_once(self.package.leader_strike())
             }
         }
     }

@@ -12,9 +12,13 @@ use serde::Serialize;
 
 use crate::action::Action;
 use crate::ailment::{Ailment, Part, Percent};
+use crate::ending::Ending;
 use crate::link::{Bite, LinkError, Links};
 use crate::nodes::{Cluster, Node};
 use crate::process::{NodeProcess, ProcessError};
+
+/// How long a node that is asked to end may take.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// Why an action could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +42,8 @@ pub enum HandsError {
 pub struct Outcome {
     /// The links that were opened again, each with what had run into it while it was closed.
     pub healed: Vec<Bite>,
-    /// The nodes whose process ran, and was killed.
-    pub killed: Vec<Node>,
+    /// The nodes whose process ran, and ended.
+    pub ended: Vec<Node>,
     /// The nodes that were started again.
     pub restarted: Vec<Node>,
     /// The nodes that an ailment befell.
@@ -60,7 +64,7 @@ impl Outcome {
 pub struct Hands {
     links: Links,
     processes: BTreeMap<Node, NodeProcess>,
-    /// Killed by an action, and not restarted yet.
+    /// Ended by an action, and not restarted yet.
     down: BTreeSet<Node>,
     /// What befell the nodes: a new process of a node learns of it.
     conditions: BTreeMap<Node, Condition>,
@@ -120,11 +124,9 @@ impl Hands {
     pub async fn apply(&mut self, action: &Action) -> Result<Outcome, HandsError> {
         let mut outcome = Outcome::default();
         match action {
-            Action::Cut(grudge) => self.links.cut(grudge)?,
-            Action::Hold(grudge) => self.links.hold(grudge)?,
-            Action::Slow(grudge, by) => self.links.slow(grudge, *by)?,
+            Action::Link(trouble, grudge) => self.links.strike(*trouble, grudge)?,
             Action::Heal => outcome.healed = self.links.heal(),
-            Action::Kill(nodes) => outcome.killed = self.kill(nodes).await?,
+            Action::End(ending, nodes) => outcome.ended = self.end(*ending, nodes).await?,
             Action::Restart(nodes) => {
                 for node in nodes {
                     self.restart(*node).await?;
@@ -187,24 +189,35 @@ impl Hands {
         errors
     }
 
-    /// Kills these nodes at one time, as far as they run.
-    async fn kill(&mut self, nodes: &BTreeSet<Node>) -> Result<Vec<Node>, HandsError> {
-        let mut killed = Vec::new();
+    /// Ends these nodes at one time, as far as they run.
+    async fn end(
+        &mut self,
+        ending: Ending,
+        nodes: &BTreeSet<Node>,
+    ) -> Result<Vec<Node>, HandsError> {
+        let mut ended = Vec::new();
         for node in nodes {
             let process = self.processes.get_mut(node).ok_or(HandsError::Unknown(*node))?;
             if process.exited()?.is_none() {
-                process.start_kill()?;
+                match ending {
+                    Ending::Kill => process.start_kill()?,
+                    Ending::Stop => {
+                        // Who stands still does not hear.
+                        process.resume()?;
+                        process.start_stop();
+                    }
+                }
                 self.conditions.entry(*node).or_default().paused = None;
                 self.down.insert(*node);
-                killed.push(*node);
+                ended.push(*node);
             }
         }
-        for node in &killed {
+        for node in &ended {
             if let Some(process) = self.processes.get_mut(node) {
-                process.wait().await?;
+                process.wait_or_kill(GRACE).await?;
             }
         }
-        Ok(killed)
+        Ok(ended)
     }
 
     async fn restart(&mut self, node: Node) -> Result<(), HandsError> {
@@ -338,7 +351,7 @@ impl fmt::Display for Outcome {
             });
         }
         let nodes =
-            [(&self.killed, "killed"), (&self.ailing, "struck"), (&self.restarted, "restarted")];
+            [(&self.ended, "ended"), (&self.ailing, "struck"), (&self.restarted, "restarted")];
         for (nodes, what) in nodes {
             if !nodes.is_empty() {
                 let names: Vec<String> = nodes.iter().map(Node::to_string).collect();

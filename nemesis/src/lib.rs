@@ -11,6 +11,7 @@
 
 mod action;
 mod ailment;
+mod ending;
 mod fault;
 mod generate;
 mod grudge;
@@ -20,9 +21,11 @@ mod nodes;
 mod process;
 mod schedule;
 mod text;
+mod trouble;
 
 pub use action::{Action, Resolved};
 pub use ailment::{Ailment, Part, Percent};
+pub use ending::Ending;
 pub use fault::{Fault, Partition, Split, UnknownNode};
 pub use generate::{Package, Packages};
 pub use grudge::{Block, Grudge, Ways};
@@ -32,3 +35,4 @@ pub use nodes::{Cluster, Node, NodeSet, Pick};
 pub use process::{Launch, NodeProcess, ProcessError};
 pub use schedule::{Schedule, Step, Trigger};
 pub use text::{Moment, ParseError};
+pub use trouble::{Rate, Trouble};

@@ -180,7 +180,20 @@ impl NodeProcess {
     /// # Errors
     /// When it can be neither waited for nor killed.
     pub async fn stop(&mut self, grace: Duration) -> Result<ExitStatus, ProcessError> {
+        self.start_stop();
+        self.wait_or_kill(grace).await
+    }
+
+    /// Breaks its life line, which asks it to end, and does not wait.
+    pub fn start_stop(&mut self) {
         self.life_line = None;
+    }
+
+    /// Waits for it to end, and kills it if it has not after `grace`.
+    ///
+    /// # Errors
+    /// When it can be neither waited for nor killed.
+    pub async fn wait_or_kill(&mut self, grace: Duration) -> Result<ExitStatus, ProcessError> {
         match tokio::time::timeout(grace, self.wait()).await {
             Ok(ended) => ended,
             Err(_) => self.kill().await,

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::ailment::Percent;
+
 /// Why a text is no schedule, fault or node set, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: expected {expected}, found {found}")]
@@ -142,6 +144,14 @@ impl<'a> Cursor<'a> {
     pub(crate) fn by(&mut self) -> Result<Duration, ParseError> {
         self.word("`by` and a time, as in `by 3s`", |word| (word == "by").then_some(()))?;
         self.time()
+    }
+
+    /// `at` and so many per cent, up to `most`.
+    pub(crate) fn at_percent(&mut self, most: u16) -> Result<Percent, ParseError> {
+        self.word("`at` and per cent, as in `at 50%`", |word| (word == "at").then_some(()))?;
+        self.word(&format!("per cent from `1%` to `{most}%`"), |word| {
+            Percent::from_word(word).filter(|percent| percent.get() <= most)
+        })
     }
 
     /// Nothing more may follow.

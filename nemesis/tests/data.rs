@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::{
-    Action, Ailment, Cluster, Fault, Grudge, Node, NodeSet, Package, Packages, ParseError, Part,
-    Partition, Percent, Pick, Resolved, Schedule, Split, Step, Trigger, Ways,
+    Action, Ailment, Cluster, Ending, Fault, Grudge, Node, NodeSet, Package, Packages, ParseError,
+    Part, Partition, Percent, Pick, Rate, Resolved, Schedule, Split, Step, Trigger, Trouble, Ways,
 };
 
 const SIZE: u16 = 7;
@@ -52,13 +52,24 @@ fn ailment() -> impl Strategy<Value = Ailment> {
     ]
 }
 
-fn fault() -> impl Strategy<Value = Fault> {
+fn trouble() -> impl Strategy<Value = Trouble> {
     prop_oneof![
-        4 => partition().prop_map(Fault::Cut),
-        2 => partition().prop_map(Fault::Hold),
-        2 => (partition(), any::<Duration>()).prop_map(|(links, by)| Fault::Slow(links, by)),
+        4 => Just(Trouble::Cut),
+        2 => Just(Trouble::Hold),
+        2 => any::<Duration>().prop_map(Trouble::Slow),
+        1 => (1u16..=100).prop_map(|it| Trouble::Lose(Percent::new(it).expect("in range"))),
+        2 => (1u32..).prop_map(|it| Trouble::Limit(Rate::new(it).expect("more than none"))),
+        1 => Just(Trouble::Reset),
+        1 => Just(Trouble::Strand),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    let ending = prop::sample::select(&Ending::ALL[..]);
+    prop_oneof![
+        8 => (trouble(), partition()).prop_map(|(trouble, links)| Fault::Link(trouble, links)),
         1 => Just(Fault::Heal),
-        2 => node_set().prop_map(Fault::Kill),
+        2 => (ending, node_set()).prop_map(|(ending, set)| Fault::End(ending, set)),
         1 => Just(Fault::Restart(None)),
         1 => node_set().prop_map(|set| Fault::Restart(Some(set))),
         1 => Just(Fault::Add(None)),
@@ -114,7 +125,7 @@ fn resolve(fault: &Fault, cluster: &Cluster, seed: u64) -> Resolved {
 
 fn cut(fault: &str, cluster: &Cluster, seed: u64) -> Grudge {
     match resolve(&fault.parse().expect("a fault"), cluster, seed).action {
-        Action::Cut(grudge) => grudge,
+        Action::Link(Trouble::Cut, grudge) => grudge,
         other => panic!("{fault} came to {other}"),
     }
 }
@@ -170,9 +181,9 @@ proptest! {
     ) {
         let resolved = resolve(&fault, &cluster, seed);
         match &resolved.action {
-            Action::Kill(nodes) => prop_assert!(nodes.is_subset(&cluster.up())),
+            Action::End(_, nodes) => prop_assert!(nodes.is_subset(&cluster.up())),
             Action::Restart(nodes) => prop_assert!(nodes.is_subset(&cluster.down)),
-            Action::Cut(grudge) | Action::Hold(grudge) | Action::Slow(grudge, _) => {
+            Action::Link(_, grudge) => {
                 for (from, to) in grudge.links() {
                     prop_assert!(from != to);
                     prop_assert!(cluster.nodes.contains(&from) && cluster.nodes.contains(&to));
@@ -235,7 +246,7 @@ proptest! {
         let cluster = Cluster::new(SIZE);
         let resolved = resolve(&"cut leader | rest".parse().expect("a fault"), &cluster, seed);
         let node = resolved.stand_in.expect("somebody is taken for the leader");
-        prop_assert_eq!(resolved.action, Action::Cut(Grudge::isolate(node, &cluster.nodes)));
+        prop_assert_eq!(resolved.action, Action::Link(Trouble::Cut, Grudge::isolate(node, &cluster.nodes)));
     }
 
     /// The blocks a grudge is printed in are the grudge: no link more, none less.
@@ -393,7 +404,7 @@ fn errors_say_where_and_what() {
     let set = "a node set: `leader`, `random 2`, `minority`, `majority`, `everyone`, `rest`, \
                `nobody` or nodes such as `n1, n2`";
     for (text, expected) in [
-        ("at 3s heal\nat 4s brew tea", "line 2, column 7: expected a fault: `cut`, `hold`, `slow`, `heal`, `kill`, `restart`, `pause`, `resume`, `leap`, `drift`, `steady`, `stall`, `fill`, `clear`, `add`, `remove`, `retire` or `transfer`, found `brew`".to_owned()),
+        ("at 3s heal\nat 4s brew tea", "line 2, column 7: expected a fault: `cut`, `hold`, `slow`, `lose`, `limit`, `reset`, `strand`, `heal`, `kill`, `stop`, `restart`, `pause`, `resume`, `leap`, `drift`, `steady`, `stall`, `fill`, `clear`, `add`, `remove`, `retire` or `transfer`, found `brew`".to_owned()),
         ("at soon heal", "line 1, column 4: expected a time such as `3.2s`, `350ms` or `2m`, found `soon`".to_owned()),
         ("at 3s cut leader\nat 4s heal", "line 1, column 17: expected `|`, `->` or `,`, found the end of the line".to_owned()),
         ("at 3s cut leader |", format!("line 1, column 19: expected {set}, found the end")),
@@ -404,8 +415,8 @@ fn errors_say_where_and_what() {
         ("at 3s transfer n2", "line 1, column 16: expected `to`, found `n2`".to_owned()),
         ("at 3s leap n1", "line 1, column 14: expected `by` and a time, as in `by 3s`, found the end".to_owned()),
         ("at 3s stall n1 by much", "line 1, column 19: expected a time such as `3.2s`, `350ms` or `2m`, found `much`".to_owned()),
-        ("at 3s drift n1 150%", "line 1, column 16: expected `at` and a rate, as in `at 150%`, found `150%`".to_owned()),
-        ("at 3s drift n1 at 0%", "line 1, column 19: expected a rate from `1%` to `1000%`, found `0%`".to_owned()),
+        ("at 3s drift n1 150%", "line 1, column 16: expected `at` and per cent, as in `at 50%`, found `150%`".to_owned()),
+        ("at 3s drift n1 at 0%", "line 1, column 19: expected per cent from `1%` to `1000%`, found `0%`".to_owned()),
         ("at 3s slow n1 | n2", "line 1, column 19: expected `by` and a time, as in `by 3s`, found the end".to_owned()),
         ("at 3s heal n1", "line 1, column 12: expected the end of the line or `;`, found `n1`".to_owned()),
         ("seed 1\nseed 2", "line 2, column 1: expected `at` or `every`, found `seed`".to_owned()),
@@ -415,14 +426,17 @@ fn errors_say_where_and_what() {
         ("every 2s heal", "line 1, column 10: expected `until` and a time, found `heal`".to_owned()),
         ("seed x", "line 1, column 6: expected a whole number, found `x`".to_owned()),
         ("hello", "line 1, column 1: expected `at`, `every` or `seed`, found `hello`".to_owned()),
+        ("at 1s lose n1 | n2 at 101%", "line 1, column 23: expected per cent from `1%` to `100%`, found `101%`".to_owned()),
+        ("at 1s limit n1 | n2 to 0B/s", "line 1, column 24: expected a rate such as `500B/s`, `10kB/s` or `2MB/s`, found `0B/s`".to_owned()),
+        ("at 1s limit n1 | n2 9kB/s", "line 1, column 21: expected `to` and a rate, as in `to 10kB/s`, found `9kB/s`".to_owned()),
     ] {
         assert_eq!(error(text), expected, "{text:?}");
     }
     let packages = |text: &str| text.parse::<Packages>().expect_err(text).to_string();
     assert_eq!(
         packages("kill,flood"),
-        "line 1, column 6: expected `partition`, `kill`, `pause`, `clock`, `disk`, `link`, `all` or \
-         `none`, found `flood`"
+        "line 1, column 6: expected `partition`, `kill`, `pause`, `clock`, `disk`, `link`, \
+         `restart`, `all` or `none`, found `flood`"
     );
     let membership = packages("kill,membership");
     assert!(membership.contains("rashomon sim --nemesis membership"), "{membership}");
@@ -483,7 +497,7 @@ fn sentences_are_for_people() {
         ("cut leader | rest", "no messages between n3 (leader) and n1, n2, n4, n5"),
         ("cut rest -> leader", "no messages from n1, n2, n4, n5 to n3 (leader)"),
         ("hold n1 -> n2 and n4 | n5", "messages held from n1 to n2; between n4 and n5"),
-        ("cut n1 | n1", "no link cut"),
+        ("cut n1 | n1", "cut no link"),
         ("kill leader", "n3 (leader) killed"),
         ("restart", "nobody restarted"),
         ("heal", "all links open again"),

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rashomon_nemesis::{
-    Action, Fault, Grudge, Hands, HandsError, Launch, Links, Node, NodeProcess, Outcome,
-    ProcessError, Resolved, Schedule,
+    Action, Ending, Fault, Grudge, Hands, HandsError, Launch, Links, Node, NodeProcess, Outcome,
+    ProcessError, Resolved, Schedule, Trouble,
 };
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -158,14 +158,14 @@ async fn kills_and_restarts_follow_the_faults() {
 
     let kill = resolve(&hands, "kill leader", Some(Node(2)));
     let outcome = hands.apply(&kill.action).await.expect("killed");
-    assert_eq!(outcome.to_string(), "n2 killed");
+    assert_eq!(outcome.to_string(), "n2 ended");
     assert_eq!(hands.cluster(None).down, BTreeSet::from([Node(2)]));
     assert_eq!(hands.crashed().expect("known"), []);
 
     // What was killed in one strike is restarted by another, and both by one restart.
     let kill = resolve(&hands, "kill n1, n2", None);
-    assert_eq!(kill.action, Action::Kill(BTreeSet::from([Node(1)])));
-    assert_eq!(hands.apply(&kill.action).await.expect("killed").killed, [Node(1)]);
+    assert_eq!(kill.action, Action::End(Ending::Kill, BTreeSet::from([Node(1)])));
+    assert_eq!(hands.apply(&kill.action).await.expect("killed").ended, [Node(1)]);
     let restart = resolve(&hands, "restart", None);
     let outcome = hands.apply(&restart.action).await.expect("restarted");
     assert_eq!(outcome.restarted, [Node(1), Node(2)]);
@@ -173,7 +173,7 @@ async fn kills_and_restarts_follow_the_faults() {
     assert_eq!(starts(folder.path(), Node(3)), 1);
     assert_eq!(hands.cluster(None).down, BTreeSet::new());
 
-    let error = hands.apply(&Action::Kill([Node(9)].into())).await.expect_err("no n9");
+    let error = hands.apply(&Action::End(Ending::Kill, [Node(9)].into())).await.expect_err("no n9");
     assert!(matches!(error, HandsError::Unknown(Node(9))));
     assert!(hands.stop(GRACE).await.is_empty());
 }
@@ -185,8 +185,9 @@ async fn a_crash_is_told_apart_from_a_kill() {
     let crashing = start(&folder, Node(1), "exit 3");
     let mut hands = Hands::new(links, [crashing, start(&folder, Node(2), FAITHFUL)]);
     until("crash", || !hands.crashed().expect("known").is_empty()).await;
-    let killed = hands.apply(&Action::Kill([Node(1), Node(2)].into())).await.expect("killed");
-    assert_eq!(killed.killed, [Node(2)], "what had crashed was not killed");
+    let killed =
+        hands.apply(&Action::End(Ending::Kill, [Node(1), Node(2)].into())).await.expect("killed");
+    assert_eq!(killed.ended, [Node(2)], "what had crashed was not killed");
     let crashed = hands.crashed().expect("known");
     assert_eq!(crashed.len(), 1);
     assert_eq!((crashed[0].0, crashed[0].1.code()), (Node(1), Some(3)));
@@ -203,7 +204,7 @@ async fn mending_undoes_everything_and_says_what_bit() {
     hands.links().set_upstream(Node(2), listener.local_addr().expect("an address"));
     let cut = resolve(&hands, "cut leader -> rest", Some(Node(1)));
     assert_eq!(hands.apply(&cut.action).await.expect("cut"), Outcome::default());
-    let hold = Action::Hold(Grudge::from_iter([(Node(3), Node(1))]));
+    let hold = Action::Link(Trouble::Hold, Grudge::from_iter([(Node(3), Node(1))]));
     hands.apply(&hold).await.expect("held");
     hands.apply(&resolve(&hands, "kill everyone", None).action).await.expect("killed");
 
@@ -248,7 +249,7 @@ async fn what_is_paused_stands_still_and_goes_on() {
     // Twice is once, and a process that is paused can be killed and started again.
     assert!(apply(&mut hands, "resume").await.cured.is_empty());
     apply(&mut hands, "pause n2").await;
-    assert_eq!(apply(&mut hands, "kill n2").await.killed, [Node(2)]);
+    assert_eq!(apply(&mut hands, "kill n2").await.ended, [Node(2)]);
     apply(&mut hands, "restart").await;
     let pid = hands.pid(Node(2)).expect("it runs");
     assert_ne!(state(pid), "T");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rashomon_nemesis::{Counters, Grudge, LinkError, Links, Node};
+use rashomon_nemesis::{Counters, Grudge, LinkError, Links, Node, Percent, Rate, Trouble};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -103,6 +103,10 @@ fn link(from: Node, to: Node) -> Grudge {
     Grudge::from_iter([(from, to)])
 }
 
+fn percent(hundredths: u16) -> Percent {
+    Percent::new(hundredths).expect("in range")
+}
+
 async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| panic!("{what} never came"))
 }
@@ -174,7 +178,7 @@ async fn a_cut_stops_its_direction_and_no_other() {
         echo(&mut stream, b"before").await.expect("an open link");
         streams.insert((from, to), stream);
     }
-    net.links.cut(&link(N1, N2)).expect("a link");
+    net.links.strike(Trouble::Cut, &link(N1, N2)).expect("a link");
 
     expect_end(streams.get_mut(&(N1, N2)).expect("a stream")).await;
     let mut stopped = net.connect(N1, N2).await;
@@ -217,7 +221,7 @@ async fn not_a_byte_passes_once_cut_returns() {
         until("every writer", || net.counters(N1, N2).connections == 8 * round).await;
         let before = net.counters(N1, N2).bytes;
         until("traffic", || net.counters(N1, N2).bytes > before + 50_000).await;
-        net.links.cut(&link(N1, N2)).expect("a link");
+        net.links.strike(Trouble::Cut, &link(N1, N2)).expect("a link");
         let at_cut = net.counters(N1, N2);
         in_time("every writer's end", writers.join_all()).await;
         let later = net.counters(N1, N2);
@@ -234,11 +238,11 @@ async fn an_idle_cut_did_not_bite() {
     let mut idle = net.connect(N1, N2).await;
     echo(&mut idle, b"hello").await.expect("an open link");
     let both = Grudge::from_iter([(N1, N2), (N2, N1)]);
-    net.links.cut(&both).expect("links");
+    net.links.strike(Trouble::Cut, &both).expect("links");
     expect_end(&mut idle).await;
     until("the count", || net.counters(N1, N2).severed == 1).await;
     assert_eq!(net.links.bites(), net.links.heal());
-    net.links.cut(&both).expect("links");
+    net.links.strike(Trouble::Cut, &both).expect("links");
     let bites = net.links.heal();
     assert!(bites.len() == 2 && bites.iter().all(|bite| !bite.bit() && bite.severed == 0));
     assert_eq!(net.links.heal(), []);
@@ -250,7 +254,7 @@ async fn the_shortest_cut_severs() {
     let mut stream = net.connect(N1, N2).await;
     echo(&mut stream, b"before").await.expect("an open link");
     // Healed before the relay has had a moment to run: the flavour here is one thread.
-    net.links.cut(&link(N1, N2)).expect("a link");
+    net.links.strike(Trouble::Cut, &link(N1, N2)).expect("a link");
     net.links.heal();
     expect_end(&mut stream).await;
     echo(&mut net.connect(N1, N2).await, b"after").await.expect("healed");
@@ -263,7 +267,7 @@ async fn a_slow_link_delivers_later_and_the_others_do_not() {
     let mut quick = net.connect(N2, N1).await;
     echo(&mut slow, b"before").await.expect("an echo");
     let by = Duration::from_millis(300);
-    net.links.slow(&link(N1, N2), by).expect("a link");
+    net.links.strike(Trouble::Slow(by), &link(N1, N2)).expect("a link");
     let began = std::time::Instant::now();
     echo(&mut slow, b"late").await.expect("an echo all the same");
     let took = began.elapsed();
@@ -278,11 +282,107 @@ async fn a_slow_link_delivers_later_and_the_others_do_not() {
 }
 
 #[tokio::test]
+async fn a_lossy_link_delivers_what_it_lost_later_or_breaks() {
+    let mut net = Net::start(2).await;
+    let mut quick = net.connect(N2, N1).await;
+    net.links.strike(Trouble::Lose(percent(40)), &link(N1, N2)).expect("a link");
+    let (mut late, mut broken) = (0, 0);
+    in_time("a loss", async {
+        while late == 0 {
+            let began = std::time::Instant::now();
+            match echo(&mut net.connect(N1, N2).await, b"lossy").await {
+                // A retransmission takes 200 ms at least.
+                Ok(()) => late += u32::from(began.elapsed() >= Duration::from_millis(200)),
+                Err(_) => broken += 1,
+            }
+        }
+    })
+    .await;
+    echo(&mut quick, b"quick").await.expect("the other direction loses nothing");
+    assert_eq!(net.counters(N2, N1).stopped_bytes, 0);
+    // What is always lost breaks its connection after some attempts.
+    net.links.strike(Trouble::Lose(percent(100)), &link(N1, N2)).expect("a link");
+    let mut hopeless = net.connect(N1, N2).await;
+    hopeless.write_all(b"never").await.expect("room to wait in");
+    expect_end(&mut hopeless).await;
+    assert!(net.nodes[&N2].everything().iter().all(|it| !it.ends_with(b"never")), "{broken}");
+    let [bite] = net.links.heal().try_into().expect("one link lost messages");
+    assert!(bite.bit());
+    echo(&mut net.connect(N1, N2).await, b"after").await.expect("healed");
+}
+
+#[tokio::test]
+async fn a_narrow_link_drips_at_its_rate() {
+    let mut net = Net::start(2).await;
+    let mut narrow = net.connect(N1, N2).await;
+    let mut quick = net.connect(N2, N1).await;
+    // Twenty bytes there and twenty back, at a hundred a second, are four tenths of a second.
+    let rate = Rate::new(100).expect("a rate");
+    net.links.strike(Trouble::Limit(rate), &link(N1, N2)).expect("a link");
+    let began = std::time::Instant::now();
+    narrow.write_all(b"01234567890123456789").await.expect("room to wait in");
+    until("a first drop", || net.nodes[&N2].everything()[0].len() >= 2).await;
+    let dripping = net.nodes[&N2].everything()[0].len();
+    let mut answer = [0; 20];
+    in_time("an answer", narrow.read_exact(&mut answer)).await.expect("an answer");
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(390), "{took:?}");
+    assert!(dripping < 20 || took > Duration::from_secs(1), "it came in one piece");
+    echo(&mut quick, b"quick").await.expect("an echo");
+    assert_eq!(net.counters(N2, N1).stopped_bytes, 0);
+    let [bite] = net.links.heal().try_into().expect("one link was narrow");
+    assert_eq!((bite.from, bite.to, bite.bytes), (N1, N2, 20));
+    echo(&mut narrow, b"as before").await.expect("the connection lived through it");
+}
+
+#[tokio::test]
+async fn a_reset_breaks_off_the_next_message_in_the_middle_and_no_other() {
+    let mut net = Net::start(2).await;
+    let mut first = net.connect(N1, N2).await;
+    let mut second = net.connect(N1, N2).await;
+    echo(&mut first, b"before ").await.expect("an echo");
+    echo(&mut second, b"before ").await.expect("an echo");
+    net.links.strike(Trouble::Reset, &link(N1, N2)).expect("a link");
+    first.write_all(b"abcdef").await.expect("sent");
+    until("the first half", || net.counters(N1, N2).severed == 1).await;
+    let mut rest = Vec::new();
+    let end = in_time("the end", first.read_to_end(&mut rest)).await;
+    assert!(end.is_err() || rest.len() <= 3, "{end:?} {rest:?}");
+    until("half a message", || net.nodes[&N2].everything()[0].len() >= 7).await;
+    let received = net.nodes[&N2].everything()[0].clone();
+    assert!(b"before abc".starts_with(&received), "no more than half: {received:?}");
+    echo(&mut second, b"after").await.expect("only one message breaks off");
+    let [bite] = net.links.heal().try_into().expect("one link");
+    assert_eq!((bite.bytes, bite.severed), (6, 1));
+    assert!(bite.bit());
+    // One that no message met is over when the link is healed.
+    net.links.strike(Trouble::Reset, &link(N1, N2)).expect("a link");
+    assert!(!net.links.heal()[0].bit());
+    echo(&mut second, b"all of it").await.expect("healed");
+}
+
+#[tokio::test]
+async fn a_stranded_connection_leads_nowhere_and_its_sender_is_not_told() {
+    let mut net = Net::start(2).await;
+    let mut old = net.connect(N1, N2).await;
+    echo(&mut old, b"before").await.expect("an echo");
+    net.links.strike(Trouble::Strand, &link(N1, N2)).expect("a link");
+    old.write_all(b"into the void").await.expect("the sender notices nothing");
+    expect_silence(&mut old).await;
+    until("the loss", || net.counters(N1, N2).stopped_bytes == 13).await;
+    echo(&mut net.connect(N1, N2).await, b"new").await.expect("a new connection leads there");
+    assert_eq!(net.nodes[&N2].everything()[0], b"before");
+    let [bite] = net.links.heal().try_into().expect("one link");
+    assert_eq!((bite.bytes, bite.connections), (13, 0));
+    expect_end(&mut old).await;
+}
+
+#[tokio::test]
 async fn a_hold_delivers_when_healed() {
     let mut net = Net::start(2).await;
     let mut old = net.connect(N1, N2).await;
     echo(&mut old, b"before").await.expect("an open link");
-    net.links.hold(&link(N1, N2)).expect("a link");
+    net.links.strike(Trouble::Hold, &link(N1, N2)).expect("a link");
     old.write_all(b" held").await.expect("room to wait in");
     let mut new = net.connect(N1, N2).await;
     new.write_all(b"from the start").await.expect("room to wait in");
@@ -309,7 +409,7 @@ async fn a_hold_keeps_the_end_of_a_connection_too() {
     let mut net = Net::start(2).await;
     let mut stream = net.connect(N1, N2).await;
     echo(&mut stream, b"before").await.expect("an open link");
-    net.links.hold(&link(N1, N2)).expect("a link");
+    net.links.strike(Trouble::Hold, &link(N1, N2)).expect("a link");
     stream.shutdown().await.expect("the sender's end");
     // The node would end its side as soon as it heard of that.
     expect_silence(&mut stream).await;
@@ -322,7 +422,7 @@ async fn a_held_link_pushes_back() {
     let mut net = Net::start(2).await;
     let mut stream = net.connect(N1, N2).await;
     echo(&mut stream, b"before").await.expect("an open link");
-    net.links.hold(&link(N1, N2)).expect("a link");
+    net.links.strike(Trouble::Hold, &link(N1, N2)).expect("a link");
     // Far more than the system keeps for a connection that nobody reads.
     let flood = vec![1; 64 << 20];
     let written = tokio::time::timeout(Duration::from_millis(300), stream.write_all(&flood)).await;
@@ -335,16 +435,16 @@ async fn a_cut_loses_what_was_held() {
     let mut net = Net::start(2).await;
     let mut stream = net.connect(N1, N2).await;
     echo(&mut stream, b"before").await.expect("an open link");
-    net.links.hold(&link(N1, N2)).expect("a link");
+    net.links.strike(Trouble::Hold, &link(N1, N2)).expect("a link");
     stream.write_all(b"held").await.expect("room to wait in");
     until("the hold", || net.counters(N1, N2).stopped_bytes == 4).await;
     // What a connection begun under a hold has sent, nobody has read when the cut comes.
     let mut unread = net.connect(N1, N2).await;
     unread.write_all(b"unread").await.expect("room to wait in");
     until("the connection", || net.counters(N1, N2).stopped_connections == 1).await;
-    net.links.cut(&link(N1, N2)).expect("a link");
+    net.links.strike(Trouble::Cut, &link(N1, N2)).expect("a link");
     // To hold what is cut changes nothing.
-    net.links.hold(&link(N1, N2)).expect("a link");
+    net.links.strike(Trouble::Hold, &link(N1, N2)).expect("a link");
     expect_end(&mut stream).await;
     expect_end(&mut unread).await;
     let bite = net.links.heal()[0];
@@ -370,7 +470,10 @@ async fn a_node_may_be_late_or_come_back_elsewhere() {
 #[tokio::test]
 async fn unknown_links_are_refused_and_nothing_is_cut() {
     let mut net = Net::start(2).await;
-    let error = net.links.cut(&Grudge::from_iter([(N1, N2), (N1, N3)])).expect_err("no n3");
+    let error = net
+        .links
+        .strike(Trouble::Cut, &Grudge::from_iter([(N1, N2), (N1, N3)]))
+        .expect_err("no n3");
     assert!(matches!(error, LinkError::Unknown { from: N1, to: N3 }));
     assert_eq!(error.to_string(), "there is no link n1 -> n3");
     assert_eq!(net.links.bites(), []);
@@ -404,8 +507,8 @@ async fn many_connections_pass() {
 async fn nothing_is_left_when_shut_or_dropped() {
     for dropped in [false, true] {
         let mut net = Net::start(3).await;
-        net.links.cut(&link(N2, N3)).expect("a link");
-        net.links.hold(&link(N3, N1)).expect("a link");
+        net.links.strike(Trouble::Cut, &link(N2, N3)).expect("a link");
+        net.links.strike(Trouble::Hold, &link(N3, N1)).expect("a link");
         let mut streams = Vec::new();
         let mut addresses = Vec::new();
         for (from, to) in [(N1, N2), (N2, N3), (N3, N1)] {
@@ -450,13 +553,13 @@ async fn random_faults_lose_only_what_they_say() {
         for _ in 0..40 {
             match rng.random_range(0..8) {
                 0 | 1 => {
-                    net.links.cut(&link(N1, N2)).expect("a link");
+                    net.links.strike(Trouble::Cut, &link(N1, N2)).expect("a link");
                     cuts += u32::from(!cut);
                     (cut, closed) = (true, true);
                     at_close = net.counters(N1, N2);
                 }
                 2 | 3 => {
-                    net.links.hold(&link(N1, N2)).expect("a link");
+                    net.links.strike(Trouble::Hold, &link(N1, N2)).expect("a link");
                     closed = true;
                     at_close = net.counters(N1, N2);
                 }

@@ -193,7 +193,7 @@ impl<'a, T: Target> Conductor<'a, T> {
                     let struck = !fault.outcome.ailing.is_empty();
                     (struck, format!("{}; {outcome}", fault.outcome))
                 }
-                _ => (!fault.outcome.killed.is_empty(), fault.outcome.to_string()),
+                _ => (!fault.outcome.ended.is_empty(), fault.outcome.to_string()),
             };
             self.recorder.record(chronicle::healed(fault.id, bit, &observed));
         }
@@ -209,8 +209,8 @@ impl<'a, T: Target> Conductor<'a, T> {
 /// its nodes is back: from then on it is no longer the fault that it was.
 pub(crate) fn undone_by(fault: &Action, action: &Action) -> bool {
     match (fault, action) {
-        (Action::Cut(_) | Action::Hold(_) | Action::Slow(..), Action::Heal) => true,
-        (Action::Kill(killed), Action::Restart(restarted)) => !killed.is_disjoint(restarted),
+        (Action::Link(..), Action::Heal) => true,
+        (Action::End(_, ended), Action::Restart(restarted)) => !ended.is_disjoint(restarted),
         (Action::Ail(ailment, _), Action::Cure(part)) => ailment.part() == *part,
         _ => false,
     }

@@ -233,8 +233,8 @@ impl<'a> Fault<'a> {
     fn new(span: &'a FaultSpan, nodes: u16) -> Self {
         let action = span.done.parse().ok();
         let struck = match &action {
-            Some(Action::Cut(grudge) | Action::Hold(grudge)) => minority(grudge, nodes),
-            Some(Action::Kill(nodes) | Action::Ail(_, nodes)) => nodes.clone(),
+            Some(Action::Link(trouble, grudge)) if trouble.closes() => minority(grudge, nodes),
+            Some(Action::End(_, nodes) | Action::Ail(_, nodes)) => nodes.clone(),
             _ => BTreeSet::new(),
         };
         Fault { span, action, struck }
@@ -245,7 +245,7 @@ impl<'a> Fault<'a> {
     }
 
     fn closes_links(&self) -> bool {
-        matches!(self.action, Some(Action::Cut(_) | Action::Hold(_)))
+        matches!(&self.action, Some(Action::Link(trouble, _)) if trouble.closes())
     }
 
     fn is_over_and_bit(&self) -> bool {

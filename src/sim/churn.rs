@@ -82,8 +82,8 @@ fn handover() -> Fault {
 fn handover_in_a_cut(rng: &mut ChaCha8Rng) -> Burst {
     let trouble = match rng.random_range(0..3) {
         0 => return vec![after(0, handover())],
-        1 => Fault::Cut(Partition::one_way(Pick::Rest, Pick::Leader)),
-        _ => Fault::Hold(Partition::one_way(Pick::Leader, Pick::Minority)),
+        1 => Fault::cut(Partition::one_way(Pick::Rest, Pick::Leader)),
+        _ => Fault::hold(Partition::one_way(Pick::Leader, Pick::Minority)),
     };
     vec![after(0, trouble), after(0, handover()), after(rng.random_range(20..150), Fault::Heal)]
 }
@@ -100,11 +100,11 @@ fn changes_of_two_leaders(nodes: u16, rng: &mut ChaCha8Rng) -> Burst {
     let delay = Duration::from_micros(1 << rng.random_range(0..16));
     let end = rng.random_range(120..220);
     vec![
-        after(0, Fault::Cut(Partition::both(Pick::Leader, Pick::Rest))),
+        after(0, Fault::cut(Partition::both(Pick::Leader, Pick::Rest))),
         after(0, Fault::Remove(Pick::Random(1).into())),
         after(rng.random_range(1..4), Fault::Remove(Pick::Leader.into())),
         Step::upon_leader(armed, delay, Fault::Heal),
-        Step::upon_leader(armed, delay, Fault::Cut(middle)),
+        Step::upon_leader(armed, delay, Fault::cut(middle)),
         after(end, Fault::Heal),
         // As many as before, for what comes next.
         after(end + 10, Fault::Add(None)),
@@ -116,7 +116,7 @@ fn changes_of_two_leaders(nodes: u16, rng: &mut ChaCha8Rng) -> Burst {
 fn changes_in_a_minority(nodes: u16, rng: &mut ChaCha8Rng) -> Burst {
     let minority = NodeSet(vec![Pick::Leader, Pick::Random((nodes / 2).saturating_sub(1).max(1))]);
     vec![
-        after(0, Fault::Cut(Partition::both(minority, Pick::Rest))),
+        after(0, Fault::cut(Partition::both(minority, Pick::Rest))),
         after(0, Fault::Remove(Pick::Random(2).into())),
         after(rng.random_range(80..250), Fault::Heal),
     ]
@@ -128,7 +128,7 @@ fn removed_leader_in_company(rng: &mut ChaCha8Rng) -> Burst {
     let cut = rng.random_range(1..30);
     vec![
         after(0, Fault::Remove(Pick::Leader.into())),
-        after(cut, Fault::Cut(Partition::both(company, Pick::Rest))),
+        after(cut, Fault::cut(Partition::both(company, Pick::Rest))),
         after(cut + rng.random_range(80..250), Fault::Heal),
     ]
 }

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rashomon_nemesis::{Action, Cluster, Fault, Node, Part, Resolved, Schedule, Step, Trigger};
+use rashomon_nemesis::{
+    Action, Cluster, Ending, Fault, Node, Part, Resolved, Schedule, Step, Trigger,
+};
 use rashomon_stores::replica::{NodeId, Replica, RequestId, Role};
 
 use super::churn;
@@ -297,12 +299,13 @@ impl<'a> Conductor<'a> {
         let mut crashed = Vec::new();
         let mut before = run_into(world);
         match &resolved.action {
-            Action::Cut(grudge) => world.cut(grudge),
-            Action::Hold(grudge) => world.hold(grudge),
-            Action::Slow(grudge, by) => world.slow(grudge, *by),
-            Action::Kill(nodes) => {
+            Action::Link(trouble, grudge) => world.strike(*trouble, grudge),
+            Action::End(ending, nodes) => {
                 crashed.extend(nodes.iter().map(|node| NodeId(node.0)));
-                crashed.retain(|id| world.crash(*id));
+                crashed.retain(|id| match ending {
+                    Ending::Kill => world.crash(*id),
+                    Ending::Stop => world.stop(*id),
+                });
                 self.cluster.down.extend(nodes);
                 before = crashed.len() as u64;
             }

@@ -52,6 +52,14 @@ impl<Record: Clone> Disk<Record> {
         self.syncing = false;
     }
 
+    /// Everything that is written is durable at once.
+    pub(super) fn flush(&mut self) {
+        while !self.written.is_empty() {
+            self.keep_one();
+        }
+        self.syncing = false;
+    }
+
     /// Loses power. Of the batches not synced any number from the first on may have reached the
     /// disk all the same; says how many did not.
     pub(super) fn crash(&mut self, rng: &mut ChaCha8Rng) -> usize {

@@ -408,10 +408,8 @@ fn fault_without(fault: &Fault, gone: Node) -> Option<Fault> {
     };
     let nodes = |set: &NodeSet| Some(set_without(set, gone)).filter(|set| !set.0.is_empty());
     match fault {
-        Fault::Cut(partition) => links(partition).map(Fault::Cut),
-        Fault::Hold(partition) => links(partition).map(Fault::Hold),
-        Fault::Slow(partition, by) => links(partition).map(|it| Fault::Slow(it, *by)),
-        Fault::Kill(set) => nodes(set).map(Fault::Kill),
+        Fault::Link(trouble, partition) => links(partition).map(|it| Fault::Link(*trouble, it)),
+        Fault::End(ending, set) => nodes(set).map(|set| Fault::End(*ending, set)),
         Fault::Restart(Some(set)) => nodes(set).map(|set| Fault::Restart(Some(set))),
         Fault::Remove(set) => nodes(set).map(Fault::Remove),
         Fault::Retire(set) => nodes(set).map(Fault::Retire),

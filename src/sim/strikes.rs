@@ -140,19 +140,19 @@ fn sieges(packages: &[Package], end: u64, rng: &mut ChaCha8Rng) -> Vec<ScheduleS
 /// somebody who has just begun anew. Each fault comes so many milliseconds after the one before.
 fn siege(crashes: bool, rng: &mut ChaCha8Rng) -> Vec<(u64, Fault)> {
     let (long, short) = (1 << rng.random_range(4..10), 1 << rng.random_range(1..7));
-    let isolated = || Fault::Cut(Partition::both(Pick::Leader, Pick::Rest));
-    let missed = || Fault::Cut(Partition::both(Pick::Leader, Pick::Random(1)));
+    let isolated = || Fault::cut(Partition::both(Pick::Leader, Pick::Rest));
+    let missed = || Fault::cut(Partition::both(Pick::Leader, Pick::Random(1)));
     match rng.random_range(0..7) {
         0 | 1 => vec![(0, isolated())],
         2 => vec![(0, missed())],
         3 => vec![
-            (0, Fault::Hold(Partition::one_way(Pick::Rest, Pick::Leader))),
-            (long, Fault::Cut(Partition::one_way(Pick::Leader, Pick::Rest))),
+            (0, Fault::hold(Partition::one_way(Pick::Rest, Pick::Leader))),
+            (long, Fault::cut(Partition::one_way(Pick::Leader, Pick::Rest))),
         ],
         4 | 5 if crashes => vec![
             (0, missed()),
             (long, isolated()),
-            (0, Fault::Kill(Pick::Random(1).into())),
+            (0, Fault::kill(Pick::Random(1))),
             (short, Fault::Restart(None)),
         ],
         4 => vec![(0, missed()), (long, isolated())],
@@ -163,7 +163,7 @@ fn siege(crashes: bool, rng: &mut ChaCha8Rng) -> Vec<(u64, Fault)> {
 /// A short blow during a siege: mostly of one node, because the others are busy with the siege.
 fn sortie(package: Package, rng: &mut ChaCha8Rng) -> Fault {
     match package {
-        Package::Kill if rng.random_bool(0.5) => Fault::Kill(Pick::Random(1).into()),
+        Package::Kill if rng.random_bool(0.5) => Fault::kill(Pick::Random(1)),
         _ => strike(package, rng),
     }
 }
@@ -186,7 +186,7 @@ fn ambushes(packages: &[Package], end: u64, rng: &mut ChaCha8Rng) -> Vec<Schedul
             push(package.mend());
             push(match package {
                 Package::Partition if plain => {
-                    Fault::Cut(Partition::both(Pick::Leader, Pick::Rest))
+                    Fault::cut(Partition::both(Pick::Leader, Pick::Rest))
                 }
                 _ => strike(package, rng),
             });
@@ -204,7 +204,7 @@ fn strike(package: Package, rng: &mut ChaCha8Rng) -> Fault {
     match package {
         Package::Partition => {
             let partition = partition(rng);
-            if rng.random_bool(0.3) { Fault::Hold(partition) } else { Fault::Cut(partition) }
+            if rng.random_bool(0.3) { Fault::hold(partition) } else { Fault::cut(partition) }
         }
         Package::Kill => {
             const PICKS: [Pick; 6] = [
@@ -215,10 +215,10 @@ fn strike(package: Package, rng: &mut ChaCha8Rng) -> Fault {
                 Pick::Majority,
                 Pick::Everyone,
             ];
-            Fault::Kill(NodeSet::from(PICKS[rng.random_range(0..PICKS.len())]))
+            Fault::kill(PICKS[rng.random_range(0..PICKS.len())])
         }
         // What ails a node or a link befalls it by itself in simulated runs, at times that nobody plans.
-        Package::Pause | Package::Clock | Package::Disk | Package::Link => package.leader_strike(),
+        _ => package.leader_strike(),
     }
 }
 

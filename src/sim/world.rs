@@ -13,11 +13,10 @@ mod observed;
 mod watched;
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rashomon_nemesis::Grudge;
+use rashomon_nemesis::{Grudge, Trouble};
 use rashomon_stores::observe::Observer;
 use rashomon_stores::observe::snapshot::Marker;
 use rashomon_stores::replica::{
@@ -369,6 +368,16 @@ impl<R: Replica, W> World<R, W> {
         self.go_down(id)
     }
 
+    /// Asks a node to end, which it does in order: all that it has written is durable. Says whether it
+    /// ran.
+    pub(super) fn stop(&mut self, id: NodeId) -> bool {
+        let node = &mut self.nodes[index(id)];
+        if node.running.is_some() {
+            node.disk.flush();
+        }
+        self.crash(id)
+    }
+
     fn go_down(&mut self, id: NodeId) -> bool {
         let node = &mut self.nodes[index(id)];
         let Some(running) = node.running.take() else { return false };
@@ -392,19 +401,9 @@ impl<R: Replica, W> World<R, W> {
         true
     }
 
-    /// Lets messages on these links be lost.
-    pub(super) fn cut(&mut self, grudge: &Grudge) {
-        self.network.cut(grudge);
-    }
-
-    /// Lets messages on these links wait.
-    pub(super) fn hold(&mut self, grudge: &Grudge) {
-        self.network.hold(grudge);
-    }
-
-    /// Lets messages on these links take longer.
-    pub(super) fn slow(&mut self, grudge: &Grudge, by: Duration) {
-        self.network.slow(grudge, u64::try_from(by.as_nanos()).unwrap_or(u64::MAX / 4));
+    /// Lets this be wrong with these links from now on.
+    pub(super) fn strike(&mut self, trouble: Trouble, grudge: &Grudge) {
+        self.network.strike(trouble, grudge, self.now);
     }
 
     /// Whether a link between two nodes is closed, either way.
@@ -706,7 +705,7 @@ impl<R: Replica, W> World<R, W> {
 
     fn send(&mut self, from: NodeId, to: NodeId, letter: Letter<R::Message>) {
         let message = &letter.message;
-        match self.network.send(from, to, message, &self.climate) {
+        match self.network.send((from, to), message, self.now, &self.climate) {
             Fate::Lost => self.tell(|| format!("{from} -> {to}  lost: {message:?}")),
             Fate::Waits => self.network.keep(from, to, letter),
             Fate::Arrives(delay, copy) => {

@@ -242,9 +242,7 @@ impl Sides {
             grudge.links().flat_map(|(from, to)| [(from, to), (to, from)]).collect::<Grudge>()
         };
         match action {
-            Action::Cut(grudge) => self.links.cut(&both(grudge)),
-            Action::Hold(grudge) => self.links.hold(&both(grudge)),
-            Action::Slow(grudge, by) => self.links.slow(&both(grudge), *by),
+            Action::Link(trouble, grudge) => self.links.strike(*trouble, &both(grudge)),
             Action::Heal => {
                 self.links.heal();
                 Ok(())

@@ -13,7 +13,6 @@ mod valve;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -22,8 +21,9 @@ use tokio::task::JoinHandle;
 
 use crate::grudge::Grudge;
 use crate::nodes::Node;
+use crate::trouble::Trouble;
 use relay::Relay;
-use valve::{Mode, Valve};
+use valve::Valve;
 
 pub use valve::Counters;
 
@@ -132,64 +132,42 @@ impl Links {
         }
     }
 
-    /// Loses everything on these links from now on: no byte passes once this returns. Open
-    /// connections are reset, new ones accepted and never answered. Adds to earlier cuts.
+    /// Lets this be wrong with these links from now on; adds to what is wrong already, and of two
+    /// troubles of a kind the last counts.
+    ///
+    /// - *Cut*: no byte passes once this returns. Open connections are reset, new ones accepted and
+    ///   never answered.
+    /// - *Hold*: everything is kept back, to be delivered when healed: senders see a peer that stops
+    ///   reading. A link that is cut stays cut.
+    /// - *Slow*: each piece takes between half and one and a half times as much longer, in order.
+    /// - *Lose*: each piece may be lost, and waits for its retransmission, longer each time; lost too
+    ///   often running, the connection is reset.
+    /// - *Limit*: what passes, on all connections together, passes in small pieces at this rate.
+    /// - *Reset*: half of the next piece passes, then its connection is reset.
+    /// - *Strand*: connections that are open are reset at the receiver's end alone; what the sender says
+    ///   on them is lost, and nobody answers.
     ///
     /// # Errors
-    /// When there is no such link; then nothing is cut.
-    pub fn cut(&mut self, grudge: &Grudge) -> Result<(), LinkError> {
-        self.close(grudge, Mode::Cut)
-    }
-
-    /// Keeps everything on these links back from now on, to be delivered when healed: senders see
-    /// a peer that stops reading. A link that is cut stays cut.
-    ///
-    /// # Errors
-    /// When there is no such link; then nothing is held.
-    pub fn hold(&mut self, grudge: &Grudge) -> Result<(), LinkError> {
-        self.close(grudge, Mode::Hold)
-    }
-
-    /// Lets everything on these links take longer from now on, each piece between half and one and a
-    /// half times as much as this, in order. The last word on a link counts.
-    ///
-    /// # Errors
-    /// When there is no such link; then none is slow.
-    pub fn slow(&mut self, grudge: &Grudge, by: Duration) -> Result<(), LinkError> {
-        self.check(grudge)?;
+    /// When there is no such link; then nothing is done.
+    pub fn strike(&mut self, trouble: Trouble, grudge: &Grudge) -> Result<(), LinkError> {
+        if let Some((from, to)) = grudge.links().find(|link| !self.links.contains_key(link)) {
+            return Err(LinkError::Unknown { from, to });
+        }
         for pair in grudge.links() {
             if let Some(link) = self.links.get_mut(&pair) {
-                link.before = link.valve.counters();
-                link.valve.slow(by);
-            }
-        }
-        Ok(())
-    }
-
-    fn check(&self, grudge: &Grudge) -> Result<(), LinkError> {
-        match grudge.links().find(|link| !self.links.contains_key(link)) {
-            Some((from, to)) => Err(LinkError::Unknown { from, to }),
-            None => Ok(()),
-        }
-    }
-
-    fn close(&mut self, grudge: &Grudge, mode: Mode) -> Result<(), LinkError> {
-        self.check(grudge)?;
-        for pair in grudge.links() {
-            if let Some(link) = self.links.get_mut(&pair) {
-                if link.valve.mode() == Mode::Open {
+                if link.valve.is_well() {
                     link.before = link.valve.counters();
                 }
-                link.valve.close(mode);
+                link.valve.strike(trouble);
             }
         }
         Ok(())
     }
 
-    /// What has run into each link that is now cut or held.
+    /// What has run into each link with which something is wrong now.
     pub fn bites(&self) -> Vec<Bite> {
-        let closed = self.links.iter().filter(|(_, link)| link.valve.mode() != Mode::Open);
-        closed.map(|(pair, link)| link.bite(*pair)).collect()
+        let unwell = self.links.iter().filter(|(_, link)| !link.valve.is_well());
+        unwell.map(|(pair, link)| link.bite(*pair)).collect()
     }
 
     /// Opens every link: what was held is delivered, what connected into a cut is reset so that it
@@ -197,7 +175,7 @@ impl Links {
     pub fn heal(&mut self) -> Vec<Bite> {
         let mut bites = Vec::new();
         for (pair, link) in &self.links {
-            if link.valve.mode() != Mode::Open || link.valve.is_slow() {
+            if !link.valve.is_well() {
                 // Opened first, so that nothing is stopped that is not counted.
                 link.valve.open();
                 bites.push(link.bite(*pair));

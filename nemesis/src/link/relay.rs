@@ -14,13 +14,35 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::valve::{Mode, Passage, Tap, count};
+use super::valve::{Drag, Mode, Passage, Position, Tap, count};
+use crate::ailment::Percent;
 
 /// Bytes carried at a time, for each direction of each connection.
 const BUFFER: usize = 16 * 1024;
 
 /// How long to wait before accepting again when the system has no more descriptors.
 const BREATH: Duration = Duration::from_millis(10);
+
+/// What passes over a narrow link at a time is what it carries in so long, a byte at least: slow links
+/// drip.
+const DROP: Duration = Duration::from_millis(20);
+
+/// How long a sender waits before it sends again what was lost, twice as long each time: the least that
+/// Linux's TCP does (`TCP_RTO_MIN`; RFC 6298, section 5.5).
+const RETRANSMISSION: Duration = Duration::from_millis(200);
+
+/// How often it does so before it takes the connection for broken. Systems are more patient; runs are
+/// shorter.
+const RETRANSMISSIONS: u32 = 4;
+
+/// How a connection ended without an error.
+#[derive(Debug)]
+enum End {
+    /// Both sides were done.
+    InOrder,
+    /// It leads nowhere since the link was so.
+    Stranded(Position),
+}
 
 /// What a link's connections share.
 #[derive(Clone, Debug)]
@@ -55,33 +77,50 @@ impl Relay {
     /// Carries one connection to its end.
     async fn carry(self, mut sender: TcpStream) {
         let tap = self.tap.clone();
-        let (mode, cuts) = tap.look();
-        if mode != Mode::Open {
+        let was = tap.look();
+        if was.mode != Mode::Open {
             count(&tap.tally.stopped_connections, 1);
         }
-        if mode == Mode::Cut {
-            self.swallow(&mut sender).await;
+        if was.mode == Mode::Cut {
+            self.swallow(&mut sender, was).await;
             return reset(&sender);
         }
-        let ended = match self.unless_severed(cuts, self.connect()).await {
+        let ended = match self.unless_severed(was.cuts, self.connect()).await {
             Ok(mut receiver) => {
-                let pumps = self.pump(&mut sender, &mut receiver, cuts);
-                let ended = self.unless_severed(cuts, pumps).await;
-                if ended.is_err() {
+                let pumps =
+                    self.unless_stranded(was, self.pump(&mut sender, &mut receiver, was.cuts));
+                let ended = self.unless_severed(was.cuts, pumps).await;
+                if !matches!(ended, Ok(End::InOrder)) {
                     reset(&receiver);
                 }
                 ended
             }
             Err(error) => Err(error),
         };
-        if ended.is_ok() {
-            return;
+        match ended {
+            Ok(End::InOrder) => return,
+            // The receiver is told that the connection is gone; the sender is not.
+            Ok(End::Stranded(at)) => self.swallow(&mut sender, at).await,
+            Err(_) => {}
         }
         // Cut, or broken by the other end: either way this end breaks too.
         reset(&sender);
-        if tap.look().1 != cuts {
+        if tap.look().cuts != was.cuts {
             count(&tap.tally.severed, 1);
             count(&tap.tally.stopped_bytes, unread(&sender));
+        }
+    }
+
+    /// Does the work until the link's connections are stranded.
+    async fn unless_stranded(
+        &self,
+        was: Position,
+        work: impl Future<Output = io::Result<()>>,
+    ) -> io::Result<End> {
+        let mut tap = self.tap.clone();
+        tokio::select! {
+            () = tap.stranded(was) => Ok(End::Stranded(tap.look())),
+            done = work => done.map(|()| End::InOrder),
         }
     }
 
@@ -100,8 +139,8 @@ impl Relay {
         }
     }
 
-    /// Reads whatever the sender says while the link is cut, and answers nothing.
-    async fn swallow(&self, sender: &mut TcpStream) {
+    /// Reads whatever the sender says until the link is healed, and answers nothing.
+    async fn swallow(&self, sender: &mut TcpStream, was: Position) {
         let mut tap = self.tap.clone();
         let mut buffer = vec![0; BUFFER];
         let listening = async {
@@ -110,7 +149,7 @@ impl Relay {
             }
         };
         tokio::select! {
-            _ = tap.healed() => {}
+            () = tap.healed(was) => {}
             () = listening => {}
         }
     }
@@ -171,21 +210,40 @@ impl Pump<'_> {
         }
     }
 
-    /// Waits as long as the link is slow by; says whether it is, and these bytes were counted.
-    async fn dawdle(&self, bytes: usize) -> bool {
-        let slow = self.tap.slow();
-        if slow.is_zero() {
-            return false;
+    /// Lets a piece pass as the link is now: late, in drops, or broken off in the middle.
+    async fn write(&mut self, bytes: &[u8], to: &WriteHalf<'_>) -> io::Result<()> {
+        let drag = self.tap.look().drag;
+        let breaks_off = self.stopped.is_some() && self.tap.breaks_off();
+        let counted = breaks_off || drag != Drag::default();
+        if counted && let Some(stopped) = self.stopped {
+            count(stopped, bytes.len());
         }
-        if let Some(stopped) = self.stopped {
-            count(stopped, bytes);
+        if breaks_off {
+            self.press(&bytes[..bytes.len() / 2], counted, to).await?;
+            count(&self.tap.tally.severed, 1);
+            return Err(io::ErrorKind::ConnectionReset.into());
         }
-        tokio::time::sleep(slow.mul_f64(rand::random_range(0.5..1.5))).await;
-        true
+        if !drag.slow.is_zero() {
+            tokio::time::sleep(drag.slow.mul_f64(rand::random_range(0.5..1.5))).await;
+        }
+        if let Some(chance) = drag.lose {
+            lose(chance).await?;
+        }
+        let Some(rate) = drag.limit else { return self.press(bytes, counted, to).await };
+        for drop in bytes.chunks(rate.bytes_within(DROP)) {
+            tokio::time::sleep_until(self.tap.take_turn(rate.time_of(drop.len()))).await;
+            self.press(drop, counted, to).await?;
+        }
+        Ok(())
     }
 
-    async fn write(&mut self, mut bytes: &[u8], to: &WriteHalf<'_>) -> io::Result<()> {
-        let mut counted = self.dawdle(bytes.len()).await;
+    /// Writes as soon as the valve lets it; `counted` says that the bytes are counted as stopped already.
+    async fn press(
+        &mut self,
+        mut bytes: &[u8],
+        mut counted: bool,
+        to: &WriteHalf<'_>,
+    ) -> io::Result<()> {
         while !bytes.is_empty() {
             let write = || {
                 let written = to.try_write(bytes)?;
@@ -213,6 +271,17 @@ impl Pump<'_> {
         }
         Ok(())
     }
+}
+
+/// Waits until what may be lost has got through, as the sender's TCP would see to it.
+async fn lose(chance: Percent) -> io::Result<()> {
+    for attempt in 0..RETRANSMISSIONS {
+        if rand::random_range(0..100) >= chance.get() {
+            return Ok(());
+        }
+        tokio::time::sleep(RETRANSMISSION * 2_u32.pow(attempt)).await;
+    }
+    Err(io::ErrorKind::ConnectionReset.into())
 }
 
 /// Makes the connection end with a reset when it is dropped, as a broken one does.

@@ -17,7 +17,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
-use rashomon_nemesis::{Grudge, Node, Ways};
+use rashomon_nemesis::{Grudge, Node, Trouble, Ways};
 use rashomon_stores::kv::{Command, Op, Value};
 use rashomon_stores::raft::log::{HardState, Payload, Record, Term};
 use rashomon_stores::raft::{Options, Raft};
@@ -388,7 +388,7 @@ impl Bench {
             (nodes(&|server| self.sides[server]), nodes(&|server| !self.sides[server]));
         grudge.extend(&Grudge::between(&left, &right, Ways::Both));
         self.world.heal();
-        self.world.cut(&grudge);
+        self.world.strike(Trouble::Cut, &grudge);
     }
 
     fn ask(&mut self, server: usize, request: Request) -> RequestId {

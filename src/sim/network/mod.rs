@@ -1,35 +1,20 @@
 //! The network between the nodes: which links are closed, and what becomes of a message.
 
+mod links;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
-use rashomon_nemesis::Grudge;
+use rashomon_nemesis::{Grudge, Trouble};
 use rashomon_stores::observe::Envelope;
 use rashomon_stores::replica::NodeId;
 
+use serde::Serialize;
+
+use self::links::{Links, Passage};
 use super::climate::{Chance, Climate};
-
-/// The directed links between up to 64 nodes, a bit each.
-#[derive(Debug, Default)]
-struct Links(Vec<u64>);
-
-impl Links {
-    fn close(&mut self, grudge: &Grudge) {
-        for (from, to) in grudge.links() {
-            let from = usize::from(from.0);
-            if self.0.len() <= from {
-                self.0.resize(from + 1, 0);
-            }
-            self.0[from] |= 1 << to.0;
-        }
-    }
-
-    fn closed(&self, from: NodeId, to: NodeId) -> bool {
-        self.0.get(usize::from(from.0)).is_some_and(|links| links & (1 << to.0) != 0)
-    }
-}
 
 /// How many times as long as usual a message takes on each directed link; drawn when the first
 /// one is sent there.
@@ -60,11 +45,11 @@ pub struct Traffic {
     pub duplicated: u64,
     /// Messages that were held for long at random.
     pub held: u64,
-    /// Messages lost in a cut.
+    /// Messages lost in a cut, or in what else a schedule did to a link.
     pub stopped: u64,
     /// Messages that waited for a held link to open.
     pub waited: u64,
-    /// Messages that a slow link delayed.
+    /// Messages that a slow or narrow link delayed.
     pub slowed: u64,
 }
 
@@ -117,22 +102,18 @@ pub(super) struct Network<M> {
     rng: ChaCha8Rng,
     courier: Option<Box<dyn Courier<M>>>,
     distances: Distances,
-    cut: Links,
-    hold: Links,
-    /// How much longer messages take, in nanoseconds.
-    slow: BTreeMap<(NodeId, NodeId), u64>,
+    links: Links,
     /// Messages that wait for their link to open, in the order of sending.
     waiting: Vec<(NodeId, NodeId, Letter<M>)>,
     pub(super) traffic: Traffic,
 }
 
-impl<M> Network<M> {
+impl<M: Serialize> Network<M> {
     /// A network without closed links.
     pub(super) fn new(rng: ChaCha8Rng) -> Self {
-        let (cut, hold, traffic) = (Links::default(), Links::default(), Traffic::default());
-        let distances = Distances::default();
-        let slow = BTreeMap::new();
-        Network { rng, courier: None, distances, cut, hold, slow, waiting: Vec::new(), traffic }
+        let (links, distances) = (Links::default(), Distances::default());
+        let (waiting, traffic) = (Vec::new(), Traffic::default());
+        Network { rng, courier: None, distances, links, waiting, traffic }
     }
 
     /// Hands all messages from now on to a courier.
@@ -140,49 +121,37 @@ impl<M> Network<M> {
         self.courier = Some(courier);
     }
 
-    /// Lets what is sent on these links be lost.
-    pub(super) fn cut(&mut self, grudge: &Grudge) {
-        self.cut.close(grudge);
-    }
-
-    /// Lets what is sent on these links wait.
-    pub(super) fn hold(&mut self, grudge: &Grudge) {
-        self.hold.close(grudge);
-    }
-
-    /// Lets what is sent on these links take so much longer, in nanoseconds, more or less.
-    pub(super) fn slow(&mut self, grudge: &Grudge, by: u64) {
-        self.slow.extend(grudge.links().map(|(a, b)| ((NodeId(a.0), NodeId(b.0)), by)));
+    /// Lets this be wrong with these links from now on.
+    pub(super) fn strike(&mut self, trouble: Trouble, grudge: &Grudge, now: u64) {
+        self.links.strike(trouble, grudge, now);
     }
 
     /// Whether a link between two nodes is closed, either way.
     pub(super) fn is_parted(&self, one: NodeId, other: NodeId) -> bool {
-        let closed = |links: &Links| links.closed(one, other) || links.closed(other, one);
-        closed(&self.cut) || closed(&self.hold)
+        !self.is_open(one, other) || !self.is_open(other, one)
     }
 
     /// Opens every link and gives back what waited.
     pub(super) fn heal(&mut self) -> Vec<(NodeId, NodeId, Letter<M>)> {
-        (self.cut, self.hold) = (Links::default(), Links::default());
-        self.slow.clear();
+        self.links = Links::default();
         std::mem::take(&mut self.waiting)
     }
 
     /// Whether a message that is about to arrive does; a cut also takes what is on its way.
     pub(super) fn lets_in(&mut self, from: NodeId, to: NodeId) -> bool {
-        let open = !self.cut.closed(from, to);
+        let open = !self.links.cuts(from, to);
         self.traffic.stopped += u64::from(!open);
         open
     }
 
     /// Whether a message that is about to arrive has to wait: a hold also stops what is on its way.
     pub(super) fn holds(&self, from: NodeId, to: NodeId) -> bool {
-        self.hold.closed(from, to)
+        self.links.holds(from, to)
     }
 
     /// Whether nothing stops messages of a link.
     pub(super) fn is_open(&self, from: NodeId, to: NodeId) -> bool {
-        !self.cut.closed(from, to) && !self.hold.closed(from, to)
+        !self.links.cuts(from, to) && !self.links.holds(from, to)
     }
 
     /// Keeps a message until its link opens.
@@ -202,20 +171,21 @@ impl<M> Network<M> {
     /// Decides what becomes of a message.
     pub(super) fn send(
         &mut self,
-        from: NodeId,
-        to: NodeId,
+        (from, to): (NodeId, NodeId),
         message: &M,
+        now: u64,
         climate: &Climate,
     ) -> Fate {
         self.traffic.sent += 1;
         let taken = self.courier.as_mut().map(|courier| courier.take(message, &mut self.rng));
-        if self.cut.closed(from, to) {
-            self.traffic.stopped += 1;
-            return Fate::Lost;
-        }
-        if self.hold.closed(from, to) {
-            return Fate::Waits;
-        }
+        let longer = match self.links.pass((from, to), message, now, &mut self.rng) {
+            Passage::Open(longer) => longer,
+            Passage::Waits => return Fate::Waits,
+            Passage::Lost => {
+                self.traffic.stopped += 1;
+                return Fate::Lost;
+            }
+        };
         if let Some(fate) = taken {
             return fate;
         }
@@ -227,11 +197,8 @@ impl<M> Network<M> {
             return Fate::Lost;
         }
         let distance = self.distances.of(from, to, climate.uneven, &mut self.rng);
-        let mut delay = climate.latency.draw(&mut self.rng) * distance;
-        if let Some(by) = self.slow.get(&(from, to)) {
-            self.traffic.slowed += 1;
-            delay += by / 2 + self.rng.random_range(0..=*by);
-        }
+        let mut delay = climate.latency.draw(&mut self.rng) * distance + longer;
+        self.traffic.slowed += u64::from(longer > 0);
         if happens(16, climate.holding) {
             self.traffic.held += 1;
             delay += self.rng.random_range(0..=climate.held_max);
@@ -272,10 +239,10 @@ mod tests {
     #[test]
     fn a_cut_is_of_one_direction_and_also_takes_what_is_on_its_way() {
         let mut network = network();
-        network.cut(&one_way(1, 2));
-        assert_eq!(network.send(A, B, &1, &Climate::FAIR), Fate::Lost);
+        network.strike(Trouble::Cut, &one_way(1, 2), 0);
+        assert_eq!(network.send((A, B), &1, 0, &Climate::FAIR), Fate::Lost);
         assert!(!network.lets_in(A, B));
-        assert!(matches!(network.send(B, A, &1, &Climate::FAIR), Fate::Arrives(_, None)));
+        assert!(matches!(network.send((B, A), &1, 0, &Climate::FAIR), Fate::Arrives(_, None)));
         assert!(network.lets_in(B, A));
         assert_eq!(network.traffic.stopped, 2);
         network.heal();
@@ -285,14 +252,14 @@ mod tests {
     #[test]
     fn what_is_held_comes_out_in_order_when_the_network_heals() {
         let mut network = network();
-        network.hold(&one_way(2, 1));
+        network.strike(Trouble::Hold, &one_way(2, 1), 0);
         for message in 1..=3 {
-            assert_eq!(network.send(B, A, &1, &Climate::FAIR), Fate::Waits);
+            assert_eq!(network.send((B, A), &1, 0, &Climate::FAIR), Fate::Waits);
             network.keep(B, A, Letter { message, envelope: None });
         }
         let messages: Vec<u8> = network.heal().into_iter().map(|(_, _, it)| it.message).collect();
         assert_eq!(messages, [1, 2, 3]);
-        assert!(matches!(network.send(B, A, &1, &Climate::FAIR), Fate::Arrives(_, None)));
+        assert!(matches!(network.send((B, A), &1, 0, &Climate::FAIR), Fate::Arrives(_, None)));
         assert!(network.heal().is_empty());
     }
 
@@ -303,7 +270,7 @@ mod tests {
         let climate =
             Climate { loss: chance, duplication: chance, holding: chance, ..Climate::FAIR };
         for _ in 0..10_000 {
-            network.send(A, B, &1, &climate);
+            network.send((A, B), &1, 0, &climate);
         }
         let Traffic { sent, lost, duplicated, held, .. } = network.traffic;
         assert_eq!(sent, 10_000);
