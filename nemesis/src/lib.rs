@@ -11,6 +11,8 @@
 
 mod action;
 mod ailment;
+#[cfg(target_os = "linux")]
+mod clock;
 mod ending;
 mod fault;
 mod generate;
@@ -25,6 +27,8 @@ mod trouble;
 
 pub use action::{Action, Resolved};
 pub use ailment::{Ailment, Part, Percent};
+#[cfg(target_os = "linux")]
+pub use clock::{ClockError, ForeignClock};
 pub use ending::Ending;
 pub use fault::{Fault, Partition, Split, UnknownNode};
 pub use generate::{Package, Packages};
