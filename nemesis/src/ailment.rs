@@ -16,11 +16,17 @@ use crate::text::{Cursor, ParseError, display_time};
 pub enum Ailment {
     /// It stands still.
     Pause,
+    /// It gets this share of the processor's time, less than all of it: it stands still again and again.
+    Throttle(Percent),
+    /// It gets no more memory than it has: it ends when it needs some.
+    Squeeze,
     /// Its clock leaps ahead by so much, and then goes on as before. Never back: the clock that a
     /// protocol sees is monotonic.
     Leap(Duration),
     /// Its clock goes at this many per cent of the right rate.
     Drift(Percent),
+    /// Its clock goes at 190 % and at 10 % of the right rate by turns, each for so long.
+    Strobe(Duration),
     /// Everything it writes takes so much longer to be durable.
     Stall(Duration),
     /// Its disk is full: the next write fails, and the node stops.
@@ -59,7 +65,7 @@ impl fmt::Display for Percent {
 /// The part of a node that is not well, and that can be cured by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Part {
-    /// Its process: it goes on.
+    /// Its process: it goes on, with all the time and memory that it needs.
     Process,
     /// Its clock: it runs true again, from where it is.
     Clock,
@@ -92,14 +98,18 @@ impl Part {
 
 impl Ailment {
     /// The verbs of all ailments.
-    pub(crate) const NAMES: [&str; 5] = ["pause", "leap", "drift", "stall", "fill"];
+    pub(crate) const NAMES: [&str; 8] =
+        ["pause", "throttle", "squeeze", "leap", "drift", "strobe", "stall", "fill"];
 
     /// Its verb.
     pub fn name(self) -> &'static str {
         match self {
             Ailment::Pause => "pause",
+            Ailment::Throttle(_) => "throttle",
+            Ailment::Squeeze => "squeeze",
             Ailment::Leap(_) => "leap",
             Ailment::Drift(_) => "drift",
+            Ailment::Strobe(_) => "strobe",
             Ailment::Stall(_) => "stall",
             Ailment::Fill => "fill",
         }
@@ -108,18 +118,28 @@ impl Ailment {
     /// What is not well.
     pub fn part(self) -> Part {
         match self {
-            Ailment::Pause => Part::Process,
-            Ailment::Leap(_) | Ailment::Drift(_) => Part::Clock,
+            Ailment::Pause | Ailment::Throttle(_) | Ailment::Squeeze => Part::Process,
+            Ailment::Leap(_) | Ailment::Drift(_) | Ailment::Strobe(_) => Part::Clock,
             Ailment::Stall(_) | Ailment::Fill => Part::Disk,
         }
+    }
+
+    /// Whether it does nothing until its node needs what it lacks, and then ends it.
+    pub fn starves(self) -> bool {
+        matches!(self, Ailment::Squeeze | Ailment::Fill)
     }
 
     /// What befalls these, for a person.
     pub(crate) fn sentence(self, names: &str) -> String {
         match self {
             Ailment::Pause => format!("{names} paused"),
+            Ailment::Throttle(share) => format!("{names} get {share} of the processor's time"),
+            Ailment::Squeeze => format!("{names} get no more memory"),
             Ailment::Leap(by) => format!("clocks of {names} leap ahead by {}", display_time(by)),
             Ailment::Drift(rate) => format!("clocks of {names} go at {rate}"),
+            Ailment::Strobe(by) => {
+                format!("clocks of {names} are fast and slow by turns of {}", display_time(by))
+            }
             Ailment::Stall(by) => {
                 format!("disks of {names} take {} longer", display_time(by))
             }
@@ -137,6 +157,9 @@ impl Ailment {
             "leap" => Ailment::Leap(cursor.by()?),
             "stall" => Ailment::Stall(cursor.by()?),
             "drift" => Ailment::Drift(cursor.at_percent(1000)?),
+            "strobe" => Ailment::Strobe(cursor.turns()?),
+            "throttle" => Ailment::Throttle(cursor.at_percent(99)?),
+            "squeeze" => Ailment::Squeeze,
             "fill" => Ailment::Fill,
             _ => Ailment::Pause,
         };
@@ -148,8 +171,9 @@ impl Ailment {
         write!(f, " {set}")?;
         match self {
             Ailment::Leap(by) | Ailment::Stall(by) => write!(f, " by {}", display_time(by)),
-            Ailment::Drift(rate) => write!(f, " at {rate}"),
-            Ailment::Pause | Ailment::Fill => Ok(()),
+            Ailment::Drift(rate) | Ailment::Throttle(rate) => write!(f, " at {rate}"),
+            Ailment::Strobe(turn) => write!(f, " every {}", display_time(turn)),
+            Ailment::Pause | Ailment::Squeeze | Ailment::Fill => Ok(()),
         }
     }
 }

@@ -259,8 +259,9 @@ impl Fault {
 
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
         const EXPECTED: &str = "a fault: `cut`, `hold`, `slow`, `lose`, `limit`, `reset`, `strand`, `heal`, \
-                                `kill`, `stop`, `restart`, `pause`, `resume`, `leap`, `drift`, \
-                                `steady`, `stall`, `fill`, `clear`, \
+                                `kill`, `stop`, `restart`, `pause`, `throttle`, `squeeze`, \
+                                `resume`, `leap`, `drift`, `strobe`, `steady`, `stall`, `fill`, \
+                                `clear`, \
                                 `add`, `remove`, `retire` or `transfer`";
         const WORDS: [&str; 6] = ["heal", "restart", "add", "remove", "retire", "transfer"];
         let word = cursor.peek();

@@ -27,7 +27,7 @@ pub enum Package {
     Partition,
     /// Kills of processes, each followed by a restart.
     Kill,
-    /// Processes that stand still, and go on.
+    /// Processes that stand still, or lack time or memory, and go on.
     Pause,
     /// Clocks that leap or go wrong, and then run true.
     Clock,
@@ -140,12 +140,17 @@ impl Package {
                 Fault::kill(Pick::Minority),
                 Fault::kill(Pick::Everyone),
             ],
-            Package::Pause => [Pick::Random(1), Pick::Minority, Pick::Everyone]
-                .map(|pick| Fault::Ail(Ailment::Pause, pick.into()))
-                .into(),
+            Package::Pause => vec![
+                Fault::Ail(Ailment::Pause, Pick::Random(1).into()),
+                Fault::Ail(Ailment::Pause, Pick::Minority.into()),
+                Fault::Ail(Ailment::Pause, Pick::Everyone.into()),
+                Fault::Ail(Ailment::Throttle(Percent(10)), Pick::Leader.into()),
+                Fault::Ail(Ailment::Throttle(Percent(30)), Pick::Everyone.into()),
+            ],
             Package::Clock => vec![
                 Fault::Ail(drift(400), Pick::Random(1).into()),
                 Fault::Ail(drift(50), Pick::Minority.into()),
+                Fault::Ail(Ailment::Strobe(STROBE), Pick::Leader.into()),
                 Fault::Ail(Ailment::Leap(LEAP), Pick::Random(1).into()),
                 Fault::Ail(Ailment::Leap(LEAP), Pick::Everyone.into()),
             ],
@@ -211,6 +216,9 @@ impl fmt::Display for Package {
         f.write_str(self.name())
     }
 }
+
+/// How long a strobing clock is fast, and then slow: about as long as leases and elections.
+const STROBE: Duration = Duration::from_millis(200);
 
 /// How far a clock leaps: longer than an election takes.
 const LEAP: Duration = Duration::from_secs(3);

@@ -75,9 +75,12 @@ pub struct Hands {
 struct Condition {
     /// Since when it stands still.
     paused: Option<Instant>,
+    throttle: Option<Percent>,
+    squeezed: bool,
     /// How far its clock has leapt in all.
     leapt: Duration,
-    rate: Percent,
+    /// How its clock goes: it drifts or strobes.
+    pace: Ailment,
     stall: Duration,
     full: bool,
 }
@@ -85,7 +88,9 @@ struct Condition {
 impl Default for Condition {
     fn default() -> Self {
         let (leapt, stall) = (Duration::ZERO, Duration::ZERO);
-        Condition { paused: None, leapt, rate: Percent::WHOLE, stall, full: false }
+        let (paused, throttle, squeezed, full) = (None, None, false, false);
+        let pace = Ailment::Drift(Percent::WHOLE);
+        Condition { paused, throttle, squeezed, leapt, pace, stall, full }
     }
 }
 
@@ -201,11 +206,7 @@ impl Hands {
             if process.exited()?.is_none() {
                 match ending {
                     Ending::Kill => process.start_kill()?,
-                    Ending::Stop => {
-                        // Who stands still does not hear.
-                        process.resume()?;
-                        process.start_stop();
-                    }
+                    Ending::Stop => process.start_stop().await?,
                 }
                 self.conditions.entry(*node).or_default().paused = None;
                 self.down.insert(*node);
@@ -225,11 +226,9 @@ impl Hands {
         process.restart().await?;
         self.down.remove(&node);
         let condition = self.conditions.entry(node).or_default();
-        condition.paused = None;
-        for line in condition.lines() {
-            process.tell(&line).await?;
-        }
-        Ok(())
+        // Another process has other memory.
+        (condition.paused, condition.squeezed) = (None, false);
+        condition.befall(process).await
     }
 
     /// Lets an ailment befall these nodes, as far as they run.
@@ -246,8 +245,10 @@ impl Hands {
             match ailment {
                 _ if !befell => continue,
                 Ailment::Pause => condition.paused = Some(Instant::now()),
+                Ailment::Throttle(share) => condition.throttle = Some(share),
+                Ailment::Squeeze => condition.squeezed = true,
                 Ailment::Leap(by) => condition.leapt += by,
-                Ailment::Drift(rate) => condition.rate = rate,
+                Ailment::Drift(_) | Ailment::Strobe(_) => condition.pace = ailment,
                 Ailment::Stall(by) => condition.stall = by,
                 Ailment::Fill => condition.full = true,
             }
@@ -263,18 +264,30 @@ impl Hands {
             let well = Condition::default();
             match part {
                 Part::Process => {
-                    if let Some(since) = condition.paused.take()
-                        && process.resume()?
-                    {
-                        let long =
-                            format!("stood still for {:.1} s", since.elapsed().as_secs_f64());
-                        outcome.cured.push((*node, long));
+                    let since = condition.paused.take();
+                    let throttled = condition.throttle.take().is_some();
+                    let squeezed = std::mem::take(&mut condition.squeezed);
+                    if since.is_none() && !throttled && !squeezed {
+                        continue;
+                    }
+                    if process.free().await? {
+                        let what = match since {
+                            Some(since) => {
+                                format!("stood still for {:.1} s", since.elapsed().as_secs_f64())
+                            }
+                            None => "has time and memory again".to_owned(),
+                        };
+                        outcome.cured.push((*node, what));
+                    } else if squeezed && !self.down.contains(node) {
+                        process.restart().await?;
+                        condition.befall(process).await?;
+                        outcome.restarted.push(*node);
                     }
                 }
                 Part::Clock => {
-                    if condition.rate != well.rate {
-                        condition.rate = well.rate;
-                        tell(process, Ailment::Drift(well.rate)).await?;
+                    if condition.pace != well.pace {
+                        condition.pace = well.pace;
+                        tell(process, well.pace).await?;
                         outcome.cured.push((*node, "runs true again".into()));
                     }
                 }
@@ -283,9 +296,7 @@ impl Hands {
                     (condition.stall, condition.full) = (well.stall, well.full);
                     if full && process.exited()?.is_some() && !self.down.contains(node) {
                         process.restart().await?;
-                        for line in condition.lines() {
-                            process.tell(&line).await?;
-                        }
+                        condition.befall(process).await?;
                         outcome.restarted.push(*node);
                     } else if stall || full {
                         tell(process, Ailment::Stall(well.stall)).await?;
@@ -300,37 +311,39 @@ impl Hands {
 }
 
 impl Condition {
-    /// What a new process of the node is to be told.
-    fn lines(&self) -> Vec<String> {
+    /// Lets what lasts befall a new process of the node.
+    async fn befall(&self, process: &mut NodeProcess) -> Result<(), HandsError> {
         let well = Condition::default();
         let ailments = [
             (self.leapt != well.leapt, Ailment::Leap(self.leapt)),
-            (self.rate != well.rate, Ailment::Drift(self.rate)),
+            (self.pace != well.pace, self.pace),
             (self.stall != well.stall, Ailment::Stall(self.stall)),
             (self.full, Ailment::Fill),
         ];
-        let ailments = ailments.into_iter().filter(|(befell, _)| *befell);
-        ailments.filter_map(|(_, ailment)| line(ailment)).collect()
+        let throttle = self.throttle.map(Ailment::Throttle);
+        let ailments = ailments.into_iter().filter(|(befell, _)| *befell).map(|(_, it)| it);
+        for ailment in ailments.chain(throttle) {
+            tell(process, ailment).await?;
+        }
+        Ok(())
     }
 }
 
+/// Lets an ailment befall a process; says whether there is one.
 async fn tell(process: &mut NodeProcess, ailment: Ailment) -> Result<bool, ProcessError> {
-    match line(ailment) {
-        Some(line) => process.tell(&line).await,
-        None => process.pause(),
-    }
-}
-
-/// What a node is told over its life line: times in nanoseconds, rates in per cent. Nobody who stands
-/// still needs to be told so.
-fn line(ailment: Ailment) -> Option<String> {
-    match ailment {
-        Ailment::Pause => None,
-        Ailment::Leap(by) => Some(format!("leap {}", by.as_nanos())),
-        Ailment::Drift(rate) => Some(format!("rate {}", rate.get())),
-        Ailment::Stall(by) => Some(format!("stall {}", by.as_nanos())),
-        Ailment::Fill => Some("fill".to_owned()),
-    }
+    // What a node is told over its life line: times in nanoseconds, rates in per cent. Nobody who stands
+    // still needs to be told so.
+    let line = match ailment {
+        Ailment::Pause => return process.pause(),
+        Ailment::Throttle(share) => return process.throttle(share),
+        Ailment::Squeeze => return process.squeeze(),
+        Ailment::Leap(by) => format!("leap {}", by.as_nanos()),
+        Ailment::Drift(rate) => format!("rate {}", rate.get()),
+        Ailment::Strobe(turn) => format!("strobe {}", turn.as_nanos()),
+        Ailment::Stall(by) => format!("stall {}", by.as_nanos()),
+        Ailment::Fill => "fill".to_owned(),
+    };
+    process.tell(&line).await
 }
 
 impl fmt::Display for Outcome {

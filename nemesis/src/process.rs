@@ -11,11 +11,16 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Rlimit, Signal, kill_process};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::task::JoinSet;
 
+use crate::ailment::Percent;
 use crate::nodes::Node;
+
+/// How often a throttled process runs and stands still.
+const THROTTLE_PERIOD: Duration = Duration::from_millis(100);
 
 /// How a node is started, the first time and every time after.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +74,10 @@ pub struct NodeProcess {
     child: Child,
     /// The life line; the child ends when it is dropped.
     life_line: Option<ChildStdin>,
+    /// The task that lets it stand still again and again, if it is throttled; dropped, it ends.
+    throttle: JoinSet<()>,
+    /// What its memory was limited by before it was squeezed.
+    squeezed: Option<Rlimit>,
 }
 
 impl NodeProcess {
@@ -80,7 +89,8 @@ impl NodeProcess {
         let mut child = spawn(node, &launch)?;
         // Taken, because waiting for a child closes the input it still owns.
         let life_line = child.stdin.take();
-        Ok(NodeProcess { node, launch, child, life_line })
+        let (throttle, squeezed) = (JoinSet::new(), None);
+        Ok(NodeProcess { node, launch, child, life_line, throttle, squeezed })
     }
 
     /// Whose process it is.
@@ -98,7 +108,12 @@ impl NodeProcess {
     /// # Errors
     /// When the system does not say.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
-        self.child.try_wait().map_err(|source| self.failed(source))
+        let exited = self.child.try_wait().map_err(|source| self.failed(source))?;
+        if exited.is_some() {
+            // Its number may be another's from now on.
+            self.throttle.abort_all();
+        }
+        Ok(exited)
     }
 
     /// Lets it stand still, by SIGSTOP; says whether it ran.
@@ -117,15 +132,66 @@ impl NodeProcess {
         self.signal(Signal::CONT)
     }
 
-    fn signal(&mut self, signal: Signal) -> Result<bool, ProcessError> {
-        if self.exited()?.is_some() {
-            return Ok(false);
+    /// Lets it have no more than this share of the processor's time, by SIGSTOP and SIGCONT, until it is
+    /// freed; says whether it runs. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the system does not say whether it runs.
+    pub fn throttle(&mut self, share: Percent) -> Result<bool, ProcessError> {
+        let Some(pid) = self.running()? else { return Ok(false) };
+        self.throttle.abort_all();
+        self.throttle.spawn(async move {
+            let runs = THROTTLE_PERIOD * u32::from(share.get().min(100)) / 100;
+            // An error says that it has ended.
+            while kill_process(pid, Signal::CONT).is_ok() {
+                tokio::time::sleep(runs).await;
+                if kill_process(pid, Signal::STOP).is_err() {
+                    return;
+                }
+                tokio::time::sleep(THROTTLE_PERIOD - runs).await;
+            }
+        });
+        Ok(true)
+    }
+
+    /// Lets it have no more memory than it has (Linux: `RLIMIT_DATA`), until it is freed; says whether it
+    /// runs.
+    ///
+    /// # Errors
+    /// When the limit cannot be set.
+    pub fn squeeze(&mut self) -> Result<bool, ProcessError> {
+        let Some(pid) = self.running()? else { return Ok(false) };
+        let before = limit_memory(pid, None).map_err(|source| self.failed(source))?;
+        self.squeezed.get_or_insert(before);
+        Ok(true)
+    }
+
+    /// Ends that it is throttled or squeezed; says whether there is a process.
+    ///
+    /// # Errors
+    /// When the limit cannot be lifted, or the signal not be sent.
+    pub async fn free(&mut self) -> Result<bool, ProcessError> {
+        // Waited for, so that it does not stop the process once more.
+        self.throttle.shutdown().await;
+        let before = self.squeezed.take();
+        if let (Some(pid), Some(before)) = (self.running()?, before) {
+            limit_memory(pid, Some(before)).map_err(|source| self.failed(source))?;
         }
-        // It is not waited for meanwhile, so that nobody else can have its number.
-        let pid = self.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        let Some(pid) = pid else { return Ok(false) };
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<bool, ProcessError> {
+        let Some(pid) = self.running()? else { return Ok(false) };
         kill_process(pid, signal).map_err(|error| self.failed(error.into()))?;
         Ok(true)
+    }
+
+    /// Its number, if it runs. It is not waited for meanwhile, so that nobody else can have the number.
+    fn running(&mut self) -> Result<Option<Pid>, ProcessError> {
+        if self.exited()?.is_some() {
+            return Ok(None);
+        }
+        Ok(self.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)))
     }
 
     /// Says a line to it over its life line, without waiting until it listens; says whether there is
@@ -151,6 +217,7 @@ impl NodeProcess {
     /// # Errors
     /// When the system does not say how it ended.
     pub async fn wait(&mut self) -> Result<ExitStatus, ProcessError> {
+        self.throttle.shutdown().await;
         self.child.wait().await.map_err(|source| self.failed(source))
     }
 
@@ -180,13 +247,19 @@ impl NodeProcess {
     /// # Errors
     /// When it can be neither waited for nor killed.
     pub async fn stop(&mut self, grace: Duration) -> Result<ExitStatus, ProcessError> {
-        self.start_stop();
+        self.start_stop().await?;
         self.wait_or_kill(grace).await
     }
 
-    /// Breaks its life line, which asks it to end, and does not wait.
-    pub fn start_stop(&mut self) {
+    /// Breaks its life line, which asks it to end, and does not wait. Who stands still does not hear, so
+    /// it goes on first.
+    ///
+    /// # Errors
+    /// When it cannot be told to go on.
+    pub async fn start_stop(&mut self) -> Result<(), ProcessError> {
+        self.free().await?;
         self.life_line = None;
+        Ok(())
     }
 
     /// Waits for it to end, and kills it if it has not after `grace`.
@@ -206,6 +279,7 @@ impl NodeProcess {
     /// When it cannot be killed or not be started; then it is down, and may be restarted later.
     pub async fn restart(&mut self) -> Result<(), ProcessError> {
         self.kill().await?;
+        self.squeezed = None;
         self.child = spawn(self.node, &self.launch)?;
         self.life_line = self.child.stdin.take();
         Ok(())
@@ -214,6 +288,20 @@ impl NodeProcess {
     fn failed(&self, source: io::Error) -> ProcessError {
         ProcessError::End { node: self.node, source }
     }
+}
+
+/// Limits how much memory a process may write to: to what it has, or as given. Says how it was before.
+#[cfg(target_os = "linux")]
+fn limit_memory(pid: Pid, limit: Option<Rlimit>) -> io::Result<Rlimit> {
+    use rustix::process::{Resource, prlimit};
+    // What exceeds the limit already stays; there is just no more.
+    let limit = limit.unwrap_or(Rlimit { current: Some(0), maximum: None });
+    Ok(prlimit(Some(pid), Resource::Data, limit)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_memory(_: Pid, _: Option<Rlimit>) -> io::Result<Rlimit> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "memory can be limited on Linux only"))
 }
 
 fn spawn(node: Node, launch: &Launch) -> Result<Child, ProcessError> {

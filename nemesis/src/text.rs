@@ -146,6 +146,15 @@ impl<'a> Cursor<'a> {
         self.time()
     }
 
+    /// `every` and a time that is some.
+    pub(crate) fn turns(&mut self) -> Result<Duration, ParseError> {
+        self.word("`every` and a time, as in `every 200ms`", |word| {
+            (word == "every").then_some(())
+        })?;
+        let error = self.error("a time of a millisecond at least");
+        self.time().and_then(|time| if time.as_millis() > 0 { Ok(time) } else { Err(error) })
+    }
+
     /// `at` and so many per cent, up to `most`.
     pub(crate) fn at_percent(&mut self, most: u16) -> Result<Percent, ParseError> {
         self.word("`at` and per cent, as in `at 50%`", |word| (word == "at").then_some(()))?;

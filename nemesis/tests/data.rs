@@ -47,6 +47,9 @@ fn ailment() -> impl Strategy<Value = Ailment> {
         Just(Ailment::Pause),
         any::<Duration>().prop_map(Ailment::Leap),
         rate.prop_map(Ailment::Drift),
+        (1u16..100).prop_map(|it| Ailment::Throttle(Percent::new(it).expect("in range"))),
+        Just(Ailment::Squeeze),
+        (1u64..).prop_map(|ms| Ailment::Strobe(Duration::from_millis(ms))),
         any::<Duration>().prop_map(Ailment::Stall),
         Just(Ailment::Fill),
     ]
@@ -404,7 +407,7 @@ fn errors_say_where_and_what() {
     let set = "a node set: `leader`, `random 2`, `minority`, `majority`, `everyone`, `rest`, \
                `nobody` or nodes such as `n1, n2`";
     for (text, expected) in [
-        ("at 3s heal\nat 4s brew tea", "line 2, column 7: expected a fault: `cut`, `hold`, `slow`, `lose`, `limit`, `reset`, `strand`, `heal`, `kill`, `stop`, `restart`, `pause`, `resume`, `leap`, `drift`, `steady`, `stall`, `fill`, `clear`, `add`, `remove`, `retire` or `transfer`, found `brew`".to_owned()),
+        ("at 3s heal\nat 4s brew tea", "line 2, column 7: expected a fault: `cut`, `hold`, `slow`, `lose`, `limit`, `reset`, `strand`, `heal`, `kill`, `stop`, `restart`, `pause`, `throttle`, `squeeze`, `resume`, `leap`, `drift`, `strobe`, `steady`, `stall`, `fill`, `clear`, `add`, `remove`, `retire` or `transfer`, found `brew`".to_owned()),
         ("at soon heal", "line 1, column 4: expected a time such as `3.2s`, `350ms` or `2m`, found `soon`".to_owned()),
         ("at 3s cut leader\nat 4s heal", "line 1, column 17: expected `|`, `->` or `,`, found the end of the line".to_owned()),
         ("at 3s cut leader |", format!("line 1, column 19: expected {set}, found the end")),

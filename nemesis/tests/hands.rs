@@ -256,6 +256,66 @@ async fn what_is_paused_stands_still_and_goes_on() {
     assert!(hands.stop(GRACE).await.is_empty());
 }
 
+/// How much of a processor's time a process has had, in hundredths of a second.
+#[cfg(target_os = "linux")]
+fn cpu_time(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let after_name = stat.rsplit(')').next().expect("there is a name");
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    fields[11].parse::<u64>().expect("user time") + fields[12].parse::<u64>().expect("system time")
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_throttled_node_gets_less_time_than_another_and_then_as_much() {
+    let folder = TempDir::new().expect("a folder");
+    let links = Links::open(Node::first(2)).await.expect("links");
+    let busy = "echo started; while :; do :; done";
+    let nodes = Node::first(2).map(|node| start(&folder, node, busy));
+    let mut hands = Hands::new(links, nodes);
+    until("starts", || Node::first(2).all(|node| starts(folder.path(), node) == 1)).await;
+    let pids = [1, 2].map(|node| hands.pid(Node(node)).expect("it runs"));
+    assert_eq!(apply(&mut hands, "throttle n2 at 10%").await.ailing, [Node(2)]);
+    let before = pids.map(cpu_time);
+    // However busy the machine is, until the one has had a second.
+    until("a second's work", || cpu_time(pids[0]) >= before[0] + 100).await;
+    let had = cpu_time(pids[1]) - before[1];
+    assert!(had < 50, "it had {had} hundredths of a second while the other had a hundred");
+    // A new process is throttled, too.
+    apply(&mut hands, "kill n2").await;
+    apply(&mut hands, "restart").await;
+    let pid = hands.pid(Node(2)).expect("it runs");
+    until("a halt", || state(pid) == "T").await;
+    assert_eq!(apply(&mut hands, "resume").await.cured.len(), 1);
+    let before = cpu_time(pid);
+    until("work", || cpu_time(pid) >= before + 30).await;
+    assert_ne!(state(pid), "T");
+    assert!(hands.stop(Duration::from_millis(100)).await.is_empty());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_squeezed_node_ends_when_it_needs_memory_and_starts_again_when_there_is_some() {
+    let folder = TempDir::new().expect("a folder");
+    let links = Links::open(Node::first(2)).await.expect("links");
+    let hungry = "echo started; while :; do x=$x$(printf %9999s); sleep .01; done";
+    let mut hands = Hands::new(links, Node::first(2).map(|node| start(&folder, node, hungry)));
+    until("starts", || Node::first(2).all(|node| starts(folder.path(), node) == 1)).await;
+    assert_eq!(apply(&mut hands, "squeeze n2").await.ailing, [Node(2)]);
+    let mut crashed = Vec::new();
+    until("its end", || {
+        crashed = hands.crashed().expect("known");
+        !crashed.is_empty()
+    })
+    .await;
+    assert_eq!(crashed[0].0, Node(2));
+    assert_eq!(apply(&mut hands, "resume").await.restarted, [Node(2)]);
+    until("second start", || starts(folder.path(), Node(2)) == 2).await;
+    assert!(hands.crashed().expect("known").is_empty(), "both live");
+    assert_eq!(starts(folder.path(), Node(1)), 1);
+    assert!(hands.stop(Duration::from_millis(100)).await.is_empty());
+}
+
 #[tokio::test]
 async fn nodes_are_told_what_befalls_them_and_new_processes_again() {
     let folder = TempDir::new().expect("a folder");

@@ -190,8 +190,7 @@ impl<'a, T: Target> Conductor<'a, T> {
             let (bit, observed) = match action {
                 Action::Heal => (outcome.bitten() > 0, outcome.to_string()),
                 Action::Cure(_) => {
-                    let struck = !fault.outcome.ailing.is_empty();
-                    (struck, format!("{}; {outcome}", fault.outcome))
+                    (cured_bit(&fault, &outcome), format!("{}; {outcome}", fault.outcome))
                 }
                 _ => (!fault.outcome.ended.is_empty(), fault.outcome.to_string()),
             };
@@ -202,6 +201,18 @@ impl<'a, T: Target> Conductor<'a, T> {
 
     fn say(&self, what: &str) {
         self.watcher.say(self.recorder.began().elapsed(), what);
+    }
+}
+
+/// Whether an ailment that is cured now bit: it befell somebody; but one that starves its node, only if
+/// the node ended and so had to be started again.
+fn cured_bit(fault: &OpenFault, cure: &Outcome) -> bool {
+    let mut struck = fault.outcome.ailing.iter();
+    match &fault.action {
+        Action::Ail(ailment, _) if ailment.starves() => {
+            struck.any(|node| cure.restarted.contains(node))
+        }
+        _ => struck.next().is_some(),
     }
 }
 

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rashomon_nemesis::{Grudge, Trouble};
+use rashomon_nemesis::{Grudge, Part, Trouble};
 use rashomon_stores::observe::Observer;
 use rashomon_stores::observe::snapshot::Marker;
 use rashomon_stores::replica::{
@@ -79,6 +79,8 @@ enum Event<R: Replica, W> {
     Befall { node: NodeId, mishap: Mishap },
     Pass { node: NodeId, mishap: Mishap },
     Strobe { node: NodeId },
+    // The next turn of what happens by turns, unless how the node is has changed since.
+    Turn { node: NodeId, changes: u64, slow: bool },
     // A supervisor starts the node again.
     Restart { node: NodeId },
     PowerLoss { node: NodeId, incarnation: u64 },
@@ -101,6 +103,7 @@ impl<R: Replica, W> Event<R, W> {
             | Event::Befall { .. }
             | Event::Pass { .. }
             | Event::Strobe { .. }
+            | Event::Turn { .. }
             | Event::Restart { .. }
             | Event::PowerLoss { .. }
             | Event::Mark { .. }
@@ -514,6 +517,10 @@ impl<R: Replica, W> World<R, W> {
                 self.strobe(node);
                 Happening::Nothing
             }
+            Event::Turn { node, changes, slow } => {
+                self.turn(node, changes, slow);
+                Happening::Nothing
+            }
             Event::Restart { node } => self.restart(node),
         }
     }
@@ -607,7 +614,7 @@ impl<R: Replica, W> World<R, W> {
             return Happening::Nothing;
         }
         if node.condition.full {
-            return self.starve(id);
+            return self.starve(id, Part::Disk);
         }
         if node.fsync_fails || node.under_way[Mishap::FullDisk as usize].is_some() {
             return self.fail_to_sync(id);
@@ -643,6 +650,9 @@ impl<R: Replica, W> World<R, W> {
     fn step(&mut self, id: NodeId, input: Input<R>) -> Happening<W> {
         let node = &mut self.nodes[index(id)];
         let Some(running) = &mut node.running else { return Happening::Nothing };
+        if node.condition.squeezed {
+            return self.starve(id, Part::Process);
+        }
         let (core, effects) = (&mut running.core, &mut running.effects);
         let now = node.clock.shows(self.now);
         if let Err(said) = guarded(|| core.step(now, input, effects)) {

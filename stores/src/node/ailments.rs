@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `leap NS` | the clock leaps ahead by so many nanoseconds |
 //! | `rate PERCENT` | the clock goes at so many hundredths of the right rate |
+//! | `strobe NS` | it goes at 190 and at 10 hundredths by turns, each so many nanoseconds long |
 //! | `stall NS` | every write takes so many nanoseconds longer to be durable |
 //! | `fill` | the disk is full: the next write fails, and the node stops |
 //! | `room` | the disk has room again |
@@ -31,6 +32,8 @@ pub enum Ailment {
     Leap(Duration),
     /// Its clock goes at so many hundredths of the right rate.
     Rate(u32),
+    /// Its clock is fast and slow by turns of so long, a microsecond at least.
+    Strobe(Duration),
     /// Its writes take so much longer to be durable.
     Stall(Duration),
     /// Its disk is full, or has room again.
@@ -40,7 +43,7 @@ pub enum Ailment {
 /// A line that says nothing of what befalls a node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is nothing that could befall a node: say `leap NS`, `rate PERCENT`, `stall NS`, `fill` or `room`"
+    "{0:?} is nothing that could befall a node: say `leap NS`, `rate PERCENT`, `strobe NS`, `stall NS`, `fill` or `room`"
 )]
 pub struct NoAilment(String);
 
@@ -54,6 +57,10 @@ impl FromStr for Ailment {
         match (verb, number) {
             ("leap", _) => Ok(Ailment::Leap(nanoseconds()?)),
             ("stall", _) => Ok(Ailment::Stall(nanoseconds()?)),
+            ("strobe", _) => match nanoseconds()? {
+                turn if turn >= Duration::from_micros(1) => Ok(Ailment::Strobe(turn)),
+                _ => Err(none()),
+            },
             ("rate", _) => match number.parse() {
                 Ok(rate @ 1..=1000) => Ok(Ailment::Rate(rate)),
                 _ => Err(none()),
@@ -95,30 +102,75 @@ impl Disk {
 struct Reading {
     at: Instant,
     shown: Duration,
-    /// Hundredths of the right rate.
-    rate: u32,
+    pace: Pace,
+}
+
+/// How fast a clock goes.
+#[derive(Clone, Copy, Debug)]
+enum Pace {
+    /// At so many hundredths of the right rate.
+    Even(u32),
+    /// At 190 hundredths for so many nanoseconds and then at 10 for as many, again and again: right on
+    /// the whole.
+    Strobe(u64),
+}
+
+impl Pace {
+    /// How much the clock gains in a time since it goes so.
+    fn gains(self, passed: Duration) -> Duration {
+        match self {
+            Pace::Even(rate) => passed * rate / 100,
+            Pace::Strobe(turn) => {
+                let (round, passed) = (2 * u128::from(turn), passed.as_nanos());
+                let within = passed % round;
+                let (fast, slow) = (within.min(round / 2), within.saturating_sub(round / 2));
+                nanoseconds(passed - within + (fast * 190 + slow * 10) / 100)
+            }
+        }
+    }
+
+    /// After what time it has gained so much, or a little more.
+    fn takes(self, gain: Duration) -> Duration {
+        let takes = match self {
+            Pace::Even(rate) => gain.saturating_mul(100) / rate,
+            Pace::Strobe(turn) => {
+                let (round, gain) = (2 * u128::from(turn), gain.as_nanos());
+                let within = gain % round;
+                let fast = u128::from(turn) * 190 / 100;
+                let (fast, slow) = (within.min(fast), within.saturating_sub(fast));
+                nanoseconds(gain - within + fast * 100 / 190 + slow * 10)
+            }
+        };
+        // Rounded up twice, so that it never is too early.
+        takes + Duration::from_nanos(12)
+    }
+}
+
+fn nanoseconds(count: u128) -> Duration {
+    Duration::from_nanos(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
 impl Reading {
     fn shows(self, at: Instant) -> Time {
-        self.shown + at.saturating_duration_since(self.at) * self.rate / 100
+        self.shown + self.pace.gains(at.saturating_duration_since(self.at))
     }
 
-    /// Lets it leap, or go at another rate from now on.
+    /// Lets it leap, or go at another pace from now on.
     fn turn(&mut self, at: Instant, ailment: Ailment) {
-        *self = Reading { at, shown: self.shows(at), rate: self.rate };
+        *self = Reading { at, shown: self.shows(at), pace: self.pace };
         match ailment {
             Ailment::Leap(by) => self.shown += by,
-            Ailment::Rate(rate) => self.rate = rate,
+            Ailment::Rate(rate) => self.pace = Pace::Even(rate),
+            Ailment::Strobe(turn) => {
+                self.pace = Pace::Strobe(u64::try_from(turn.as_nanos()).unwrap_or(u64::MAX / 4));
+            }
             Ailment::Stall(_) | Ailment::Full(_) => {}
         }
     }
 
     /// When it shows a time, or did.
     fn when(self, shown: Time) -> Instant {
-        let left = shown.saturating_sub(self.shown);
-        // Rounded up, so that it never is too early.
-        let left = left.saturating_mul(100) / self.rate + Duration::from_nanos(1);
+        let left = self.pace.takes(shown.saturating_sub(self.shown));
         // A deadline that is too far away for the system's clock is as good as none.
         self.at.checked_add(left).unwrap_or(self.at + Duration::from_secs(3600))
     }
@@ -130,7 +182,8 @@ impl Default for Ailments {
     fn default() -> Self {
         // Before 1970 there is no telling, and no need to.
         let shown = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let clock = watch::Sender::new(Reading { at: Instant::now(), shown, rate: 100 });
+        let pace = Pace::Even(100);
+        let clock = watch::Sender::new(Reading { at: Instant::now(), shown, pace });
         Ailments { clock, disk: Arc::default() }
     }
 }
@@ -139,7 +192,7 @@ impl Ailments {
     /// Lets something befall the node.
     pub fn befall(&self, ailment: Ailment) {
         match ailment {
-            Ailment::Leap(_) | Ailment::Rate(_) => {
+            Ailment::Leap(_) | Ailment::Rate(_) | Ailment::Strobe(_) => {
                 self.clock.send_modify(|reading| reading.turn(Instant::now(), ailment));
             }
             Ailment::Stall(by) => {
@@ -188,15 +241,24 @@ mod tests {
         for (line, ailment) in [
             ("leap 3000000000", Ailment::Leap(ns(3_000_000_000))),
             ("rate 150", Ailment::Rate(150)),
+            ("strobe 200000000", Ailment::Strobe(ns(200_000_000))),
             ("stall 7", Ailment::Stall(ns(7))),
             ("fill", Ailment::Full(true)),
             ("room", Ailment::Full(false)),
         ] {
             assert_eq!(line.parse(), Ok(ailment));
         }
-        for line in
-            ["", "leap", "leap -1", "leap 1 2", "rate 0", "rate 1001", "fill now", "sleep 1"]
-        {
+        for line in [
+            "",
+            "leap",
+            "leap -1",
+            "leap 1 2",
+            "rate 0",
+            "rate 1001",
+            "strobe 0",
+            "fill now",
+            "sleep 1",
+        ] {
             assert!(line.parse::<Ailment>().is_err(), "{line}");
         }
     }
@@ -204,7 +266,8 @@ mod tests {
     #[test]
     fn a_clock_leaps_and_drifts_and_never_goes_back() {
         let (second, began) = (Duration::from_secs(1), Instant::now());
-        let mut reading = Reading { at: began, shown: 100 * second, rate: 100 };
+        let pace = Pace::Even(100);
+        let mut reading = Reading { at: began, shown: 100 * second, pace };
         let turn = |reading: &mut Reading, after: u32, shown: u32, ailment| {
             let at = began + after * second;
             assert_eq!(reading.shows(at), shown * second, "before {ailment:?}");
@@ -215,20 +278,25 @@ mod tests {
         turn(&mut reading, 2, 108, Ailment::Rate(25));
         turn(&mut reading, 6, 109, Ailment::Rate(100));
         turn(&mut reading, 7, 110, Ailment::Full(true));
-        turn(&mut reading, 8, 111, Ailment::Rate(100));
+        turn(&mut reading, 8, 111, Ailment::Strobe(5 * second));
+        // A round is fast for five seconds and slow for as many.
+        turn(&mut reading, 18, 121, Ailment::Strobe(10 * second));
+        turn(&mut reading, 28, 140, Ailment::Rate(100));
     }
 
     #[test]
     fn a_deadline_is_never_told_too_early_and_hardly_too_late() {
         let at = Instant::now();
-        for rate in [1, 33, 100, 137, 1000] {
+        let even = [1, 33, 100, 137, 1000].map(|rate| (Pace::Even(rate), rate.min(100)));
+        let strobes = [1_000, 77_777, 200_000_000].map(|turn| (Pace::Strobe(turn), 10));
+        for (pace, slowest) in even.into_iter().chain(strobes) {
             for ahead in [0, 1, 999, 1_000_003, 7_000_000_001] {
-                let reading = Reading { at, shown: Duration::from_secs(9), rate };
+                let reading = Reading { at, shown: Duration::from_secs(9), pace };
                 let deadline = reading.shown + Duration::from_nanos(ahead);
                 let when = reading.when(deadline);
-                assert!(reading.shows(when) >= deadline, "{rate} {ahead}");
-                let most = Duration::from_nanos(ahead * 100 / u64::from(rate) + 2);
-                assert!(when - at <= most, "{rate} {ahead}");
+                assert!(reading.shows(when) >= deadline, "{pace:?} {ahead}");
+                let most = Duration::from_nanos(ahead * 100 / u64::from(slowest) + 12);
+                assert!(when - at <= most, "{pace:?} {ahead}");
             }
         }
     }
