@@ -13,9 +13,12 @@ use serde::Serialize;
 use crate::action::Action;
 use crate::ailment::{Ailment, Part, Percent};
 use crate::ending::Ending;
+#[cfg(target_os = "linux")]
+use crate::hosts::{Hosts, HostsError};
 use crate::link::{Bite, LinkError, Links};
 use crate::nodes::{Cluster, Node};
 use crate::process::{NodeProcess, ProcessError};
+use crate::wires::Wires;
 
 /// How long a node that is asked to end may take.
 const GRACE: Duration = Duration::from_secs(3);
@@ -26,12 +29,19 @@ pub enum HandsError {
     /// On a link.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// On a host.
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Host(#[from] HostsError),
     /// On a process.
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// There is no such process.
     #[error("there is no process of {0}")]
     Unknown(Node),
+    /// A program of others has no ear for what its clock or disk is to do.
+    #[error("`{}` cannot be done to programs on hosts: their clocks and disks do not listen (docs/foreign.md has what can be done to them)", .0.name())]
+    Deaf(Ailment),
     /// Nobody gives orders to a live cluster yet.
     #[error("`{0}` cannot be done to a live cluster: members change only in simulated runs so far")]
     Membership(Action),
@@ -59,10 +69,10 @@ impl Outcome {
     }
 }
 
-/// The links and processes of one cluster. Dropping them ends every process and closes every port.
+/// The wires and processes of one cluster. Dropping them ends every process and closes every port.
 #[derive(Debug)]
-pub struct Hands {
-    links: Links,
+pub struct Hands<W = Links> {
+    wires: W,
     processes: BTreeMap<Node, NodeProcess>,
     /// Ended by an action, and not restarted yet.
     down: BTreeSet<Node>,
@@ -95,10 +105,25 @@ impl Default for Condition {
 }
 
 impl Hands {
-    /// Takes the links and processes of a cluster in hand.
-    pub fn new(links: Links, processes: impl IntoIterator<Item = NodeProcess>) -> Self {
+    /// The links: counters, and what ran into cuts so far.
+    pub fn links(&self) -> &Links {
+        &self.wires
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Hands<Hosts> {
+    /// The hosts: addresses, counters, and what ran into cuts so far.
+    pub fn hosts(&self) -> &Hosts {
+        &self.wires
+    }
+}
+
+impl<W: Wires> Hands<W> {
+    /// Takes the wires and processes of a cluster in hand.
+    pub fn new(wires: W, processes: impl IntoIterator<Item = NodeProcess>) -> Self {
         let processes = processes.into_iter().map(|process| (process.node(), process)).collect();
-        Hands { links, processes, down: BTreeSet::new(), conditions: BTreeMap::new() }
+        Hands { wires, processes, down: BTreeSet::new(), conditions: BTreeMap::new() }
     }
 
     /// The cluster as a fault finds it, led by whom the caller knows to lead.
@@ -109,11 +134,6 @@ impl Hands {
             down: self.down.clone(),
             gone: BTreeSet::new(),
         }
-    }
-
-    /// The links: counters, and what ran into cuts so far.
-    pub fn links(&self) -> &Links {
-        &self.links
     }
 
     /// The process id of a node, if it runs.
@@ -129,8 +149,8 @@ impl Hands {
     pub async fn apply(&mut self, action: &Action) -> Result<Outcome, HandsError> {
         let mut outcome = Outcome::default();
         match action {
-            Action::Link(trouble, grudge) => self.links.strike(*trouble, grudge)?,
-            Action::Heal => outcome.healed = self.links.heal(),
+            Action::Link(trouble, grudge) => self.wires.strike(*trouble, grudge).await?,
+            Action::Heal => outcome.healed = self.wires.heal().await?,
             Action::End(ending, nodes) => outcome.ended = self.end(*ending, nodes).await?,
             Action::Restart(nodes) => {
                 for node in nodes {
@@ -150,8 +170,12 @@ impl Hands {
     /// Undoes every fault: opens all links and starts all killed nodes. Goes on past errors, and
     /// returns them beside what was mended.
     pub async fn mend(&mut self) -> (Outcome, Vec<HandsError>) {
-        let mut outcome = Outcome { healed: self.links.heal(), ..Outcome::default() };
+        let mut outcome = Outcome::default();
         let mut errors = Vec::new();
+        match self.wires.heal().await {
+            Ok(healed) => outcome.healed = healed,
+            Err(error) => errors.push(error),
+        }
         for part in Part::ALL {
             errors.extend(self.cure(part, &mut outcome).await.err());
         }
@@ -182,15 +206,14 @@ impl Hands {
     /// Returns when all are gone, with the errors of those that could not be ended in order; they
     /// are killed when dropped.
     pub async fn stop(self, grace: Duration) -> Vec<HandsError> {
-        let stops = self
-            .processes
-            .into_values()
-            .map(|mut process| tokio::spawn(async move { process.stop(grace).await.err() }));
+        let stops = self.processes.into_values().map(|mut process| {
+            tokio::spawn(async move { stop::<W>(&mut process, grace).await.err() })
+        });
         let mut errors = Vec::new();
         for stop in stops.collect::<Vec<_>>() {
             errors.extend(stop.await.ok().flatten().map(HandsError::Process));
         }
-        self.links.shut().await;
+        self.wires.shut().await;
         errors
     }
 
@@ -206,7 +229,7 @@ impl Hands {
             if process.exited()?.is_none() {
                 match ending {
                     Ending::Kill => process.start_kill()?,
-                    Ending::Stop => process.start_stop().await?,
+                    Ending::Stop => ask_to_end::<W>(process).await?,
                 }
                 self.conditions.entry(*node).or_default().paused = None;
                 self.down.insert(*node);
@@ -240,6 +263,9 @@ impl Hands {
         let mut ailing = Vec::new();
         for node in nodes {
             let process = self.processes.get_mut(node).ok_or(HandsError::Unknown(*node))?;
+            if !W::HEARD && ailment.part() != Part::Process {
+                return Err(HandsError::Deaf(ailment));
+            }
             let condition = self.conditions.entry(*node).or_default();
             let befell = tell(process, ailment).await?;
             match ailment {
@@ -327,6 +353,20 @@ impl Condition {
         }
         Ok(())
     }
+}
+
+/// Asks a process to end in order, the way its kind understands, and does not wait.
+async fn ask_to_end<W: Wires>(process: &mut NodeProcess) -> Result<(), ProcessError> {
+    process.start_stop().await?;
+    if !W::HEARD {
+        process.terminate()?;
+    }
+    Ok(())
+}
+
+async fn stop<W: Wires>(process: &mut NodeProcess, grace: Duration) -> Result<(), ProcessError> {
+    ask_to_end::<W>(process).await?;
+    process.wait_or_kill(grace).await.map(drop)
 }
 
 /// Lets an ailment befall a process; says whether there is one.

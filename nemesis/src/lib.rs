@@ -6,8 +6,9 @@
 //! same data drives real processes and a simulator.
 //!
 //! Then the hands, for real processes: [`Links`] carries every message between nodes over proxies
-//! that can lose or hold it, [`NodeProcess`] starts and kills, and [`Hands`] applies an action to
-//! both and mends everything again.
+//! that can lose or hold it, and `hosts` (Linux) gives nodes whose peers are out of our hands a network each;
+//! [`NodeProcess`] starts and kills, and [`Hands`] applies an action to either and mends everything
+//! again.
 
 mod action;
 mod ailment;
@@ -18,12 +19,15 @@ mod fault;
 mod generate;
 mod grudge;
 mod hands;
+#[cfg(target_os = "linux")]
+pub mod hosts;
 mod link;
 mod nodes;
 mod process;
 mod schedule;
 mod text;
 mod trouble;
+mod wires;
 
 pub use action::{Action, Resolved};
 pub use ailment::{Ailment, Part, Percent};
@@ -40,3 +44,4 @@ pub use process::{Launch, NodeProcess, ProcessError};
 pub use schedule::{Schedule, Step, Trigger};
 pub use text::{Moment, ParseError};
 pub use trouble::{Rate, Trouble};
+pub use wires::Wires;

@@ -180,6 +180,14 @@ impl NodeProcess {
         self.signal(Signal::CONT)
     }
 
+    /// Asks it to end, by SIGTERM; says whether there is a process.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub fn terminate(&mut self) -> Result<bool, ProcessError> {
+        self.signal(Signal::TERM)
+    }
+
     fn signal(&mut self, signal: Signal) -> Result<bool, ProcessError> {
         let Some(pid) = self.running()? else { return Ok(false) };
         kill_process(pid, signal).map_err(|error| self.failed(error.into()))?;
