@@ -34,6 +34,8 @@ pub struct FaultSpan {
     pub to_ns: Option<u64>,
     /// Whether it was observed to bite: a cut that no message ran into did not.
     pub bit: bool,
+    /// When it was first observed to bite, in nanoseconds since the run began; not told of mishaps.
+    pub bit_ns: Option<u64>,
     /// What was observed, such as `stopped 118 messages`.
     pub observed: String,
 }
@@ -72,6 +74,11 @@ pub fn befell(id: u64, kind: &'static str, node: impl Display, sentence: &str) -
     named("nemesis", kind, value)
 }
 
+/// Entry for a fault that is first seen to bite.
+pub fn bit(id: u64) -> Entry {
+    named("nemesis", "bite", map([("fault", number(id))]))
+}
+
 /// Entry for a fault that was undone, with what it was seen to do.
 pub fn healed(id: u64, bit: bool, observed: &str) -> Entry {
     let value = map([
@@ -97,25 +104,29 @@ pub fn faults(events: &[Event]) -> Vec<FaultSpan> {
     let mut spans: BTreeMap<u64, FaultSpan> = BTreeMap::new();
     for event in of(events, "nemesis") {
         let Some(id) = integer(&event.value, "fault") else { continue };
-        if &*event.f == "heal" {
-            if let Some(span) = spans.get_mut(&id) {
+        match (&*event.f, spans.get_mut(&id)) {
+            ("heal", Some(span)) => {
                 span.to_ns = event.time;
                 span.bit = field(&event.value, "bit") == Some(&Value::Bool(true));
                 span.observed = text(&event.value, "observed");
             }
-        } else {
-            let span = FaultSpan {
-                id,
-                kind: event.f.to_string(),
-                asked: text(&event.value, "asked"),
-                done: text(&event.value, "done"),
-                sentence: text(&event.value, "sentence"),
-                from_ns: event.time.unwrap_or(0),
-                to_ns: None,
-                bit: false,
-                observed: "not healed before the history ends".into(),
-            };
-            spans.insert(id, span);
+            ("bite", Some(span)) => (span.bit, span.bit_ns) = (true, event.time),
+            ("heal" | "bite", None) => {}
+            (kind, _) => {
+                let span = FaultSpan {
+                    id,
+                    kind: kind.to_owned(),
+                    asked: text(&event.value, "asked"),
+                    done: text(&event.value, "done"),
+                    sentence: text(&event.value, "sentence"),
+                    from_ns: event.time.unwrap_or(0),
+                    to_ns: None,
+                    bit: false,
+                    bit_ns: None,
+                    observed: "not healed before the history ends".into(),
+                };
+                spans.insert(id, span);
+            }
         }
     }
     spans.into_values().collect()
@@ -205,17 +216,19 @@ mod tests {
         let events = [
             event(0, leads("n2", 1)),
             event(1, struck(1, &resolved("cut leader | rest", "cut n2 | n1, n3"))),
-            event(2, leads("n3", 2)),
+            event(2, bit(1)),
             event(3, healed(1, true, "stopped 12 messages")),
             event(4, struck(2, &resolved("kill random 1", "kill n1"))),
             event(5, befell(3, "pause", "n2", "n2 stands still for 300 ms")),
             event(6, healed(3, false, "0 inputs waited")),
+            event(7, leads("n3", 2)),
         ];
         let faults = faults(&events);
         assert_eq!(faults.len(), 3);
         assert_eq!((faults[0].from_ns, faults[0].to_ns, faults[0].bit), (1_000, Some(3_000), true));
         assert_eq!((&*faults[0].kind, &*faults[0].done), ("cut", "cut n2 | n1, n3"));
         assert_eq!(faults[0].observed, "stopped 12 messages");
+        assert_eq!((faults[0].bit_ns, faults[1].bit_ns), (Some(2_000), None));
         assert_eq!((faults[1].to_ns, faults[1].bit), (None, false));
         assert_eq!((&*faults[2].kind, &*faults[2].done), ("pause", "pause n2"));
         assert_eq!(

@@ -34,6 +34,8 @@ struct OpenFault {
     id: u64,
     action: Action,
     outcome: Outcome,
+    /// Whether it was recorded that it bit.
+    bit: bool,
 }
 
 impl<'a, T: Target> Conductor<'a, T> {
@@ -125,6 +127,7 @@ impl<'a, T: Target> Conductor<'a, T> {
 
     /// Notices who leads, and records it when it changes.
     pub(super) async fn watch(&mut self) {
+        self.watch_for_bites();
         self.leads = self.target.leader().await;
         let Some(leader) = self.leads else { return };
         // Of two that claim to lead the later counts, so the term never goes back.
@@ -132,6 +135,16 @@ impl<'a, T: Target> Conductor<'a, T> {
             self.recorded = Some(leader);
             self.recorder.record(chronicle::leads(&leader.node.to_string(), leader.term));
             self.say(&format!("{} leads, term {}", leader.node, leader.term));
+        }
+    }
+
+    /// Notices which faults of links have begun to bite.
+    fn watch_for_bites(&mut self) {
+        for fault in self.open.iter_mut().filter(|fault| !fault.bit) {
+            fault.bit = self.target.bites(&fault.action);
+            if fault.bit {
+                self.recorder.record(chronicle::bit(fault.id));
+            }
         }
     }
 
@@ -172,7 +185,13 @@ impl<'a, T: Target> Conductor<'a, T> {
         self.struck += 1;
         self.recorder.record(chronicle::struck(self.struck, resolved));
         self.say(&format!("{}: {}", resolved.asked.name(), resolved.sentence()));
-        self.open.push(OpenFault { id: self.struck, action: action.clone(), outcome });
+        // What befalls a process does so at once, unless it waits for the process to need something.
+        let waits = matches!(action, Action::Ail(ailment, _) if ailment.starves());
+        let bit = !waits && !(outcome.ended.is_empty() && outcome.ailing.is_empty());
+        if bit {
+            self.recorder.record(chronicle::bit(self.struck));
+        }
+        self.open.push(OpenFault { id: self.struck, action: action.clone(), outcome, bit });
         Ok(())
     }
 
@@ -270,6 +289,10 @@ mod tests {
         async fn apply(&mut self, action: &Action) -> Result<Outcome, TargetError> {
             self.done.push((self.began.elapsed(), action.clone()));
             Ok(Outcome::default())
+        }
+
+        fn bites(&self, action: &Action) -> bool {
+            matches!(action, Action::Link(..))
         }
 
         async fn stop(self) {}

@@ -277,6 +277,7 @@ mod tests {
             from_ns: from,
             to_ns: Some(to),
             bit: true,
+            bit_ns: None,
             observed: String::new(),
         }
     }

@@ -205,6 +205,7 @@ mod tests {
             from_ns: id,
             to_ns: Some(id + 1),
             bit,
+            bit_ns: None,
             observed: String::new(),
         }
     }

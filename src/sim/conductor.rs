@@ -54,6 +54,8 @@ struct OpenFault {
     /// For a cut: how many messages cuts had stopped before. For a kill: how many nodes ran. For a
     /// change of members: how many orders were carried out.
     before: u64,
+    /// Whether it was recorded that it bit.
+    bit: bool,
 }
 
 /// What became of the operator's orders.
@@ -88,6 +90,7 @@ impl<'a> Conductor<'a> {
 
     /// Notices who leads, and records it when it changes.
     pub(super) fn watch<R: Replica>(&mut self, world: &mut World<R, Wake>, tape: &mut Tape) {
+        self.watch_for_bites(world, tape);
         let leads = |(id, core): (NodeId, &R)| {
             let status = core.status();
             (status.role == Role::Leader).then_some(Leader { node: Node(id.0), term: status.term })
@@ -104,6 +107,17 @@ impl<'a> Conductor<'a> {
                 world.wake_at(world.now().saturating_add(delay), Wake::Sprung(number));
             }
             tape.record(world.now(), chronicle::leads(&leader.node.to_string(), leader.term));
+        }
+    }
+
+    /// Notices which faults of links have begun to bite.
+    fn watch_for_bites<R: Replica>(&mut self, world: &World<R, Wake>, tape: &mut Tape) {
+        let now = run_into(world);
+        for fault in self.open.iter_mut().filter(|fault| !fault.bit) {
+            fault.bit = matches!(fault.action, Action::Link(..)) && now > fault.before;
+            if fault.bit {
+                tape.record(world.now(), chronicle::bit(fault.id));
+            }
         }
     }
 
@@ -321,7 +335,13 @@ impl<'a> Conductor<'a> {
         self.struck += 1;
         tape.record(world.now(), chronicle::struck(self.struck, resolved));
         let action = resolved.action.clone();
-        self.open.push(OpenFault { id: self.struck, action, before });
+        // What befalls a process does so at once, unless it waits for the process to need something.
+        let waits = matches!(&action, Action::Ail(ailment, _) if ailment.starves());
+        let bit = matches!(action, Action::End(..) | Action::Ail(..)) && before > 0 && !waits;
+        if bit {
+            tape.record(world.now(), chronicle::bit(self.struck));
+        }
+        self.open.push(OpenFault { id: self.struck, action, before, bit });
         Ok(crashed)
     }
 
@@ -406,6 +426,7 @@ impl<'a> Conductor<'a> {
         tape: &mut Tape,
     ) -> Result<(), Breach> {
         let after = run_into(world);
+        let mut starved = 0;
         match action {
             Action::Heal => world.heal(),
             Action::Restart(nodes) => {
@@ -414,7 +435,7 @@ impl<'a> Conductor<'a> {
                     world.start(NodeId(node.0))?;
                 }
             }
-            Action::Cure(part) => world.cure(*part)?,
+            Action::Cure(part) => starved = world.cure(*part)?,
             _ => {}
         }
         let open = std::mem::take(&mut self.open);
@@ -423,7 +444,9 @@ impl<'a> Conductor<'a> {
                 self.open.push(fault);
                 continue;
             }
+            let starves = matches!(&fault.action, Action::Ail(ailment, _) if ailment.starves());
             let (count, what) = match action {
+                Action::Cure(_) if starves => (starved, "nodes ended for want of it"),
                 Action::Heal => (after - fault.before, "messages ran into closed or slow links"),
                 Action::Cure(_) => (fault.before, "nodes were struck"),
                 _ => (fault.before, "nodes were killed"),

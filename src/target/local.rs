@@ -200,6 +200,12 @@ impl Target for LocalCluster {
         Ok(outcome)
     }
 
+    fn bites(&self, action: &Action) -> bool {
+        let Action::Link(_, grudge) = action else { return false };
+        let bites = self.hands.links().bites();
+        bites.iter().any(|bite| bite.bit() && grudge.silences(bite.from, bite.to))
+    }
+
     async fn stop(self) {
         // What could not be ended in order was killed.
         let _ = self.hands.stop(GRACE).await;

@@ -102,6 +102,9 @@ pub trait Target: Send {
         action: &Action,
     ) -> impl Future<Output = Result<Outcome, TargetError>> + Send;
 
+    /// Whether anything has run into what an action did to links, so far.
+    fn bites(&self, action: &Action) -> bool;
+
     /// Stops every node and leaves nothing behind.
     fn stop(self) -> impl Future<Output = ()> + Send;
 }

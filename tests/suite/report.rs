@@ -79,6 +79,7 @@ fn report_of_stale_read(bench: &Bench, text: &str) -> PathBuf {
         from_ns: 1_000_000_000,
         to_ns: None,
         bit: true,
+        bit_ns: Some(1_010_000_000),
         observed: "stopped 44 messages".into(),
     };
     let leader = LeaderChange { time_ns: 1_400_000_000, node: "n2".into(), term: 2 };

@@ -129,7 +129,11 @@ pub(super) fn faults(coverage: &Coverage) -> String {
     );
     for fault in &coverage.faults {
         let to = fault.to_ns.map_or("the end".to_owned(), instant);
-        let bit = if fault.bit { "yes" } else { "no" };
+        let bit = match (fault.bit, fault.bit_ns) {
+            (false, _) => "no".to_owned(),
+            (true, None) => "yes".to_owned(),
+            (true, Some(at)) => format!("after {}", span(at.saturating_sub(fault.from_ns))),
+        };
         let _ = write!(
             html,
             "<tr><td class=\"number\">{}</td><td class=\"number\">{to}</td><td>{} <code>{}</code></td><td>{bit}</td><td>{}</td><td>{}</td></tr>",

@@ -105,6 +105,7 @@ fn results(verdict: VerdictWord, why: &str, operations: &[OperationLine]) -> Res
             from_ns: from * MS,
             to_ns: Some(to * MS),
             bit,
+            bit_ns: bit.then_some((from + 2) * MS),
             observed: observed.into(),
         };
     let leader = |ms, node: &str, term| LeaderChange { time_ns: ms * MS, node: node.into(), term };

@@ -80,11 +80,12 @@ impl<R: Replica, W> World<R, W> {
         true
     }
 
-    /// Cures a part of every node, and starts those that stopped because of it.
+    /// Cures a part of every node, and starts those that stopped because of it; says how many did.
     ///
     /// # Errors
     /// As of [`World::start`].
-    pub(in crate::sim) fn cure(&mut self, part: Part) -> Result<(), Breach> {
+    pub(in crate::sim) fn cure(&mut self, part: Part) -> Result<u64, Breach> {
+        let mut starved = 0;
         for id in self.ids() {
             let now = self.now;
             let node = &mut self.nodes[index(id)];
@@ -105,12 +106,13 @@ impl<R: Replica, W> World<R, W> {
                 }
                 Part::Disk => (node.condition.stall, node.condition.full) = (0, false),
             }
-            let starved = &mut self.nodes[index(id)].condition.starved;
-            if starved.take_if(|what| *what == part).is_some() {
+            let lacked = &mut self.nodes[index(id)].condition.starved;
+            if lacked.take_if(|what| *what == part).is_some() {
+                starved += 1;
                 self.start(id)?;
             }
         }
-        Ok(())
+        Ok(starved)
     }
 
     /// What a throttled node or a strobing clock does by turns: its next turn comes.
