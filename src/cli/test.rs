@@ -50,12 +50,15 @@ pub(super) struct TestArguments {
     /// How long the clients work
     #[arg(long, default_value = "20s", value_parser = duration::parse, help_heading = "Workload")]
     time_limit: Duration,
-    /// Kinds of fault: partition, kill, pause, clock, disk, link, with commas; none, or all; partition if not given, and kill for single
+    /// Kinds of fault: partition, kill, restart, pause, clock, disk, link, with commas; none, or all; partition if not given, and kill for single
     #[arg(long, help_heading = "Faults")]
     nemesis: Option<Packages>,
     /// Which fault strikes when, as in 'at 2s cut leader | rest; at 4s heal', or a file that says so; drawn from the seed if not given
     #[arg(long, value_name = "STEPS", value_parser = store::schedule, conflicts_with = "nemesis", help_heading = "Faults")]
     schedule: Option<Schedule>,
+    /// Let clients stand beside nodes, and let what befalls links between nodes befall those of clients to other nodes, too
+    #[arg(long, help_heading = "Faults")]
+    client_links: bool,
     /// Let every node write a trace with vector clocks into the run's directory; see `rashomon trace`
     #[arg(long, help_heading = "Output")]
     trace_nodes: bool,
@@ -133,7 +136,7 @@ fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
         operation_timeout_ms: OPERATION_TIMEOUT_MS,
         workload: arguments.workload,
         operations: None,
-        client_links: false,
+        client_links: arguments.client_links,
         roam: false,
         contract: None,
         trace_nodes: arguments.trace_nodes,
