@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ailment::{Ailment, Part};
+use crate::damage::Damage;
 use crate::ending::Ending;
 use crate::fault::{Fault, Partition, Split};
 use crate::grudge::{Block, Grudge, Ways};
@@ -39,6 +40,8 @@ pub enum Action {
     Ail(Ailment, BTreeSet<Node>),
     /// This part of every node is well again.
     Cure(Part),
+    /// This is done to the files of these nodes.
+    Damage(Damage, BTreeSet<Node>),
 }
 
 /// What was asked, and what it came to when it struck.
@@ -65,7 +68,8 @@ impl Action {
             | Action::Remove(nodes)
             | Action::Retire(nodes)
             | Action::Transfer(nodes)
-            | Action::Ail(_, nodes) => nodes.is_empty(),
+            | Action::Ail(_, nodes)
+            | Action::Damage(_, nodes) => nodes.is_empty(),
             Action::Heal | Action::Cure(_) => false,
         }
     }
@@ -92,6 +96,7 @@ impl Action {
             Action::Transfer(set) => Fault::Transfer(nodes(set)),
             Action::Ail(ailment, set) => Fault::Ail(*ailment, nodes(set)),
             Action::Cure(part) => Fault::Cure(*part),
+            Action::Damage(damage, set) => Fault::Damage(*damage, nodes(set)),
         }
     }
 
@@ -113,6 +118,7 @@ impl Action {
             Fault::Transfer(set) => Action::Transfer(concrete(&set)?),
             Fault::Ail(ailment, set) => Action::Ail(ailment, concrete(&set)?),
             Fault::Cure(part) => Action::Cure(part),
+            Fault::Damage(damage, set) => Action::Damage(damage, concrete(&set)?),
         })
     }
 }
@@ -163,6 +169,7 @@ impl Resolved {
             Action::Transfer(nodes) => format!("{} to lead", self.names(nodes)),
             Action::Ail(ailment, nodes) => ailment.sentence(&self.names(nodes)),
             Action::Cure(part) => part.cured().to_owned(),
+            Action::Damage(damage, nodes) => damage.sentence(&self.names(nodes)),
         };
         if let Some(node) = self.stand_in {
             sentence += &format!("; no leader was known, {node} was taken for it");

@@ -31,6 +31,8 @@ pub enum Ailment {
     Stall(Duration),
     /// Its disk is full: the next write fails, and the node stops.
     Fill,
+    /// The next sync of its disk fails, and the node stops; what was to be synced may be lost.
+    Balk,
 }
 
 /// Hundredths; from 1 to 1000.
@@ -98,8 +100,8 @@ impl Part {
 
 impl Ailment {
     /// The verbs of all ailments.
-    pub(crate) const NAMES: [&str; 8] =
-        ["pause", "throttle", "squeeze", "leap", "drift", "strobe", "stall", "fill"];
+    pub(crate) const NAMES: [&str; 9] =
+        ["pause", "throttle", "squeeze", "leap", "drift", "strobe", "stall", "fill", "balk"];
 
     /// Its verb.
     pub fn name(self) -> &'static str {
@@ -112,6 +114,7 @@ impl Ailment {
             Ailment::Strobe(_) => "strobe",
             Ailment::Stall(_) => "stall",
             Ailment::Fill => "fill",
+            Ailment::Balk => "balk",
         }
     }
 
@@ -120,13 +123,13 @@ impl Ailment {
         match self {
             Ailment::Pause | Ailment::Throttle(_) | Ailment::Squeeze => Part::Process,
             Ailment::Leap(_) | Ailment::Drift(_) | Ailment::Strobe(_) => Part::Clock,
-            Ailment::Stall(_) | Ailment::Fill => Part::Disk,
+            Ailment::Stall(_) | Ailment::Fill | Ailment::Balk => Part::Disk,
         }
     }
 
     /// Whether it does nothing until its node needs what it lacks, and then ends it.
     pub fn starves(self) -> bool {
-        matches!(self, Ailment::Squeeze | Ailment::Fill)
+        matches!(self, Ailment::Squeeze | Ailment::Fill | Ailment::Balk)
     }
 
     /// What befalls these, for a person.
@@ -144,6 +147,7 @@ impl Ailment {
                 format!("disks of {names} take {} longer", display_time(by))
             }
             Ailment::Fill => format!("disks of {names} are full"),
+            Ailment::Balk => format!("disks of {names} fail to sync"),
         }
     }
 
@@ -161,6 +165,7 @@ impl Ailment {
             "throttle" => Ailment::Throttle(cursor.at_percent(99)?),
             "squeeze" => Ailment::Squeeze,
             "fill" => Ailment::Fill,
+            "balk" => Ailment::Balk,
             _ => Ailment::Pause,
         };
         Ok((ailment, set))
@@ -173,7 +178,7 @@ impl Ailment {
             Ailment::Leap(by) | Ailment::Stall(by) => write!(f, " by {}", display_time(by)),
             Ailment::Drift(rate) | Ailment::Throttle(rate) => write!(f, " at {rate}"),
             Ailment::Strobe(turn) => write!(f, " every {}", display_time(turn)),
-            Ailment::Pause | Ailment::Squeeze | Ailment::Fill => Ok(()),
+            Ailment::Pause | Ailment::Squeeze | Ailment::Fill | Ailment::Balk => Ok(()),
         }
     }
 }

@@ -7,17 +7,20 @@ pub enum Ending {
     Kill,
     /// It is asked to end, and does so in order.
     Stop,
+    /// Its power goes: what it wrote and did not sync is lost, all or a part of it.
+    Unplug,
 }
 
 impl Ending {
     /// All of them.
-    pub const ALL: [Ending; 2] = [Ending::Kill, Ending::Stop];
+    pub const ALL: [Ending; 3] = [Ending::Kill, Ending::Stop, Ending::Unplug];
 
     /// Its verb.
     pub fn name(self) -> &'static str {
         match self {
             Ending::Kill => "kill",
             Ending::Stop => "stop",
+            Ending::Unplug => "unplug",
         }
     }
 
@@ -26,6 +29,7 @@ impl Ending {
         match self {
             Ending::Kill => "killed",
             Ending::Stop => "stopped",
+            Ending::Unplug => "lost power",
         }
     }
 }

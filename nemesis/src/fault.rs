@@ -13,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::action::{Action, Resolved, concrete};
 use crate::ailment::{Ailment, Part};
+use crate::damage::Damage;
 use crate::ending::Ending;
 use crate::grudge::{Grudge, Ways};
 use crate::nodes::{Cluster, Node, NodeSet, Resolver};
@@ -64,6 +65,8 @@ pub enum Fault {
     Ail(Ailment, NodeSet),
     /// This part of every node is well again.
     Cure(Part),
+    /// This is done to the files of these nodes, as far as they are down.
+    Damage(Damage, NodeSet),
 }
 
 /// A fault names a node that the cluster does not have.
@@ -165,7 +168,7 @@ impl Fault {
     }
 
     /// What kind of fault it is, in one word: `heal`, `restart`, `add`, `remove`, `retire`, `transfer`,
-    /// or the verb of a trouble, an ending, an ailment or a cure.
+    /// or the verb of a trouble, an ending, an ailment, a cure or a damage.
     pub fn name(&self) -> &'static str {
         match self {
             Fault::Link(trouble, _) => trouble.name(),
@@ -178,12 +181,23 @@ impl Fault {
             Fault::Transfer(_) => "transfer",
             Fault::Ail(ailment, _) => ailment.name(),
             Fault::Cure(part) => part.cure(),
+            Fault::Damage(damage, _) => damage.name(),
         }
     }
 
     /// Whether it breaks or changes something, rather than mends it.
     pub fn is_strike(&self) -> bool {
         !matches!(self, Fault::Heal | Fault::Restart(_) | Fault::Cure(_))
+    }
+
+    /// What mends it, if anything does.
+    pub fn mend(&self) -> Option<Fault> {
+        match self {
+            Fault::Link(..) => Some(Fault::Heal),
+            Fault::End(..) => Some(Fault::Restart(None)),
+            Fault::Ail(ailment, _) => Some(Fault::Cure(ailment.part())),
+            _ => None,
+        }
     }
 
     /// Whether it is an order to the cluster, about its members or about who leads.
@@ -204,7 +218,7 @@ impl Fault {
         // What is dead cannot be killed, nor what lives be started; links outlive their nodes.
         let pool = match self {
             Fault::End(..) | Fault::Ail(..) => cluster.up(),
-            Fault::Restart(_) => cluster.down.clone(),
+            Fault::Restart(_) | Fault::Damage(..) => cluster.down.clone(),
             // Whoever is named is asked, whatever comes of it.
             Fault::Transfer(set) => {
                 let free = cluster.up().into_iter().filter(|node| Some(*node) != cluster.leader);
@@ -231,6 +245,7 @@ impl Fault {
             }
             Fault::Ail(ailment, set) => Action::Ail(*ailment, only(resolver.resolve([set]))),
             Fault::Cure(part) => Action::Cure(*part),
+            Fault::Damage(damage, set) => Action::Damage(*damage, only(resolver.resolve([set]))),
         };
         let stand_in = resolver.stand_in;
         Ok(Resolved { asked: self.clone(), action, leader: cluster.leader, stand_in })
@@ -248,7 +263,8 @@ impl Fault {
             | Fault::Remove(set)
             | Fault::Retire(set)
             | Fault::Transfer(set)
-            | Fault::Ail(_, set) => vec![set],
+            | Fault::Ail(_, set)
+            | Fault::Damage(_, set) => vec![set],
             Fault::Heal | Fault::Restart(None) | Fault::Add(_) | Fault::Cure(_) => Vec::new(),
         };
         match sets.iter().flat_map(|set| set.named()).find(|node| !nodes.contains(node)) {
@@ -259,9 +275,10 @@ impl Fault {
 
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
         const EXPECTED: &str = "a fault: `cut`, `hold`, `slow`, `lose`, `limit`, `reset`, `strand`, `heal`, \
-                                `kill`, `stop`, `restart`, `pause`, `throttle`, `squeeze`, \
-                                `resume`, `leap`, `drift`, `strobe`, `steady`, `stall`, `fill`, \
-                                `clear`, \
+                                `kill`, `stop`, `unplug`, `restart`, `pause`, `throttle`, \
+                                `squeeze`, `resume`, `leap`, `drift`, `strobe`, `steady`, \
+                                `stall`, `fill`, `balk`, `clear`, \
+                                `flip`, `truncate`, `save`, `rollback`, \
                                 `add`, `remove`, `retire` or `transfer`";
         const WORDS: [&str; 6] = ["heal", "restart", "add", "remove", "retire", "transfer"];
         let word = cursor.peek();
@@ -278,6 +295,10 @@ impl Fault {
         if let Some(ending) = Ending::ALL.into_iter().find(|ending| ending.name() == word) {
             cursor.advance();
             return Ok(Fault::End(ending, NodeSet::parse(cursor)?));
+        }
+        if let Some(damage) = Damage::ALL.into_iter().find(|damage| damage.name() == word) {
+            cursor.advance();
+            return Ok(Fault::Damage(damage, NodeSet::parse(cursor)?));
         }
         if let Some(part) = Part::ALL.into_iter().find(|part| part.cure() == word) {
             cursor.advance();
@@ -356,7 +377,8 @@ impl fmt::Display for Fault {
             Fault::End(_, set)
             | Fault::Restart(Some(set))
             | Fault::Remove(set)
-            | Fault::Retire(set) => write!(f, " {set}"),
+            | Fault::Retire(set)
+            | Fault::Damage(_, set) => write!(f, " {set}"),
             Fault::Add(Some(nodes)) => write!(f, " {}", NodeSet::nodes(nodes.iter().copied())),
             Fault::Transfer(set) => write!(f, " to {set}"),
             Fault::Ail(ailment, set) => ailment.write(set, f),

@@ -31,7 +31,7 @@ pub enum Package {
     Pause,
     /// Clocks that leap or go wrong, and then run true.
     Clock,
-    /// Disks that are slow or full, and then well.
+    /// Disks that are slow or full or fail, and then well; and power that goes.
     Disk,
     /// Links that are slow, narrow, lossy or broken, and then as good as before.
     Link,
@@ -71,6 +71,7 @@ impl Package {
             Fault::Link(..) => Some(Package::Link),
             Fault::End(Ending::Kill, _) => Some(Package::Kill),
             Fault::End(Ending::Stop, _) => Some(Package::Restart),
+            Fault::End(Ending::Unplug, _) => Some(Package::Disk),
             Fault::Ail(ailment, _) => Some(match ailment.part() {
                 Part::Process => Package::Pause,
                 Part::Clock => Package::Clock,
@@ -107,6 +108,11 @@ impl Package {
     /// Strikes of every other kind, for a cluster of this size.
     fn other_strikes(self, nodes: u16, rng: &mut ChaCha8Rng) -> Vec<Strike> {
         let mut strikes: Vec<Strike> = self.other_faults(nodes).into_iter().map(at_once).collect();
+        if self == Package::Disk {
+            let picks = [Pick::Leader, Pick::Random(1), Pick::Minority, Pick::Everyone];
+            strikes.extend(picks.map(power_cut));
+            strikes.extend([Pick::Leader, Pick::Everyone].map(power_cut_in_a_stall));
+        }
         if self == Package::Restart {
             strikes.push(rolling_restart(nodes));
             strikes.push(crash_loop(Node(rng.random_range(1..=nodes.max(1)))));
@@ -159,6 +165,8 @@ impl Package {
                 Fault::Ail(STALL, Pick::Everyone.into()),
                 Fault::Ail(Ailment::Fill, Pick::Random(1).into()),
                 Fault::Ail(Ailment::Fill, Pick::Leader.into()),
+                Fault::Ail(Ailment::Balk, Pick::Leader.into()),
+                Fault::Ail(Ailment::Balk, Pick::Minority.into()),
             ],
             Package::Link => vec![
                 slow(Partition::one_way(Pick::Rest, Pick::Leader), SLOW),
@@ -196,6 +204,19 @@ fn rolling_restart(nodes: u16) -> Strike {
             [(number * turn, stop), ((number + 0.5) * turn, Fault::Restart(Some(set)))]
         })
         .collect()
+}
+
+/// The power goes, and comes back in the middle of the strike.
+fn power_cut(whom: Pick) -> Strike {
+    let cut = Fault::End(Ending::Unplug, whom.into());
+    vec![(0.0, cut), (0.5, Fault::Restart(None))]
+}
+
+/// The power goes when much is written and not synced, because disks are slow.
+fn power_cut_in_a_stall(whom: Pick) -> Strike {
+    let mut strike = vec![(0.0, Fault::Ail(STALL, Pick::Everyone.into()))];
+    strike.extend(power_cut(whom).into_iter().map(|(at, fault)| (0.3 + at, fault)));
+    strike
 }
 
 /// A node crashes again and again, soon after it has come up.

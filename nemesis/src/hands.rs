@@ -8,10 +8,13 @@ use std::fmt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::action::Action;
 use crate::ailment::{Ailment, Part, Percent};
+use crate::damage::Damage;
 use crate::ending::Ending;
 #[cfg(target_os = "linux")]
 use crate::hosts::{Hosts, HostsError};
@@ -36,12 +39,25 @@ pub enum HandsError {
     /// On a process.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// On files.
+    #[error("{node}: cannot {} its data: {source}", damage.name())]
+    Files {
+        /// The node.
+        node: Node,
+        /// What was to be done.
+        damage: Damage,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// There is no such process.
     #[error("there is no process of {0}")]
     Unknown(Node),
     /// A program of others has no ear for what its clock or disk is to do.
     #[error("`{}` cannot be done to programs on hosts: their clocks and disks do not listen (docs/foreign.md has what can be done to them)", .0.name())]
     Deaf(Ailment),
+    /// Nor for what it is to lose.
+    #[error("`{}` cannot be done to programs on hosts: they cannot be told what they are to lose", .0.name())]
+    Unheard(Ending),
     /// Nobody gives orders to a live cluster yet.
     #[error("`{0}` cannot be done to a live cluster: members change only in simulated runs so far")]
     Membership(Action),
@@ -60,6 +76,10 @@ pub struct Outcome {
     pub ailing: Vec<Node>,
     /// The nodes that were cured, each with what that was.
     pub cured: Vec<(Node, String)>,
+    /// The nodes whose files were damaged, each with what was done.
+    pub damaged: Vec<(Node, String)>,
+    /// The nodes that were to start again and cannot any more, because of that.
+    pub lost: Vec<Node>,
 }
 
 impl Outcome {
@@ -78,6 +98,10 @@ pub struct Hands<W = Links> {
     down: BTreeSet<Node>,
     /// What befell the nodes: a new process of a node learns of it.
     conditions: BTreeMap<Node, Condition>,
+    /// Whose files are not what was written.
+    spoilt: BTreeSet<Node>,
+    /// What chance decides: which bit flips, and what of that which is not synced is lost.
+    rng: ChaCha8Rng,
 }
 
 /// How a node is.
@@ -93,14 +117,17 @@ struct Condition {
     pace: Ailment,
     stall: Duration,
     full: bool,
+    /// Its next sync fails, or one did and it stopped.
+    balks: bool,
 }
 
 impl Default for Condition {
     fn default() -> Self {
         let (leapt, stall) = (Duration::ZERO, Duration::ZERO);
-        let (paused, throttle, squeezed, full) = (None, None, false, false);
+        let (paused, throttle, squeezed) = (None, None, false);
+        let (full, balks) = (false, false);
         let pace = Ailment::Drift(Percent::WHOLE);
-        Condition { paused, throttle, squeezed, leapt, pace, stall, full }
+        Condition { paused, throttle, squeezed, leapt, pace, stall, full, balks }
     }
 }
 
@@ -122,8 +149,25 @@ impl Hands<Hosts> {
 impl<W: Wires> Hands<W> {
     /// Takes the wires and processes of a cluster in hand.
     pub fn new(wires: W, processes: impl IntoIterator<Item = NodeProcess>) -> Self {
-        let processes = processes.into_iter().map(|process| (process.node(), process)).collect();
-        Hands { wires, processes, down: BTreeSet::new(), conditions: BTreeMap::new() }
+        Hands {
+            wires,
+            processes: processes.into_iter().map(|process| (process.node(), process)).collect(),
+            down: BTreeSet::new(),
+            conditions: BTreeMap::new(),
+            spoilt: BTreeSet::new(),
+            rng: ChaCha8Rng::seed_from_u64(0),
+        }
+    }
+
+    /// The same, with another seed of what is left to chance: which bit flips, and what of that which
+    /// is not synced is lost.
+    pub fn seeded(self, seed: u64) -> Self {
+        Hands { rng: ChaCha8Rng::seed_from_u64(seed), ..self }
+    }
+
+    /// Whether a node's files are not what was written, so that it may refuse to start.
+    pub fn is_spoilt(&self, node: Node) -> bool {
+        self.spoilt.contains(&node)
     }
 
     /// The cluster as a fault finds it, led by whom the caller knows to lead.
@@ -160,6 +204,7 @@ impl<W: Wires> Hands<W> {
             }
             Action::Ail(ailment, nodes) => outcome.ailing = self.afflict(*ailment, nodes).await?,
             Action::Cure(part) => self.cure(*part, &mut outcome).await?,
+            Action::Damage(damage, nodes) => outcome.damaged = self.damage(*damage, nodes)?,
             Action::Add(_) | Action::Remove(_) | Action::Retire(_) | Action::Transfer(_) => {
                 return Err(HandsError::Membership(action.clone()));
             }
@@ -230,6 +275,12 @@ impl<W: Wires> Hands<W> {
                 match ending {
                     Ending::Kill => process.start_kill()?,
                     Ending::Stop => ask_to_end::<W>(process).await?,
+                    Ending::Unplug if !W::HEARD => return Err(HandsError::Unheard(ending)),
+                    Ending::Unplug => {
+                        // It is told before it goes on, if it stands still.
+                        process.tell(&format!("unplug {}", self.rng.random::<u64>())).await?;
+                        process.free().await?;
+                    }
                 }
                 self.conditions.entry(*node).or_default().paused = None;
                 self.down.insert(*node);
@@ -267,7 +318,7 @@ impl<W: Wires> Hands<W> {
                 return Err(HandsError::Deaf(ailment));
             }
             let condition = self.conditions.entry(*node).or_default();
-            let befell = tell(process, ailment).await?;
+            let befell = tell(process, ailment, self.rng.random()).await?;
             match ailment {
                 _ if !befell => continue,
                 Ailment::Pause => condition.paused = Some(Instant::now()),
@@ -277,10 +328,42 @@ impl<W: Wires> Hands<W> {
                 Ailment::Drift(_) | Ailment::Strobe(_) => condition.pace = ailment,
                 Ailment::Stall(by) => condition.stall = by,
                 Ailment::Fill => condition.full = true,
+                Ailment::Balk => condition.balks = true,
             }
             ailing.push(*node);
         }
         Ok(ailing)
+    }
+
+    /// Damages the files of these nodes, as far as they do not run.
+    fn damage(
+        &mut self,
+        damage: Damage,
+        nodes: &BTreeSet<Node>,
+    ) -> Result<Vec<(Node, String)>, HandsError> {
+        let mut damaged = Vec::new();
+        for node in nodes {
+            let process = self.processes.get_mut(node).ok_or(HandsError::Unknown(*node))?;
+            if process.exited()?.is_none() {
+                continue;
+            }
+            let directory = &process.launch().data;
+            let failed = |source| HandsError::Files { node: *node, damage, source };
+            let Some(done) = damage.strike(directory, &mut self.rng).map_err(failed)? else {
+                continue;
+            };
+            match damage {
+                Damage::Flip | Damage::Truncate => {
+                    self.spoilt.insert(*node);
+                }
+                Damage::Rollback => {
+                    self.spoilt.remove(node);
+                }
+                Damage::Save => {}
+            }
+            damaged.push((*node, done));
+        }
+        Ok(damaged)
     }
 
     /// Cures a part of every node. Those that stopped for want of room start again.
@@ -313,19 +396,21 @@ impl<W: Wires> Hands<W> {
                 Part::Clock => {
                     if condition.pace != well.pace {
                         condition.pace = well.pace;
-                        tell(process, well.pace).await?;
+                        tell(process, well.pace, 0).await?;
                         outcome.cured.push((*node, "runs true again".into()));
                     }
                 }
                 Part::Disk => {
-                    let (stall, full) = (condition.stall != well.stall, condition.full);
+                    let stall = condition.stall != well.stall;
+                    let failed = condition.full || condition.balks;
                     (condition.stall, condition.full) = (well.stall, well.full);
-                    if full && process.exited()?.is_some() && !self.down.contains(node) {
+                    condition.balks = well.balks;
+                    if failed && process.exited()?.is_some() && !self.down.contains(node) {
                         process.restart().await?;
                         condition.befall(process).await?;
                         outcome.restarted.push(*node);
-                    } else if stall || full {
-                        tell(process, Ailment::Stall(well.stall)).await?;
+                    } else if stall || failed {
+                        tell(process, Ailment::Stall(well.stall), 0).await?;
                         process.tell("room").await?;
                         outcome.cured.push((*node, "writes as usual".into()));
                     }
@@ -349,7 +434,7 @@ impl Condition {
         let throttle = self.throttle.map(Ailment::Throttle);
         let ailments = ailments.into_iter().filter(|(befell, _)| *befell).map(|(_, it)| it);
         for ailment in ailments.chain(throttle) {
-            tell(process, ailment).await?;
+            tell(process, ailment, 0).await?;
         }
         Ok(())
     }
@@ -369,8 +454,13 @@ async fn stop<W: Wires>(process: &mut NodeProcess, grace: Duration) -> Result<()
     process.wait_or_kill(grace).await.map(drop)
 }
 
-/// Lets an ailment befall a process; says whether there is one.
-async fn tell(process: &mut NodeProcess, ailment: Ailment) -> Result<bool, ProcessError> {
+/// Lets an ailment befall a process; says whether there is one. The seed decides what the ailment
+/// leaves to chance.
+async fn tell(
+    process: &mut NodeProcess,
+    ailment: Ailment,
+    seed: u64,
+) -> Result<bool, ProcessError> {
     // What a node is told over its life line: times in nanoseconds, rates in per cent. Nobody who stands
     // still needs to be told so.
     let line = match ailment {
@@ -382,6 +472,7 @@ async fn tell(process: &mut NodeProcess, ailment: Ailment) -> Result<bool, Proce
         Ailment::Strobe(turn) => format!("strobe {}", turn.as_nanos()),
         Ailment::Stall(by) => format!("stall {}", by.as_nanos()),
         Ailment::Fill => "fill".to_owned(),
+        Ailment::Balk => format!("balk {seed}"),
     };
     process.tell(&line).await
 }
@@ -411,6 +502,8 @@ impl fmt::Display for Outcome {
                 parts.push(format!("{} {what}", names.join(", ")));
             }
         }
+        parts.extend(self.damaged.iter().map(|(node, done)| format!("{node}: {done}")));
+        parts.extend(self.lost.iter().map(|node| format!("{node} is damaged and does not start")));
         parts.extend(self.cured.iter().map(|(node, what)| format!("{node} {what}")));
         f.write_str(&parts.join("; "))
     }

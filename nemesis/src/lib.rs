@@ -14,6 +14,7 @@ mod action;
 mod ailment;
 #[cfg(target_os = "linux")]
 mod clock;
+mod damage;
 mod ending;
 mod fault;
 mod generate;
@@ -33,6 +34,7 @@ pub use action::{Action, Resolved};
 pub use ailment::{Ailment, Part, Percent};
 #[cfg(target_os = "linux")]
 pub use clock::{ClockError, ForeignClock};
+pub use damage::Damage;
 pub use ending::Ending;
 pub use fault::{Fault, Partition, Split, UnknownNode};
 pub use generate::{Package, Packages};

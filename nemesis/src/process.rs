@@ -29,6 +29,8 @@ pub struct Launch {
     pub program: PathBuf,
     /// With which arguments.
     pub args: Vec<OsString>,
+    /// Where it keeps what is to survive it; nobody else writes there while it runs.
+    pub data: PathBuf,
     /// Where what it writes is appended, standard output and standard error alike.
     pub log: PathBuf,
 }
@@ -91,6 +93,11 @@ impl NodeProcess {
         let life_line = child.stdin.take();
         let (throttle, squeezed) = (JoinSet::new(), None);
         Ok(NodeProcess { node, launch, child, life_line, throttle, squeezed })
+    }
+
+    /// How it is started.
+    pub fn launch(&self) -> &Launch {
+        &self.launch
     }
 
     /// Whose process it is.

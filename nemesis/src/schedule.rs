@@ -29,7 +29,6 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::fault::{Fault, UnknownNode};
-use crate::generate::Package;
 use crate::nodes::Node;
 use crate::text::{Cursor, Moment, ParseError, display_time, text_form};
 
@@ -251,13 +250,13 @@ fn mend_after(cursor: &mut Cursor<'_>, step: &Step) -> Result<Option<Step>, Pars
     if cursor.peek() != "for" {
         return Ok(None);
     }
-    let package = Package::of(&step.fault).filter(|_| step.trigger.is_none());
+    let mend = step.fault.mend().filter(|_| step.trigger.is_none());
     let lasting =
         "the end of the line or `;`: nothing that waits, or that nothing mends, lasts for a time";
-    let Some(package) = package else { return Err(cursor.error(lasting)) };
+    let Some(mend) = mend else { return Err(cursor.error(lasting)) };
     cursor.advance();
     let end = step.at.checked_add(cursor.time()?);
-    Ok(end.map(|end| Step::at(end, package.mend())))
+    Ok(end.map(|end| Step::at(end, mend)))
 }
 
 impl fmt::Display for Step {

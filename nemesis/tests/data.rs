@@ -8,8 +8,9 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::{
-    Action, Ailment, Cluster, Ending, Fault, Grudge, Node, NodeSet, Package, Packages, ParseError,
-    Part, Partition, Percent, Pick, Rate, Resolved, Schedule, Split, Step, Trigger, Trouble, Ways,
+    Action, Ailment, Cluster, Damage, Ending, Fault, Grudge, Node, NodeSet, Package, Packages,
+    ParseError, Part, Partition, Percent, Pick, Rate, Resolved, Schedule, Split, Step, Trigger,
+    Trouble, Ways,
 };
 
 const SIZE: u16 = 7;
@@ -52,6 +53,7 @@ fn ailment() -> impl Strategy<Value = Ailment> {
         (1u64..).prop_map(|ms| Ailment::Strobe(Duration::from_millis(ms))),
         any::<Duration>().prop_map(Ailment::Stall),
         Just(Ailment::Fill),
+        Just(Ailment::Balk),
     ]
 }
 
@@ -82,6 +84,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         1 => node_set().prop_map(Fault::Transfer),
         3 => (ailment(), node_set()).prop_map(|(ailment, set)| Fault::Ail(ailment, set)),
         1 => prop::sample::select(&Part::ALL[..]).prop_map(Fault::Cure),
+        1 => (prop::sample::select(&Damage::ALL[..]), node_set()).prop_map(|(damage, set)| Fault::Damage(damage, set)),
     ]
 }
 
@@ -185,7 +188,9 @@ proptest! {
         let resolved = resolve(&fault, &cluster, seed);
         match &resolved.action {
             Action::End(_, nodes) => prop_assert!(nodes.is_subset(&cluster.up())),
-            Action::Restart(nodes) => prop_assert!(nodes.is_subset(&cluster.down)),
+            Action::Restart(nodes) | Action::Damage(_, nodes) => {
+                prop_assert!(nodes.is_subset(&cluster.down));
+            }
             Action::Link(_, grudge) => {
                 for (from, to) in grudge.links() {
                     prop_assert!(from != to);
@@ -212,7 +217,7 @@ proptest! {
         if resolved.stand_in.is_some() {
             prop_assert!(fault.to_string().contains("leader"));
             let unreachable = cluster.leader.is_none_or(|leader| cluster.down.contains(&leader)
-                || matches!(fault, Fault::Restart(_) | Fault::Transfer(_)));
+                || matches!(fault, Fault::Restart(_) | Fault::Transfer(_) | Fault::Damage(..)));
             prop_assert!(unreachable);
         }
         prop_assert!(!resolved.sentence().is_empty());
@@ -407,7 +412,7 @@ fn errors_say_where_and_what() {
     let set = "a node set: `leader`, `random 2`, `minority`, `majority`, `everyone`, `rest`, \
                `nobody` or nodes such as `n1, n2`";
     for (text, expected) in [
-        ("at 3s heal\nat 4s brew tea", "line 2, column 7: expected a fault: `cut`, `hold`, `slow`, `lose`, `limit`, `reset`, `strand`, `heal`, `kill`, `stop`, `restart`, `pause`, `throttle`, `squeeze`, `resume`, `leap`, `drift`, `strobe`, `steady`, `stall`, `fill`, `clear`, `add`, `remove`, `retire` or `transfer`, found `brew`".to_owned()),
+        ("at 3s heal\nat 4s brew tea", "line 2, column 7: expected a fault: `cut`, `hold`, `slow`, `lose`, `limit`, `reset`, `strand`, `heal`, `kill`, `stop`, `unplug`, `restart`, `pause`, `throttle`, `squeeze`, `resume`, `leap`, `drift`, `strobe`, `steady`, `stall`, `fill`, `balk`, `clear`, `flip`, `truncate`, `save`, `rollback`, `add`, `remove`, `retire` or `transfer`, found `brew`".to_owned()),
         ("at soon heal", "line 1, column 4: expected a time such as `3.2s`, `350ms` or `2m`, found `soon`".to_owned()),
         ("at 3s cut leader\nat 4s heal", "line 1, column 17: expected `|`, `->` or `,`, found the end of the line".to_owned()),
         ("at 3s cut leader |", format!("line 1, column 19: expected {set}, found the end")),
@@ -503,6 +508,9 @@ fn sentences_are_for_people() {
         ("cut n1 | n1", "cut no link"),
         ("kill leader", "n3 (leader) killed"),
         ("restart", "nobody restarted"),
+        ("unplug leader", "n3 (leader) lost power"),
+        ("balk n1, n2", "disks of n1, n2 fail to sync"),
+        ("flip n1", "a bit of nobody flipped"),
         ("heal", "all links open again"),
         ("add", "n6 to be added"),
         ("retire leader", "n3 (leader) to be removed and shut down"),

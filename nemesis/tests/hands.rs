@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rashomon_nemesis::{
-    Action, Ending, Fault, Grudge, Hands, HandsError, Launch, Links, Node, NodeProcess, Outcome,
-    ProcessError, Resolved, Schedule, Trouble,
+    Action, Damage, Ending, Fault, Grudge, Hands, HandsError, Launch, Links, Node, NodeProcess,
+    Outcome, ProcessError, Resolved, Schedule, Trouble,
 };
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -29,6 +29,7 @@ fn launch(folder: &TempDir, node: Node, script: &str) -> Launch {
     Launch {
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script.into()],
+        data: folder.path().join(format!("{node}.data")),
         log: folder.path().join(format!("{node}.log")),
     }
 }
@@ -362,5 +363,53 @@ async fn what_stopped_for_want_of_room_starts_again_when_there_is_some() {
     assert!(ended, "it never ended");
     assert_eq!(apply(&mut hands, "clear").await.restarted, [Node(1)]);
     until("second start", || starts(folder.path(), Node(1)) == 2).await;
+    assert!(hands.stop(GRACE).await.is_empty());
+}
+
+#[tokio::test]
+async fn whose_power_goes_is_told_so_and_ends() {
+    let folder = TempDir::new().expect("a folder");
+    let links = Links::open(Node::first(2)).await.expect("links");
+    // It ends when it hears of it, and n2 does not care.
+    let script = "echo started; while read line; do echo \"$line\"; \
+                  case \"$line\" in unplug*) exit 4;; esac; done";
+    let processes = [start(&folder, Node(1), script), start(&folder, Node(2), STUBBORN)];
+    let mut hands = Hands::new(links, processes);
+    until("start", || Node::first(2).all(|node| starts(folder.path(), node) == 1)).await;
+    apply(&mut hands, "pause n1").await;
+    let outcome = apply(&mut hands, "unplug n1, n2").await;
+    assert_eq!(outcome.ended, [Node(1), Node(2)]);
+    let log = std::fs::read_to_string(folder.path().join("n1.log")).expect("a log");
+    assert!(log.lines().any(|line| line.starts_with("unplug ")), "{log}");
+    assert_eq!(hands.cluster(None).down, [Node(1), Node(2)].into());
+    assert_eq!(apply(&mut hands, "restart").await.restarted, [Node(1), Node(2)]);
+    assert!(hands.stop(Duration::from_millis(100)).await.is_empty());
+}
+
+#[tokio::test]
+async fn only_the_data_of_those_that_are_down_is_damaged() {
+    let folder = TempDir::new().expect("a folder");
+    let mut hands = hands(&folder, 2).await;
+    for node in ["n1", "n2"] {
+        let data = folder.path().join(format!("{node}.data"));
+        std::fs::create_dir(&data).expect("made");
+        std::fs::write(data.join("file"), "something").expect("written");
+    }
+    let read = |node: &str| {
+        std::fs::read_to_string(folder.path().join(format!("{node}.data/file"))).expect("a file")
+    };
+    apply(&mut hands, "kill n2").await;
+    let both: BTreeSet<Node> = [Node(1), Node(2)].into();
+    for damage in [Damage::Save, Damage::Truncate] {
+        let outcome = hands.apply(&Action::Damage(damage, both.clone())).await.expect("done");
+        assert_eq!(outcome.damaged.len(), 1, "{outcome}");
+        assert_eq!(outcome.damaged[0].0, Node(2));
+    }
+    assert_eq!(read("n1"), "something");
+    assert!("something".starts_with(&read("n2")) && read("n2") != "something");
+    assert!(hands.is_spoilt(Node(2)) && !hands.is_spoilt(Node(1)));
+    apply(&mut hands, "rollback n2").await;
+    assert_eq!(read("n2"), "something");
+    assert!(!hands.is_spoilt(Node(2)));
     assert!(hands.stop(GRACE).await.is_empty());
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rashomon_nemesis::{Action, Outcome, Part, Resolved, Schedule, Step, Trigger};
+use rashomon_nemesis::{Action, Damage, Outcome, Part, Resolved, Schedule, Step, Trigger};
 use tokio::sync::watch;
 
 use super::chronicle;
@@ -185,6 +185,16 @@ impl<'a, T: Target> Conductor<'a, T> {
         self.struck += 1;
         self.recorder.record(chronicle::struck(self.struck, resolved));
         self.say(&format!("{}: {}", resolved.asked.name(), resolved.sentence()));
+        if let Action::Damage(damage, _) = action {
+            // It is done and over, and nothing undoes it.
+            let bit = *damage != Damage::Save && !outcome.damaged.is_empty();
+            self.say(&outcome.to_string());
+            if bit {
+                self.recorder.record(chronicle::bit(self.struck));
+            }
+            self.recorder.record(chronicle::healed(self.struck, bit, &outcome.to_string()));
+            return Ok(());
+        }
         // What befalls a process does so at once, unless it waits for the process to need something.
         let waits = matches!(action, Action::Ail(ailment, _) if ailment.starves());
         let bit = !waits && !(outcome.ended.is_empty() && outcome.ailing.is_empty());
@@ -203,6 +213,13 @@ impl<'a, T: Target> Conductor<'a, T> {
         self.open = open;
         if !over.is_empty() {
             self.say(&outcome.to_string());
+        }
+        for node in &outcome.lost {
+            self.struck += 1;
+            let sentence = format!("{node} does not start any more: its data is damaged");
+            self.recorder.record(chronicle::befell(self.struck, "bit-rot", node, &sentence));
+            let observed = "the node is left out from now on";
+            self.recorder.record(chronicle::healed(self.struck, true, observed));
         }
         for fault in over {
             // What a cut did is known when it is healed; what a kill did, when it struck.

@@ -181,9 +181,10 @@ async fn recover<T: Target>(
     let healed = Instant::now();
     let deadline = healed + RECOVERY_LIMIT;
     let mut readers = Vec::new();
-    for node in 0..plan.nodes {
-        let process = FINAL_READERS + u64::from(node);
-        readers.push(worker(plan, conductor.target, shop, node, process)?);
+    for node in conductor.target.living_members() {
+        let number = node.0 - 1;
+        let process = FINAL_READERS + u64::from(number);
+        readers.push(worker(plan, conductor.target, shop, number, process)?);
     }
     let contract = plan.contract();
     let mut missing = None;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rashomon_stores::node::{self, Ailments, Config};
+use rashomon_stores::node::{self, Ailment, Ailments, Config};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::complain;
@@ -77,6 +77,10 @@ async fn follow_input(ailments: Ailments) {
             Ok(ailment) => {
                 tracing::info!("told to {line}");
                 ailments.befall(ailment);
+                if let Ailment::Unplug(_) = ailment {
+                    // Whose power is gone does nothing in order.
+                    std::process::exit(i32::from(Exit::Infrastructure.code()));
+                }
             }
             Err(error) => tracing::error!("{error}"),
         }

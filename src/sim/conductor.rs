@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rashomon_nemesis::{
-    Action, Cluster, Ending, Fault, Node, Part, Resolved, Schedule, Step, Trigger,
+    Action, Cluster, Damage, Ending, Fault, Node, Part, Resolved, Schedule, Step, Trigger,
 };
 use rashomon_stores::replica::{NodeId, Replica, RequestId, Role};
 
@@ -317,7 +317,8 @@ impl<'a> Conductor<'a> {
             Action::End(ending, nodes) => {
                 crashed.extend(nodes.iter().map(|node| NodeId(node.0)));
                 crashed.retain(|id| match ending {
-                    Ending::Kill => world.crash(*id),
+                    // Every crash loses what is not synced.
+                    Ending::Kill | Ending::Unplug => world.crash(*id),
                     Ending::Stop => world.stop(*id),
                 });
                 self.cluster.down.extend(nodes);
@@ -327,6 +328,10 @@ impl<'a> Conductor<'a> {
                 let befell = |node: &&Node| world.ail(NodeId(node.0), *ailment);
                 before = nodes.iter().filter(befell).count() as u64;
             }
+            Action::Damage(damage, nodes) => {
+                let befell = |node: &&Node| world.damage_data(NodeId(node.0), *damage);
+                before = nodes.iter().filter(befell).count() as u64;
+            }
             action => {
                 self.change(action, self.struck + 1, world)?;
                 before = 0;
@@ -334,6 +339,13 @@ impl<'a> Conductor<'a> {
         }
         self.struck += 1;
         tape.record(world.now(), chronicle::struck(self.struck, resolved));
+        if let Action::Damage(damage, _) = &resolved.action {
+            // It is done and over, and nothing undoes it.
+            let bit = *damage != Damage::Save && before > 0;
+            let observed = format!("{before} nodes were struck");
+            tape.record(world.now(), chronicle::healed(self.struck, bit, &observed));
+            return Ok(crashed);
+        }
         let action = resolved.action.clone();
         // What befalls a process does so at once, unless it waits for the process to need something.
         let waits = matches!(&action, Action::Ail(ailment, _) if ailment.starves());

@@ -16,6 +16,8 @@ use rashomon_stores::replica::{Slot, Ticket, Write};
 #[derive(Debug)]
 pub(super) struct Disk<Record> {
     synced: BTreeMap<Slot, Record>,
+    /// A copy of what it held once, if one was made.
+    saved: Option<BTreeMap<Slot, Record>>,
     /// Batches that are written but not synced, oldest first.
     written: VecDeque<(Ticket, Vec<Write<Record>>)>,
     /// Whether an fsync is under way.
@@ -25,7 +27,7 @@ pub(super) struct Disk<Record> {
 impl<Record: Clone> Disk<Record> {
     /// An empty disk.
     pub(super) fn new() -> Self {
-        Disk { synced: BTreeMap::new(), written: VecDeque::new(), syncing: false }
+        Disk { synced: BTreeMap::new(), saved: None, written: VecDeque::new(), syncing: false }
     }
 
     /// Writes a batch.
@@ -71,6 +73,16 @@ impl<Record: Clone> Disk<Record> {
         self.written.clear();
         self.syncing = false;
         lost
+    }
+
+    /// Makes a copy of what survives a crash.
+    pub(super) fn save(&mut self) {
+        self.saved = Some(self.synced.clone());
+    }
+
+    /// Puts the copy back in place of all that is newer; says whether there is one.
+    pub(super) fn roll_back(&mut self) -> bool {
+        self.saved.as_ref().map(|saved| self.synced = saved.clone()).is_some()
     }
 
     /// What a new incarnation finds, in the order of slots.

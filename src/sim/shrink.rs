@@ -420,6 +420,7 @@ fn fault_without(fault: &Fault, gone: Node) -> Option<Fault> {
                 new.iter().filter(|node| **node != gone).map(moved).collect();
             (!left.is_empty()).then_some(Fault::Add(Some(left)))
         }
+        Fault::Damage(damage, set) => nodes(set).map(|set| Fault::Damage(*damage, set)),
         Fault::Ail(ailment, set) => nodes(set).map(|set| Fault::Ail(*ailment, set)),
         Fault::Heal | Fault::Restart(None) | Fault::Add(None) | Fault::Cure(_) => {
             Some(fault.clone())

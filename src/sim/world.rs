@@ -613,7 +613,7 @@ impl<R: Replica, W> World<R, W> {
         if node.running.is_none() || node.incarnations != incarnation {
             return Happening::Nothing;
         }
-        if node.condition.full {
+        if node.condition.full || node.condition.balks {
             return self.starve(id, Part::Disk);
         }
         if node.fsync_fails || node.under_way[Mishap::FullDisk as usize].is_some() {

@@ -4,6 +4,7 @@
 //! own choosing, which it writes into the file `address` beside its configuration; so no port is
 //! ever asked for that another program might have taken in the meantime.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -49,6 +50,8 @@ pub struct LocalCluster {
     store: Store,
     roams: bool,
     http: Http,
+    /// Those whose data was damaged and that no longer start.
+    lost: BTreeSet<Node>,
 }
 
 impl LocalCluster {
@@ -70,7 +73,7 @@ impl LocalCluster {
             processes.push(process);
         }
         let mut cluster = LocalCluster {
-            hands: Hands::new(links, processes),
+            hands: Hands::new(links, processes).seeded(plan.seed),
             directory: directory.clone(),
             sides: if plan.client_links { Some(Sides::open(plan.nodes).await?) } else { None },
             addresses: Addresses::new(vec![([127, 0, 0, 1], 0).into(); usize::from(plan.nodes)]),
@@ -78,6 +81,7 @@ impl LocalCluster {
             store: plan.store.parse()?,
             roams: plan.roam,
             http: Http::builder().no_proxy().timeout(STATUS_LIMIT).build()?,
+            lost: BTreeSet::new(),
         };
         for node in Node::first(plan.nodes) {
             cluster.find(node).await?;
@@ -86,8 +90,9 @@ impl LocalCluster {
         Ok(cluster)
     }
 
-    /// Waits until a node that was started has said where it listens.
-    async fn find(&mut self, node: Node) -> Result<(), TargetError> {
+    /// Waits until a node that was started has said where it listens; says whether it did, and did not
+    /// end because its data was damaged.
+    async fn find(&mut self, node: Node) -> Result<bool, TargetError> {
         let began = Instant::now();
         let place = self.directory.node(&node.to_string());
         loop {
@@ -98,10 +103,12 @@ impl LocalCluster {
                 if let Some(sides) = &self.sides {
                     sides.set(node, address);
                 }
-                return Ok(());
+                return Ok(true);
             }
             let crashed = self.hands.crashed()?.into_iter().find(|(crashed, _)| *crashed == node);
             let reason = match crashed {
+                // Its data was damaged, and it noticed.
+                Some(_) if self.hands.is_spoilt(node) => return Ok(false),
                 Some((_, status)) => format!("it ended with {status}"),
                 None if began.elapsed() > START_LIMIT => "it does not say where it listens".into(),
                 None => {
@@ -171,7 +178,13 @@ impl Target for LocalCluster {
     }
 
     async fn settled(&self) -> Result<(), String> {
-        agree(self.statuses().await)
+        let mut statuses = self.statuses().await;
+        statuses.retain(|(node, _)| !self.lost.contains(node));
+        agree(statuses)
+    }
+
+    fn living_members(&self) -> Vec<Node> {
+        self.cluster(None).nodes.difference(&self.lost).copied().collect()
     }
 
     fn cluster(&self, leader: Option<Node>) -> Cluster {
@@ -190,12 +203,18 @@ impl Target for LocalCluster {
         for node in starting {
             forget_address(&self.directory.node(&node.to_string()))?;
         }
-        let outcome = self.hands.apply(action).await?;
+        let mut outcome = self.hands.apply(action).await?;
         if let Some(sides) = &mut self.sides {
             sides.apply(action)?;
         }
-        for node in &outcome.restarted {
-            self.find(*node).await?;
+        for node in outcome.restarted.clone() {
+            if self.find(node).await? {
+                self.lost.remove(&node);
+            } else {
+                self.lost.insert(node);
+                outcome.restarted.retain(|restarted| *restarted != node);
+                outcome.lost.push(node);
+            }
         }
         Ok(outcome)
     }
@@ -354,6 +373,7 @@ fn prepare(
     Ok(Launch {
         program: program.to_owned(),
         args: vec!["node".into(), "--config".into(), file.into()],
+        data: place.join("data"),
         log: place.join("log"),
     })
 }

@@ -86,7 +86,13 @@ pub trait Target: Send {
     /// Who leads now, if anybody says so.
     fn leader(&self) -> impl Future<Output = Option<Leader>> + Send;
 
-    /// Whether every node is up and tells the same, or what is still missing: `n2 does not
+    /// The members that are to serve when every fault is undone: all but those that are lost, because
+    /// their data was damaged.
+    fn living_members(&self) -> Vec<Node> {
+        self.cluster(None).nodes.into_iter().collect()
+    }
+
+    /// Whether every living member is up and tells the same, or what is still missing: `n2 does not
     /// answer`.
     fn settled(&self) -> impl Future<Output = Result<(), String>> + Send;
 

@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod convert;
 mod determinism;
+mod disks;
 mod labs;
 mod primary_backup;
 mod report;

@@ -185,7 +185,7 @@ impl Hosts {
         let mut args: Vec<OsString> = ["netns", "exec", &host].map(OsString::from).into();
         args.push(launch.program.into_os_string());
         args.extend(launch.args);
-        Ok(Launch { program: IP.find()?, args, log: launch.log })
+        Ok(Launch { program: IP.find()?, args, data: launch.data, log: launch.log })
     }
 
     /// Runs something on a node's host, as far as its network goes, on a thread of its own: sockets

@@ -124,7 +124,8 @@ fn etcd(hosts: &Hosts, node: Node) -> Launch {
         format!("--initial-cluster={}", all.join(",")),
     ];
     let log = format!("/run/{node}.log").into();
-    Launch { program: "etcd".into(), args: args.map(Into::into).into(), log }
+    let data = format!("/run/{node}").into();
+    Launch { program: "etcd".into(), args: args.map(Into::into).into(), data, log }
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {

@@ -26,7 +26,8 @@ async fn busy(folder: &Path) -> Hands<Hosts> {
     let processes: Vec<NodeProcess> = Node::first(2)
         .map(|node| {
             let log = folder.join(format!("{node}.log"));
-            let launch = Launch { program: "sleep".into(), args: vec!["600".into()], log };
+            let data = folder.join(format!("{node}.data"));
+            let launch = Launch { program: "sleep".into(), args: vec!["600".into()], data, log };
             let launch = hosts.launch(node, launch).expect("there is such a host");
             NodeProcess::start(node, launch).expect("it starts")
         })

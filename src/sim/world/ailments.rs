@@ -1,10 +1,11 @@
 //! How ailments of a schedule befall the nodes of a world, and are cured. What befalls nodes by itself
 //! is in `mishaps`.
 
-use rashomon_nemesis::{Ailment, Part, Percent};
+use rashomon_nemesis::{Ailment, Damage, Part, Percent};
 use rashomon_stores::replica::{NodeId, Replica};
 
-use super::{Event, Happening, World, index};
+use super::{Event, Happening, Rot, World, index};
+use crate::sim::mishap::Mishap;
 use crate::sim::witness::Breach;
 
 /// How often a throttled node runs and stands still, in nanoseconds.
@@ -29,16 +30,30 @@ pub(super) struct Condition {
     pub(super) stall: u64,
     /// Its disk is full.
     pub(super) full: bool,
-    /// It went down for want of memory, or of room on its disk.
+    /// The next sync of its disk fails.
+    pub(super) balks: bool,
+    /// It went down for want of memory, or because its disk was full or failed.
     starved: Option<Part>,
 }
 
 impl Default for Condition {
     fn default() -> Self {
-        let (stopped, squeezed, full) = (false, false, false);
+        let (stopped, squeezed) = (false, false);
+        let (full, balks) = (false, false);
         let (throttle, strobe, starved) = (None, None, None);
         let (rate, changes, stall) = (Percent::WHOLE, 0, 0);
-        Condition { stopped, throttle, squeezed, rate, strobe, changes, stall, full, starved }
+        Condition {
+            stopped,
+            throttle,
+            squeezed,
+            rate,
+            strobe,
+            changes,
+            stall,
+            full,
+            balks,
+            starved,
+        }
     }
 }
 
@@ -73,6 +88,7 @@ impl<R: Replica, W> World<R, W> {
             }
             Ailment::Stall(by) => node.condition.stall = ns(by),
             Ailment::Fill => node.condition.full = true,
+            Ailment::Balk => node.condition.balks = true,
         }
         if ailment.part() == Part::Clock {
             self.retime(id);
@@ -104,7 +120,10 @@ impl<R: Replica, W> World<R, W> {
                         self.retime(id);
                     }
                 }
-                Part::Disk => (node.condition.stall, node.condition.full) = (0, false),
+                Part::Disk => {
+                    (node.condition.stall, node.condition.full) = (0, false);
+                    node.condition.balks = false;
+                }
             }
             let lacked = &mut self.nodes[index(id)].condition.starved;
             if lacked.take_if(|what| *what == part).is_some() {
@@ -138,11 +157,43 @@ impl<R: Replica, W> World<R, W> {
         }
     }
 
-    /// A node finds no memory, or no room for what it is to write, and stops until there is some.
+    /// Does this to the data of a node that is down; says whether there was anything to do it to. What is
+    /// spoilt is found when it starts again.
+    pub(in crate::sim) fn damage_data(&mut self, id: NodeId, damage: Damage) -> bool {
+        let node = &mut self.nodes[index(id)];
+        if node.running.is_some() {
+            return false;
+        }
+        match damage {
+            Damage::Flip | Damage::Truncate => {
+                let is_there = node.disk.some_slot(&mut self.mishaps).is_some();
+                if is_there && node.rot == Rot::Sound {
+                    node.rot = Rot::Damaged;
+                }
+                is_there
+            }
+            Damage::Save => {
+                node.disk.save();
+                true
+            }
+            Damage::Rollback => {
+                let is_back = node.disk.roll_back();
+                if is_back && node.rot == Rot::Found {
+                    self.end(id, Mishap::BitRot, true, "what was saved was put back".to_owned());
+                }
+                if is_back {
+                    self.nodes[index(id)].rot = Rot::Sound;
+                }
+                is_back
+            }
+        }
+    }
+
+    /// A node finds no memory, or cannot make durable what it is to write, and stops until there is some.
     pub(super) fn starve(&mut self, id: NodeId, of: Part) -> Happening<W> {
         self.nodes[index(id)].condition.starved = Some(of);
         let what = match of {
-            Part::Disk => "room on its disk",
+            Part::Disk => "use in its disk",
             Part::Process | Part::Clock => "memory",
         };
         self.hardship.disk_failures += u64::from(of == Part::Disk);

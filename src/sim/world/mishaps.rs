@@ -281,7 +281,7 @@ impl<R: Replica, W> World<R, W> {
         }
     }
 
-    fn end(&mut self, id: NodeId, mishap: Mishap, bit: bool, observed: String) {
+    pub(super) fn end(&mut self, id: NodeId, mishap: Mishap, bit: bool, observed: String) {
         self.nodes[index(id)].under_way[mishap as usize] = None;
         self.incidents.push(Incident { node: id, mishap, turn: Turn::Ends(bit, observed) });
     }

@@ -1,4 +1,5 @@
-//! What befalls a node from outside while it runs: its clock goes wrong, its disk is slow or full.
+//! What befalls a node from outside while it runs: its clock goes wrong, its disk is slow or full or
+//! fails, its power goes.
 //!
 //! Nothing of the machine is touched. The node reads time, and writes to its disk, by way of what
 //! is here, and whoever started it tells it over its standard input what is to be wrong, a line
@@ -11,18 +12,21 @@
 //! | `strobe NS` | it goes at 190 and at 10 hundredths by turns, each so many nanoseconds long |
 //! | `stall NS` | every write takes so many nanoseconds longer to be durable |
 //! | `fill` | the disk is full: the next write fails, and the node stops |
-//! | `room` | the disk has room again |
+//! | `balk SEED` | the next sync of the disk fails, and the node stops |
+//! | `room` | the disk has room again, and syncs |
+//! | `unplug SEED` | the power goes: what is not synced is lost, or as much of it as the seed decides |
 //!
 //! The clock is still monotonic: nothing makes it go back.
 
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::volatile::{Loss, VolatileFile};
 use crate::replica::Time;
 
 /// Something that befalls a node.
@@ -36,14 +40,18 @@ pub enum Ailment {
     Strobe(Duration),
     /// Its writes take so much longer to be durable.
     Stall(Duration),
-    /// Its disk is full, or has room again.
+    /// Its disk is full, or has room again and syncs.
     Full(bool),
+    /// The next sync of its disk fails; the seed decides what of it is on the disk all the same.
+    Balk(u64),
+    /// Its power goes; the seed decides what of that which is not synced is lost.
+    Unplug(u64),
 }
 
 /// A line that says nothing of what befalls a node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is nothing that could befall a node: say `leap NS`, `rate PERCENT`, `strobe NS`, `stall NS`, `fill` or `room`"
+    "{0:?} is nothing that could befall a node: say `leap NS`, `rate PERCENT`, `strobe NS`, `stall NS`, `fill`, `balk SEED`, `room` or `unplug SEED`"
 )]
 pub struct NoAilment(String);
 
@@ -65,6 +73,8 @@ impl FromStr for Ailment {
                 Ok(rate @ 1..=1000) => Ok(Ailment::Rate(rate)),
                 _ => Err(none()),
             },
+            ("balk", seed) => seed.parse().map(Ailment::Balk).map_err(|_| none()),
+            ("unplug", seed) => seed.parse().map(Ailment::Unplug).map_err(|_| none()),
             ("fill", "") => Ok(Ailment::Full(true)),
             ("room", "") => Ok(Ailment::Full(false)),
             _ => Err(none()),
@@ -84,16 +94,51 @@ pub struct Ailments {
 pub(super) struct Disk {
     stall_ns: AtomicU64,
     full: AtomicBool,
+    /// The seed of what a sync loses that fails, if the next one does.
+    balk: Mutex<Option<u64>>,
+    /// The file that is lost in part when the power goes, once there is one.
+    file: OnceLock<Weak<VolatileFile>>,
 }
 
 impl Disk {
-    /// Whether there is room; if so, takes as long as it takes.
-    pub(super) fn write(&self) -> bool {
+    /// Whether there is room.
+    pub(super) fn has_room(&self) -> bool {
+        !self.full.load(Ordering::Relaxed)
+    }
+
+    /// Takes its time over one of so many steps by which something becomes durable.
+    pub(super) fn linger(&self, steps: u32) {
         let stall = Duration::from_nanos(self.stall_ns.load(Ordering::Relaxed));
         if !stall.is_zero() {
-            std::thread::sleep(stall);
+            std::thread::sleep(stall / steps);
         }
-        !self.full.load(Ordering::Relaxed)
+    }
+
+    /// Lets the next sync fail, or not.
+    pub(super) fn balk(&self, seed: Option<u64>) {
+        *self.balk.lock().unwrap_or_else(PoisonError::into_inner) = seed;
+    }
+
+    /// Whether this sync fails: the seed of what it loses.
+    pub(super) fn balks(&self) -> Option<u64> {
+        self.balk.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What is on it.
+    pub(super) fn holds(&self, file: &Arc<VolatileFile>) {
+        // One node opens one file, once.
+        let _ = self.file.set(Arc::downgrade(file));
+    }
+
+    fn unplug(&self, seed: u64) {
+        let file = self.file.get().and_then(Weak::upgrade);
+        match file.map(|file| file.lose_power(seed)) {
+            Some(Ok(Loss { unsynced, lost })) => {
+                tracing::info!("lost {lost} of {unsynced} unsynced writes");
+            }
+            Some(Err(error)) => tracing::error!("what was not synced could not be lost: {error}"),
+            None => {}
+        }
     }
 }
 
@@ -164,7 +209,7 @@ impl Reading {
             Ailment::Strobe(turn) => {
                 self.pace = Pace::Strobe(u64::try_from(turn.as_nanos()).unwrap_or(u64::MAX / 4));
             }
-            Ailment::Stall(_) | Ailment::Full(_) => {}
+            Ailment::Stall(_) | Ailment::Full(_) | Ailment::Balk(_) | Ailment::Unplug(_) => {}
         }
     }
 
@@ -189,7 +234,8 @@ impl Default for Ailments {
 }
 
 impl Ailments {
-    /// Lets something befall the node.
+    /// Lets something befall the node. When this returns from an [`Ailment::Unplug`], what is lost is
+    /// lost, and the node will never again find anything durable; its process is to end at once.
     pub fn befall(&self, ailment: Ailment) {
         match ailment {
             Ailment::Leap(_) | Ailment::Rate(_) | Ailment::Strobe(_) => {
@@ -199,7 +245,12 @@ impl Ailments {
                 let nanoseconds = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
                 self.disk.stall_ns.store(nanoseconds, Ordering::Relaxed);
             }
-            Ailment::Full(full) => self.disk.full.store(full, Ordering::Relaxed),
+            Ailment::Full(full) => {
+                self.disk.full.store(full, Ordering::Relaxed);
+                self.disk.balk(None);
+            }
+            Ailment::Balk(seed) => self.disk.balk(Some(seed)),
+            Ailment::Unplug(seed) => self.disk.unplug(seed),
         }
     }
 
@@ -245,6 +296,8 @@ mod tests {
             ("stall 7", Ailment::Stall(ns(7))),
             ("fill", Ailment::Full(true)),
             ("room", Ailment::Full(false)),
+            ("balk 3", Ailment::Balk(3)),
+            ("unplug 18446744073709551615", Ailment::Unplug(u64::MAX)),
         ] {
             assert_eq!(line.parse(), Ok(ailment));
         }
@@ -257,6 +310,7 @@ mod tests {
             "rate 1001",
             "strobe 0",
             "fill now",
+            "unplug",
             "sleep 1",
         ] {
             assert!(line.parse::<Ailment>().is_err(), "{line}");
@@ -314,10 +368,10 @@ mod tests {
     #[test]
     fn a_full_disk_refuses_until_it_has_room() {
         let ailments = Ailments::default();
-        assert!(ailments.disk.write());
+        assert!(ailments.disk.has_room());
         ailments.befall(Ailment::Full(true));
-        assert!(!ailments.disk.write());
+        assert!(!ailments.disk.has_room());
         ailments.befall(Ailment::Full(false));
-        assert!(ailments.disk.write());
+        assert!(ailments.disk.has_room());
     }
 }

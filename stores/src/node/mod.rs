@@ -8,7 +8,7 @@
 //! | [`server`], `admin` | the HTTP API, for clients, peers and operators |
 //! | `transport` | messages to peers |
 //! | `snapshot` | the node's part of a snapshot, as it is told over HTTP |
-//! | `storage` | the disk |
+//! | `storage`, `volatile` | the disk, and what it loses with its power |
 //! | `trace_file` | the node's trace, if it is to leave one |
 //!
 //! ```no_run
@@ -32,6 +32,7 @@ mod snapshot;
 mod storage;
 mod trace_file;
 mod transport;
+mod volatile;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
