@@ -180,6 +180,12 @@ impl<W: Wires> Hands<W> {
         }
     }
 
+    /// The nodes that stand still.
+    pub fn paused(&self) -> impl Iterator<Item = Node> {
+        let paused = self.conditions.iter().filter(|(_, condition)| condition.paused.is_some());
+        paused.map(|(node, _)| *node)
+    }
+
     /// The process id of a node, if it runs.
     pub fn pid(&self, node: Node) -> Option<u32> {
         self.processes.get(&node).and_then(NodeProcess::pid)

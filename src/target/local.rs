@@ -134,16 +134,18 @@ impl LocalCluster {
 
     /// What every node says of itself, asked at the same time; `None` for one that does not.
     async fn statuses(&self) -> Vec<(Node, Option<Status>)> {
-        let down = self.hands.cluster(None).down;
+        // Waiting for the word of one that cannot say anything would hold up the schedule.
+        let mut mute = self.hands.cluster(None).down;
+        mute.extend(self.hands.paused());
         let nodes: Vec<Node> = self.hands.cluster(None).nodes.into_iter().collect();
         let asked: Vec<_> = nodes
             .iter()
             .map(|node| {
                 let url = format!("http://{}/status", self.addresses.get(index(*node)));
                 let request = self.http.get(url).send();
-                let is_down = down.contains(node);
+                let is_mute = mute.contains(node);
                 tokio::spawn(async move {
-                    if is_down {
+                    if is_mute {
                         return None;
                     }
                     Some(request.await.ok()?.json::<StatusBody>().await.ok()?.status)
