@@ -14,8 +14,11 @@ use serde::Serialize;
 
 use crate::action::Action;
 use crate::ailment::{Ailment, Part, Percent};
+#[cfg(target_os = "linux")]
+use crate::clock::ClockError;
 use crate::damage::Damage;
 use crate::ending::Ending;
+use crate::foreign;
 #[cfg(target_os = "linux")]
 use crate::hosts::{Hosts, HostsError};
 use crate::link::{Bite, LinkError, Links};
@@ -52,8 +55,12 @@ pub enum HandsError {
     /// There is no such process.
     #[error("there is no process of {0}")]
     Unknown(Node),
-    /// A program of others has no ear for what its clock or disk is to do.
-    #[error("`{}` cannot be done to programs on hosts: their clocks and disks do not listen (docs/foreign.md has what can be done to them)", .0.name())]
+    /// On the clock of a program of others.
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// A program of others has no ear for it.
+    #[error("`{}` cannot be done to programs on hosts, which do not listen (docs/foreign.md has what else can be done to them)", .0.name())]
     Deaf(Ailment),
     /// Nor for what it is to lose.
     #[error("`{}` cannot be done to programs on hosts: they cannot be told what they are to lose", .0.name())]
@@ -308,7 +315,7 @@ impl<W: Wires> Hands<W> {
         let condition = self.conditions.entry(node).or_default();
         // Another process has other memory.
         (condition.paused, condition.squeezed) = (None, false);
-        condition.befall(process).await
+        condition.befall::<W>(process).await
     }
 
     /// Lets an ailment befall these nodes, as far as they run.
@@ -320,11 +327,8 @@ impl<W: Wires> Hands<W> {
         let mut ailing = Vec::new();
         for node in nodes {
             let process = self.processes.get_mut(node).ok_or(HandsError::Unknown(*node))?;
-            if !W::HEARD && ailment.part() != Part::Process {
-                return Err(HandsError::Deaf(ailment));
-            }
             let condition = self.conditions.entry(*node).or_default();
-            let befell = tell(process, ailment, self.rng.random()).await?;
+            let befell = tell::<W>(process, ailment, self.rng.random()).await?;
             match ailment {
                 _ if !befell => continue,
                 Ailment::Pause => condition.paused = Some(Instant::now()),
@@ -395,14 +399,14 @@ impl<W: Wires> Hands<W> {
                         outcome.cured.push((*node, what));
                     } else if squeezed && !self.down.contains(node) {
                         process.restart().await?;
-                        condition.befall(process).await?;
+                        condition.befall::<W>(process).await?;
                         outcome.restarted.push(*node);
                     }
                 }
                 Part::Clock => {
                     if condition.pace != well.pace {
                         condition.pace = well.pace;
-                        tell(process, well.pace, 0).await?;
+                        tell::<W>(process, well.pace, 0).await?;
                         outcome.cured.push((*node, "runs true again".into()));
                     }
                 }
@@ -413,10 +417,10 @@ impl<W: Wires> Hands<W> {
                     condition.balks = well.balks;
                     if failed && process.exited()?.is_some() && !self.down.contains(node) {
                         process.restart().await?;
-                        condition.befall(process).await?;
+                        condition.befall::<W>(process).await?;
                         outcome.restarted.push(*node);
                     } else if stall || failed {
-                        tell(process, Ailment::Stall(well.stall), 0).await?;
+                        tell::<W>(process, Ailment::Stall(well.stall), 0).await?;
                         process.tell("room").await?;
                         outcome.cured.push((*node, "writes as usual".into()));
                     }
@@ -429,7 +433,7 @@ impl<W: Wires> Hands<W> {
 
 impl Condition {
     /// Lets what lasts befall a new process of the node.
-    async fn befall(&self, process: &mut NodeProcess) -> Result<(), HandsError> {
+    async fn befall<W: Wires>(&self, process: &mut NodeProcess) -> Result<(), HandsError> {
         let well = Condition::default();
         let ailments = [
             (self.leapt != well.leapt, Ailment::Leap(self.leapt)),
@@ -440,7 +444,7 @@ impl Condition {
         let throttle = self.throttle.map(Ailment::Throttle);
         let ailments = ailments.into_iter().filter(|(befell, _)| *befell).map(|(_, it)| it);
         for ailment in ailments.chain(throttle) {
-            tell(process, ailment, 0).await?;
+            tell::<W>(process, ailment, 0).await?;
         }
         Ok(())
     }
@@ -462,17 +466,20 @@ async fn stop<W: Wires>(process: &mut NodeProcess, grace: Duration) -> Result<()
 
 /// Lets an ailment befall a process; says whether there is one. The seed decides what the ailment
 /// leaves to chance.
-async fn tell(
+async fn tell<W: Wires>(
     process: &mut NodeProcess,
     ailment: Ailment,
     seed: u64,
-) -> Result<bool, ProcessError> {
+) -> Result<bool, HandsError> {
+    if !W::HEARD && ailment.part() != Part::Process {
+        return foreign::befall(process, ailment).await;
+    }
     // What a node is told over its life line: times in nanoseconds, rates in per cent. Nobody who stands
     // still needs to be told so.
     let line = match ailment {
-        Ailment::Pause => return process.pause(),
-        Ailment::Throttle(share) => return process.throttle(share),
-        Ailment::Squeeze => return process.squeeze(),
+        Ailment::Pause => return Ok(process.pause()?),
+        Ailment::Throttle(share) => return Ok(process.throttle(share)?),
+        Ailment::Squeeze => return Ok(process.squeeze()?),
         Ailment::Leap(by) => format!("leap {}", by.as_nanos()),
         Ailment::Drift(rate) => format!("rate {}", rate.get()),
         Ailment::Strobe(turn) => format!("strobe {}", turn.as_nanos()),
@@ -480,7 +487,7 @@ async fn tell(
         Ailment::Fill => "fill".to_owned(),
         Ailment::Balk => format!("balk {seed}"),
     };
-    process.tell(&line).await
+    Ok(process.tell(&line).await?)
 }
 
 impl fmt::Display for Outcome {

@@ -17,6 +17,7 @@ mod clock;
 mod damage;
 mod ending;
 mod fault;
+mod foreign;
 mod generate;
 mod grudge;
 mod hands;

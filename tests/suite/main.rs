@@ -6,6 +6,7 @@ mod compare;
 mod convert;
 mod determinism;
 mod disks;
+mod doctor;
 mod labs;
 mod primary_backup;
 mod report;
