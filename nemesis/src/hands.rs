@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -65,9 +66,9 @@ pub enum HandsError {
     /// Nor for what it is to lose.
     #[error("`{}` cannot be done to programs on hosts: they cannot be told what they are to lose", .0.name())]
     Unheard(Ending),
-    /// Nobody gives orders to a live cluster yet.
-    #[error("`{0}` cannot be done to a live cluster: members change only in simulated runs so far")]
-    Membership(Action),
+    /// That is an order to the cluster, which its operator gives.
+    #[error("`{0}` is for an operator to do, not for hands")]
+    Order(Action),
 }
 
 /// What really happened.
@@ -105,6 +106,8 @@ pub struct Hands<W = Links> {
     down: BTreeSet<Node>,
     /// What befell the nodes: a new process of a node learns of it.
     conditions: BTreeMap<Node, Condition>,
+    /// Those that are to be members no longer; the processes of some still run.
+    gone: BTreeSet<Node>,
     /// Whose files are not what was written.
     spoilt: BTreeSet<Node>,
     /// What chance decides: which bit flips, and what of that which is not synced is lost.
@@ -143,6 +146,11 @@ impl Hands {
     pub fn links(&self) -> &Links {
         &self.wires
     }
+
+    /// The same, to have more of them.
+    pub fn links_mut(&mut self) -> &mut Links {
+        &mut self.wires
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -161,6 +169,7 @@ impl<W: Wires> Hands<W> {
             processes: processes.into_iter().map(|process| (process.node(), process)).collect(),
             down: BTreeSet::new(),
             conditions: BTreeMap::new(),
+            gone: BTreeSet::new(),
             spoilt: BTreeSet::new(),
             rng: ChaCha8Rng::seed_from_u64(0),
         }
@@ -180,10 +189,10 @@ impl<W: Wires> Hands<W> {
     /// The cluster as a fault finds it, led by whom the caller knows to lead.
     pub fn cluster(&self, leader: Option<Node>) -> Cluster {
         Cluster {
-            nodes: self.processes.keys().copied().collect(),
+            nodes: self.processes.keys().copied().filter(|it| !self.gone.contains(it)).collect(),
             leader,
             down: self.down.clone(),
-            gone: BTreeSet::new(),
+            gone: self.gone.clone(),
         }
     }
 
@@ -191,6 +200,51 @@ impl<W: Wires> Hands<W> {
     pub fn paused(&self) -> impl Iterator<Item = Node> {
         let paused = self.conditions.iter().filter(|(_, condition)| condition.paused.is_some());
         paused.map(|(node, _)| *node)
+    }
+
+    /// Takes one more process in hand, of a node that is to be a member.
+    pub fn join(&mut self, process: NodeProcess) {
+        self.processes.insert(process.node(), process);
+    }
+
+    /// Says that a node is to be a member no longer, or is to be one again. Its process goes on.
+    pub fn is_to_leave(&mut self, node: Node, leaves: bool) {
+        if leaves {
+            self.gone.insert(node);
+        } else {
+            self.gone.remove(&node);
+        }
+    }
+
+    /// Ends the process of a node that is a member no longer, for good.
+    pub fn retire(&mut self, node: Node) {
+        if self.gone.contains(&node) {
+            // Which kills it.
+            self.processes.remove(&node);
+            self.conditions.remove(&node);
+            self.down.remove(&node);
+        }
+    }
+
+    /// The nodes that have a process, up or down, members or not.
+    pub fn nodes(&self) -> BTreeSet<Node> {
+        self.processes.keys().copied().collect()
+    }
+
+    /// Tells a node where another one is reached that is new, if it runs.
+    ///
+    /// # Errors
+    /// When it cannot be told, though it runs.
+    pub async fn introduce(
+        &mut self,
+        node: Node,
+        new: Node,
+        address: SocketAddr,
+    ) -> Result<(), HandsError> {
+        if let Some(process) = self.processes.get_mut(&node) {
+            process.tell(&format!("meet {} {address}", new.0)).await?;
+        }
+        Ok(())
     }
 
     /// The process id of a node, if it runs.
@@ -219,7 +273,7 @@ impl<W: Wires> Hands<W> {
             Action::Cure(part) => self.cure(*part, &mut outcome).await?,
             Action::Damage(damage, nodes) => outcome.damaged = self.damage(*damage, nodes)?,
             Action::Add(_) | Action::Remove(_) | Action::Retire(_) | Action::Transfer(_) => {
-                return Err(HandsError::Membership(action.clone()));
+                return Err(HandsError::Order(action.clone()));
             }
         }
         Ok(outcome)

@@ -8,6 +8,7 @@ mod determinism;
 mod disks;
 mod doctor;
 mod labs;
+mod members;
 mod primary_backup;
 mod report;
 mod runs;
