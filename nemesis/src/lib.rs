@@ -15,14 +15,16 @@ mod ailment;
 #[cfg(target_os = "linux")]
 mod clock;
 mod damage;
+#[cfg(target_os = "linux")]
+mod disk;
 mod ending;
 mod fault;
-mod foreign;
 mod generate;
 mod grudge;
 mod hands;
 #[cfg(target_os = "linux")]
 pub mod hosts;
+mod leases;
 mod link;
 mod nodes;
 mod process;
@@ -36,11 +38,14 @@ pub use ailment::{Ailment, Part, Percent};
 #[cfg(target_os = "linux")]
 pub use clock::{ClockError, ForeignClock};
 pub use damage::Damage;
+#[cfg(target_os = "linux")]
+pub use disk::{DiskError, Fsyncs, Mishap, Volume};
 pub use ending::Ending;
 pub use fault::{Fault, Partition, Split, UnknownNode};
 pub use generate::{Package, Packages};
 pub use grudge::{Block, Grudge, Ways};
 pub use hands::{Hands, HandsError, Outcome};
+pub use leases::{HealError, Holding, Identity, Lease, LeaseError, Leases, MARK, heal};
 pub use link::{Bite, Counters, LinkError, Links};
 pub use nodes::{Cluster, Node, NodeSet, Pick};
 pub use process::{Launch, NodeProcess, ProcessError};

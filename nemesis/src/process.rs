@@ -17,6 +17,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::task::JoinSet;
 
 use crate::ailment::Percent;
+use crate::leases::{Holding, Identity, Lease, LeaseError, Leases};
 use crate::nodes::Node;
 
 /// How often a throttled process runs and stands still.
@@ -58,6 +59,9 @@ pub enum ProcessError {
         /// What the system said.
         source: io::Error,
     },
+    /// It cannot be written down that it was started; then it is killed.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// It can be neither ended nor waited for.
     #[error("{node}: cannot end its process: {source}")]
     End {
@@ -73,7 +77,11 @@ pub enum ProcessError {
 pub struct NodeProcess {
     node: Node,
     launch: Launch,
+    /// Where it is written down that it was started.
+    leases: Leases,
     child: Child,
+    /// Dropped behind the child, which that kills.
+    lease: Lease,
     /// The life line; the child ends when it is dropped.
     life_line: Option<ChildStdin>,
     /// The task that lets it stand still again and again, if it is throttled; dropped, it ends.
@@ -88,11 +96,21 @@ impl NodeProcess {
     /// # Errors
     /// When the log cannot be opened or the program not be run.
     pub fn start(node: Node, launch: Launch) -> Result<Self, ProcessError> {
-        let mut child = spawn(node, &launch)?;
+        Self::start_under(node, launch, &Leases::none())
+    }
+
+    /// Starts a node, and writes down that it was, so that it can be ended by [`heal`](crate::heal) if this
+    /// process is killed.
+    ///
+    /// # Errors
+    /// As [`NodeProcess::start`]; or when it cannot be written down.
+    pub fn start_under(node: Node, launch: Launch, leases: &Leases) -> Result<Self, ProcessError> {
+        let (mut child, lease) = spawn(node, &launch, leases)?;
+        let leases = leases.clone();
         // Taken, because waiting for a child closes the input it still owns.
         let life_line = child.stdin.take();
         let (throttle, squeezed) = (JoinSet::new(), None);
-        Ok(NodeProcess { node, launch, child, life_line, throttle, squeezed })
+        Ok(NodeProcess { node, launch, leases, child, lease, life_line, throttle, squeezed })
     }
 
     /// How it is started.
@@ -295,7 +313,7 @@ impl NodeProcess {
     pub async fn restart(&mut self) -> Result<(), ProcessError> {
         self.kill().await?;
         self.squeezed = None;
-        self.child = spawn(self.node, &self.launch)?;
+        (self.child, self.lease) = spawn(self.node, &self.launch, &self.leases)?;
         self.life_line = self.child.stdin.take();
         Ok(())
     }
@@ -319,19 +337,24 @@ fn limit_memory(_: Pid, _: Option<Rlimit>) -> io::Result<Rlimit> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "memory can be limited on Linux only"))
 }
 
-fn spawn(node: Node, launch: &Launch) -> Result<Child, ProcessError> {
+fn spawn(node: Node, launch: &Launch, leases: &Leases) -> Result<(Child, Lease), ProcessError> {
     let failed = |source| ProcessError::Log { node, path: launch.log.clone(), source };
     let log = OpenOptions::new().create(true).append(true).open(&launch.log).map_err(failed)?;
     let errors = log.try_clone().map_err(failed)?;
     let mut command = Command::new(&launch.program);
     command.args(&launch.args).stdin(Stdio::piped()).stdout(log).stderr(errors).kill_on_drop(true);
+    // Before its number is known it is known by this.
+    command.envs(leases.mark());
     // A group of its own, so that Ctrl-C on the terminal reaches the harness alone, which then
     // stops its nodes when it is done with them.
     #[cfg(unix)]
     command.process_group(0);
-    command.spawn().map_err(|source| ProcessError::Start {
+    let child = command.spawn().map_err(|source| ProcessError::Start {
         node,
         program: launch.program.clone(),
         source,
-    })
+    })?;
+    let identity = Identity::of(child.id().unwrap_or_default());
+    let lease = leases.take(Holding::Process { of: node.to_string(), identity })?;
+    Ok((child, lease))
 }

@@ -75,6 +75,11 @@ impl RunDir {
         self.path.join("report.html")
     }
 
+    /// What the run has of the machine, while it has it (`rashomon_nemesis::Leases`).
+    pub fn leases(&self) -> PathBuf {
+        self.path.join("leases.jsonl")
+    }
+
     /// The trace of one node, if the nodes leave any.
     pub fn trace(&self, name: &str) -> PathBuf {
         self.path.join(DIRECTORY).join(format!("{name}.jsonl"))
@@ -84,6 +89,24 @@ impl RunDir {
     pub fn node(&self, name: &str) -> PathBuf {
         self.path.join("nodes").join(name)
     }
+}
+
+/// The runs below `parent` that may have left something, in the order of their names.
+pub fn left_below(parent: &Path) -> Vec<RunDir> {
+    // A comparison is a directory of runs.
+    let both =
+        directories(parent).into_iter().flat_map(|run| [vec![run.clone()], directories(&run)]);
+    let runs = both.flatten().map(RunDir::open);
+    runs.filter(|directory| directory.leases().exists()).collect()
+}
+
+/// Those in a directory, sorted; without links such as `latest`.
+fn directories(parent: &Path) -> Vec<PathBuf> {
+    let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let entries = fs::read_dir(parent).into_iter().flatten().filter_map(Result::ok);
+    let mut paths: Vec<PathBuf> = entries.filter(is_directory).map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }
 
 /// `latest` is replaced by a rename, so that it never points nowhere.

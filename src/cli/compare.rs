@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use rashomon_nemesis::{Package, Packages, Schedule};
+use rashomon_nemesis::{Packages, Schedule};
 use tokio::sync::watch;
 
+use super::heal;
 use super::progress::Progress;
 use super::signals::Signals;
 use super::store;
@@ -140,16 +141,9 @@ fn resolve(arguments: &CompareArguments) -> Result<(Common, Vec<Entry>), Failure
     if let Some(schedule) = &arguments.schedule {
         store::check_schedule(schedule, nodes, arguments.time_limit)?;
     }
-    let mut nemesis = arguments.nemesis.clone();
-    if nemesis.0.len() == Package::ALL.len() {
-        nemesis.0.remove(&Package::Membership);
-    }
-    if nemesis.0.contains(&Package::Membership) {
-        return Err("--nemesis membership: members of what is compared stay the same".into());
-    }
     let common = Common {
         workload: arguments.workload,
-        nemesis,
+        nemesis: arguments.nemesis.clone(),
         schedule: arguments.schedule.clone(),
         roam: arguments.roam,
         nodes,
@@ -168,6 +162,7 @@ fn compare(
     common: Common,
     entries: &[Entry],
 ) -> Result<Exit, Failure> {
+    heal::before_a_run(&arguments.out);
     let name = format!("compare-{}", common.seed);
     let directory = RunDir::create(&arguments.out, &name, Timestamp::now())?;
     let place = directory.path();

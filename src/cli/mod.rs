@@ -3,8 +3,8 @@
 mod check;
 mod compare;
 mod convert;
-mod doctor;
 mod duration;
+mod heal;
 mod list;
 mod node;
 mod progress;
@@ -43,10 +43,10 @@ Examples:
   rashomon compare raft paxos eventual single
                                        the same operations and faults for each: what it keeps, and costs
   rashomon snapshot runs/latest        what every node of a running cluster has, and what is on its way
+  rashomon heal                        what a run left whose harness was killed: end it, unmount it
   rashomon trace runs/latest           which node did what before what, after `test --trace-nodes`
   rashomon check runs/latest/history.jsonl
                                        judge a recorded history
-  rashomon doctor                      which faults this machine can do, and what the others need
   rashomon check --certify runs        judge every history in a directory, and verify the witnesses
 
 Exit codes: 0 valid, 1 violation, 2 usage or unreadable input, 3 unknown, 4 infrastructure,
@@ -60,11 +60,11 @@ enum Command {
     Check(check::CheckArguments),
     Trace(trace::TraceArguments),
     Snapshot(snapshot::SnapshotArguments),
+    Heal(heal::HealArguments),
     Convert(convert::ConvertArguments),
     Zoo(zoo::ZooArguments),
     Compare(compare::CompareArguments),
     List(list::ListArguments),
-    Doctor(doctor::DoctorArguments),
     #[command(hide = true)]
     Node(node::NodeArguments),
 }
@@ -86,11 +86,11 @@ pub fn run() -> Exit {
         Command::Check(arguments) => check::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Snapshot(arguments) => snapshot::run(&arguments),
+        Command::Heal(arguments) => heal::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Zoo(arguments) => zoo::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
-        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),
     }
 }

@@ -27,6 +27,7 @@ use serde::Serialize;
 
 use crate::ailment::Percent;
 use crate::grudge::Grudge;
+use crate::leases::{Holding, Lease, LeaseError, Leases};
 use crate::link::Bite;
 use crate::nodes::Node;
 use crate::process::Launch;
@@ -77,6 +78,9 @@ pub enum HostsError {
     /// Nothing that hosts made is called so.
     #[error("`{0}` is no name of hosts: those are `rashomon` and a number")]
     NotOurs(String),
+    /// It cannot be written down that there are hosts.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
 }
 
 impl HostsError {
@@ -131,6 +135,7 @@ pub struct Hosts {
     nodes: BTreeSet<Node>,
     delays: Delays,
     troubles: Troubles,
+    lease: Option<Lease>,
 }
 
 /// Kills every process in hosts of this name, and removes all that has it: what [`Hosts::name`] said
@@ -142,6 +147,12 @@ pub fn remove(name: &str) -> Result<(), HostsError> {
     Network::named(name).ok_or_else(|| HostsError::NotOurs(name.to_owned()))?.remove()
 }
 
+/// The inode of the namespace that the switch of these hosts has now.
+pub(crate) fn switch_of(name: &str) -> Option<u64> {
+    let file = Network::file(&Network::named(name)?.switch());
+    std::fs::metadata(file).ok().map(|file| std::os::unix::fs::MetadataExt::ino(&file))
+}
+
 impl Hosts {
     /// Makes a host for each of these nodes. Needs root, be it that of a [`sandbox`], and must be
     /// called within a tokio runtime.
@@ -149,6 +160,18 @@ impl Hosts {
     /// # Errors
     /// When a program is missing or something is refused; then nothing stays.
     pub async fn open(nodes: impl IntoIterator<Item = Node>) -> Result<Self, HostsError> {
+        Self::open_under(nodes, &Leases::none()).await
+    }
+
+    /// Makes a host for each of these nodes, and writes down that it did, so that they can be removed by
+    /// [`heal`](crate::heal) if this process is killed.
+    ///
+    /// # Errors
+    /// As [`Hosts::open`]; or when it cannot be written down.
+    pub async fn open_under(
+        nodes: impl IntoIterator<Item = Node>,
+        leases: &Leases,
+    ) -> Result<Self, HostsError> {
         let nodes: BTreeSet<Node> = nodes.into_iter().collect();
         if let Some(node) = nodes.iter().find(|node| !(1..=Network::LARGEST).contains(&node.0)) {
             return Err(HostsError::Beyond(*node));
@@ -156,7 +179,12 @@ impl Hosts {
         let network = Network::claim().await?;
         // From here on, dropping it removes what there is.
         let (delays, troubles) = (Delays::new(network), Troubles::default());
-        let hosts = Hosts { network, nodes, delays, troubles };
+        let mut hosts = Hosts { network, nodes, delays, troubles, lease: None };
+        // Only now is it known which it is; all that there is of it is an empty namespace.
+        let name = network.name();
+        if let Some(switch) = switch_of(&name) {
+            hosts.lease = Some(leases.take(Holding::Hosts { name, switch })?);
+        }
         network.build(&hosts.nodes).await?;
         switch::set_up(network, &hosts.links()).await?;
         Ok(hosts)
@@ -348,6 +376,8 @@ impl Drop for Hosts {
         // Open queues keep their namespaces alive.
         self.delays = Delays::new(self.network);
         // A destructor can tell nobody: `rashomon heal` will find what is left.
-        let _ = self.network.remove();
+        if let (Err(_), Some(lease)) = (self.network.remove(), self.lease.take()) {
+            lease.keep();
+        }
     }
 }
