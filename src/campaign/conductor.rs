@@ -197,7 +197,8 @@ impl<'a, T: Target> Conductor<'a, T> {
         }
         // What befalls a process does so at once, unless it waits for the process to need something.
         let waits = matches!(action, Action::Ail(ailment, _) if ailment.starves());
-        let bit = !waits && !(outcome.ended.is_empty() && outcome.ailing.is_empty());
+        let touched = !outcome.ended.is_empty() || !outcome.ailing.is_empty();
+        let bit = touched && !waits;
         if bit {
             self.recorder.record(chronicle::bit(self.struck));
         }
