@@ -8,6 +8,7 @@
 //! | [`client`] | how they do it, and what they may conclude |
 //! | [`sim`] | simulated runs: virtual time, one seed, thousands of runs |
 //! | [`compare`] | stores side by side: what they keep, and what it costs |
+//! | [`doctor`] | which faults this machine can do |
 //! | [`zoo`] | every planted bug, hunted in the simulator |
 //! | [`snapshot`] | consistent snapshots of live clusters |
 //! | [`target`] | systems under test |
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod client;
 pub mod compare;
 pub mod contract;
+pub mod doctor;
 pub mod exit;
 pub mod report;
 pub mod sim;

@@ -37,11 +37,13 @@ pub enum Package {
     Link,
     /// Nodes that are stopped in order: one or all, one after the other, or one again and again.
     Restart,
+    /// Members that come and go, and leadership handed over; then another one joins.
+    Membership,
 }
 
 impl Package {
     /// Every package.
-    pub const ALL: [Package; 7] = [
+    pub const ALL: [Package; 8] = [
         Package::Partition,
         Package::Kill,
         Package::Pause,
@@ -49,9 +51,10 @@ impl Package {
         Package::Disk,
         Package::Link,
         Package::Restart,
+        Package::Membership,
     ];
 
-    /// Its name: `partition`, `kill`, `pause`, `clock`, `disk`, `link`, `restart`.
+    /// Its name: `partition`, `kill`, `pause`, `clock`, `disk`, `link`, `restart`, `membership`.
     pub fn name(self) -> &'static str {
         match self {
             Package::Partition => "partition",
@@ -61,6 +64,7 @@ impl Package {
             Package::Disk => "disk",
             Package::Link => "link",
             Package::Restart => "restart",
+            Package::Membership => "membership",
         }
     }
 
@@ -77,6 +81,7 @@ impl Package {
                 Part::Clock => Package::Clock,
                 Part::Disk => Package::Disk,
             }),
+            fault if fault.is_order() => Some(Package::Membership),
             _ => None,
         }
     }
@@ -89,6 +94,7 @@ impl Package {
             Package::Pause => Fault::Cure(Part::Process),
             Package::Clock => Fault::Cure(Part::Clock),
             Package::Disk => Fault::Cure(Part::Disk),
+            Package::Membership => Fault::Add(None),
         }
     }
 
@@ -102,6 +108,7 @@ impl Package {
             Package::Disk => Fault::Ail(STALL, Pick::Leader.into()),
             Package::Link => slow(Partition::both(Pick::Leader, Pick::Rest), SLOW),
             Package::Restart => Fault::End(Ending::Stop, Pick::Leader.into()),
+            Package::Membership => Fault::Retire(Pick::Leader.into()),
         }
     }
 
@@ -112,6 +119,9 @@ impl Package {
             let picks = [Pick::Leader, Pick::Random(1), Pick::Minority, Pick::Everyone];
             strikes.extend(picks.map(power_cut));
             strikes.extend([Pick::Leader, Pick::Everyone].map(power_cut_in_a_stall));
+        }
+        if self == Package::Membership {
+            strikes.extend(changes_that_meet());
         }
         if self == Package::Restart {
             strikes.push(rolling_restart(nodes));
@@ -181,6 +191,12 @@ impl Package {
             Package::Restart => [Pick::Random(1), Pick::Minority, Pick::Everyone]
                 .map(|pick| Fault::End(Ending::Stop, pick.into()))
                 .into(),
+            Package::Membership => vec![
+                Fault::Retire(Pick::Random(1).into()),
+                Fault::Remove(Pick::Leader.into()),
+                Fault::Remove(Pick::Random(1).into()),
+                Fault::Transfer(Pick::Random(1).into()),
+            ],
         }
     }
 }
@@ -204,6 +220,17 @@ fn rolling_restart(nodes: u16) -> Strike {
             [(number * turn, stop), ((number + 0.5) * turn, Fault::Restart(Some(set)))]
         })
         .collect()
+}
+
+/// Several changes of members close together, or one that meets a new leader.
+fn changes_that_meet() -> [Strike; 3] {
+    let remove = |pick: Pick| Fault::Remove(pick.into());
+    let lead = Fault::Transfer(Pick::Random(1).into());
+    [
+        vec![(0.0, Fault::Add(None)), (0.0, Fault::Retire(Pick::Leader.into()))],
+        vec![(0.0, lead), (0.0, remove(Pick::Random(1)))],
+        vec![(0.0, remove(Pick::Random(2))), (0.01, Fault::Add(None))],
+    ]
 }
 
 /// The power goes, and comes back in the middle of the strike.
@@ -275,16 +302,11 @@ impl Packages {
         if cursor.take("all") {
             return Ok(Packages(Package::ALL.into()));
         }
-        const EXPECTED: &str =
-            "`partition`, `kill`, `pause`, `clock`, `disk`, `link`, `restart`, `all` or `none`";
+        const EXPECTED: &str = "`partition`, `kill`, `pause`, `clock`, `disk`, `link`, `restart`, \
+                                `membership`, `all` or `none`";
         let by_name = |word: &str| Package::ALL.into_iter().find(|package| package.name() == word);
         let mut packages = BTreeSet::new();
         loop {
-            if cursor.peek() == "membership" {
-                let expected = "`partition`, `kill`, `pause`, `clock`, `disk`, `link`, `restart`, `all` or `none` (so far members change only in \
-                                simulated runs: `rashomon sim --nemesis membership`)";
-                return Err(cursor.error(expected));
-            }
             packages.insert(cursor.word(EXPECTED, by_name)?);
             if !cursor.take(",") {
                 return Ok(Packages(packages));

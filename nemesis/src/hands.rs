@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,11 @@ use serde::Serialize;
 
 use crate::action::Action;
 use crate::ailment::{Ailment, Part, Percent};
+#[cfg(target_os = "linux")]
+use crate::clock::ClockError;
 use crate::damage::Damage;
 use crate::ending::Ending;
+use crate::foreign;
 #[cfg(target_os = "linux")]
 use crate::hosts::{Hosts, HostsError};
 use crate::link::{Bite, LinkError, Links};
@@ -52,15 +56,19 @@ pub enum HandsError {
     /// There is no such process.
     #[error("there is no process of {0}")]
     Unknown(Node),
-    /// A program of others has no ear for what its clock or disk is to do.
-    #[error("`{}` cannot be done to programs on hosts: their clocks and disks do not listen (docs/foreign.md has what can be done to them)", .0.name())]
+    /// On the clock of a program of others.
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// A program of others has no ear for it.
+    #[error("`{}` cannot be done to programs on hosts, which do not listen (docs/foreign.md has what else can be done to them)", .0.name())]
     Deaf(Ailment),
     /// Nor for what it is to lose.
     #[error("`{}` cannot be done to programs on hosts: they cannot be told what they are to lose", .0.name())]
     Unheard(Ending),
-    /// Nobody gives orders to a live cluster yet.
-    #[error("`{0}` cannot be done to a live cluster: members change only in simulated runs so far")]
-    Membership(Action),
+    /// That is an order to the cluster, which its operator gives.
+    #[error("`{0}` is for an operator to do, not for hands")]
+    Order(Action),
 }
 
 /// What really happened.
@@ -98,6 +106,8 @@ pub struct Hands<W = Links> {
     down: BTreeSet<Node>,
     /// What befell the nodes: a new process of a node learns of it.
     conditions: BTreeMap<Node, Condition>,
+    /// Those that are to be members no longer; the processes of some still run.
+    gone: BTreeSet<Node>,
     /// Whose files are not what was written.
     spoilt: BTreeSet<Node>,
     /// What chance decides: which bit flips, and what of that which is not synced is lost.
@@ -136,6 +146,11 @@ impl Hands {
     pub fn links(&self) -> &Links {
         &self.wires
     }
+
+    /// The same, to have more of them.
+    pub fn links_mut(&mut self) -> &mut Links {
+        &mut self.wires
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -154,6 +169,7 @@ impl<W: Wires> Hands<W> {
             processes: processes.into_iter().map(|process| (process.node(), process)).collect(),
             down: BTreeSet::new(),
             conditions: BTreeMap::new(),
+            gone: BTreeSet::new(),
             spoilt: BTreeSet::new(),
             rng: ChaCha8Rng::seed_from_u64(0),
         }
@@ -173,11 +189,62 @@ impl<W: Wires> Hands<W> {
     /// The cluster as a fault finds it, led by whom the caller knows to lead.
     pub fn cluster(&self, leader: Option<Node>) -> Cluster {
         Cluster {
-            nodes: self.processes.keys().copied().collect(),
+            nodes: self.processes.keys().copied().filter(|it| !self.gone.contains(it)).collect(),
             leader,
             down: self.down.clone(),
-            gone: BTreeSet::new(),
+            gone: self.gone.clone(),
         }
+    }
+
+    /// The nodes that stand still.
+    pub fn paused(&self) -> impl Iterator<Item = Node> {
+        let paused = self.conditions.iter().filter(|(_, condition)| condition.paused.is_some());
+        paused.map(|(node, _)| *node)
+    }
+
+    /// Takes one more process in hand, of a node that is to be a member.
+    pub fn join(&mut self, process: NodeProcess) {
+        self.processes.insert(process.node(), process);
+    }
+
+    /// Says that a node is to be a member no longer, or is to be one again. Its process goes on.
+    pub fn is_to_leave(&mut self, node: Node, leaves: bool) {
+        if leaves {
+            self.gone.insert(node);
+        } else {
+            self.gone.remove(&node);
+        }
+    }
+
+    /// Ends the process of a node that is a member no longer, for good.
+    pub fn retire(&mut self, node: Node) {
+        if self.gone.contains(&node) {
+            // Which kills it.
+            self.processes.remove(&node);
+            self.conditions.remove(&node);
+            self.down.remove(&node);
+        }
+    }
+
+    /// The nodes that have a process, up or down, members or not.
+    pub fn nodes(&self) -> BTreeSet<Node> {
+        self.processes.keys().copied().collect()
+    }
+
+    /// Tells a node where another one is reached that is new, if it runs.
+    ///
+    /// # Errors
+    /// When it cannot be told, though it runs.
+    pub async fn introduce(
+        &mut self,
+        node: Node,
+        new: Node,
+        address: SocketAddr,
+    ) -> Result<(), HandsError> {
+        if let Some(process) = self.processes.get_mut(&node) {
+            process.tell(&format!("meet {} {address}", new.0)).await?;
+        }
+        Ok(())
     }
 
     /// The process id of a node, if it runs.
@@ -206,7 +273,7 @@ impl<W: Wires> Hands<W> {
             Action::Cure(part) => self.cure(*part, &mut outcome).await?,
             Action::Damage(damage, nodes) => outcome.damaged = self.damage(*damage, nodes)?,
             Action::Add(_) | Action::Remove(_) | Action::Retire(_) | Action::Transfer(_) => {
-                return Err(HandsError::Membership(action.clone()));
+                return Err(HandsError::Order(action.clone()));
             }
         }
         Ok(outcome)
@@ -302,7 +369,7 @@ impl<W: Wires> Hands<W> {
         let condition = self.conditions.entry(node).or_default();
         // Another process has other memory.
         (condition.paused, condition.squeezed) = (None, false);
-        condition.befall(process).await
+        condition.befall::<W>(process).await
     }
 
     /// Lets an ailment befall these nodes, as far as they run.
@@ -314,11 +381,8 @@ impl<W: Wires> Hands<W> {
         let mut ailing = Vec::new();
         for node in nodes {
             let process = self.processes.get_mut(node).ok_or(HandsError::Unknown(*node))?;
-            if !W::HEARD && ailment.part() != Part::Process {
-                return Err(HandsError::Deaf(ailment));
-            }
             let condition = self.conditions.entry(*node).or_default();
-            let befell = tell(process, ailment, self.rng.random()).await?;
+            let befell = tell::<W>(process, ailment, self.rng.random()).await?;
             match ailment {
                 _ if !befell => continue,
                 Ailment::Pause => condition.paused = Some(Instant::now()),
@@ -389,14 +453,14 @@ impl<W: Wires> Hands<W> {
                         outcome.cured.push((*node, what));
                     } else if squeezed && !self.down.contains(node) {
                         process.restart().await?;
-                        condition.befall(process).await?;
+                        condition.befall::<W>(process).await?;
                         outcome.restarted.push(*node);
                     }
                 }
                 Part::Clock => {
                     if condition.pace != well.pace {
                         condition.pace = well.pace;
-                        tell(process, well.pace, 0).await?;
+                        tell::<W>(process, well.pace, 0).await?;
                         outcome.cured.push((*node, "runs true again".into()));
                     }
                 }
@@ -407,10 +471,10 @@ impl<W: Wires> Hands<W> {
                     condition.balks = well.balks;
                     if failed && process.exited()?.is_some() && !self.down.contains(node) {
                         process.restart().await?;
-                        condition.befall(process).await?;
+                        condition.befall::<W>(process).await?;
                         outcome.restarted.push(*node);
                     } else if stall || failed {
-                        tell(process, Ailment::Stall(well.stall), 0).await?;
+                        tell::<W>(process, Ailment::Stall(well.stall), 0).await?;
                         process.tell("room").await?;
                         outcome.cured.push((*node, "writes as usual".into()));
                     }
@@ -423,7 +487,7 @@ impl<W: Wires> Hands<W> {
 
 impl Condition {
     /// Lets what lasts befall a new process of the node.
-    async fn befall(&self, process: &mut NodeProcess) -> Result<(), HandsError> {
+    async fn befall<W: Wires>(&self, process: &mut NodeProcess) -> Result<(), HandsError> {
         let well = Condition::default();
         let ailments = [
             (self.leapt != well.leapt, Ailment::Leap(self.leapt)),
@@ -434,7 +498,7 @@ impl Condition {
         let throttle = self.throttle.map(Ailment::Throttle);
         let ailments = ailments.into_iter().filter(|(befell, _)| *befell).map(|(_, it)| it);
         for ailment in ailments.chain(throttle) {
-            tell(process, ailment, 0).await?;
+            tell::<W>(process, ailment, 0).await?;
         }
         Ok(())
     }
@@ -456,17 +520,20 @@ async fn stop<W: Wires>(process: &mut NodeProcess, grace: Duration) -> Result<()
 
 /// Lets an ailment befall a process; says whether there is one. The seed decides what the ailment
 /// leaves to chance.
-async fn tell(
+async fn tell<W: Wires>(
     process: &mut NodeProcess,
     ailment: Ailment,
     seed: u64,
-) -> Result<bool, ProcessError> {
+) -> Result<bool, HandsError> {
+    if !W::HEARD && ailment.part() != Part::Process {
+        return foreign::befall(process, ailment).await;
+    }
     // What a node is told over its life line: times in nanoseconds, rates in per cent. Nobody who stands
     // still needs to be told so.
     let line = match ailment {
-        Ailment::Pause => return process.pause(),
-        Ailment::Throttle(share) => return process.throttle(share),
-        Ailment::Squeeze => return process.squeeze(),
+        Ailment::Pause => return Ok(process.pause()?),
+        Ailment::Throttle(share) => return Ok(process.throttle(share)?),
+        Ailment::Squeeze => return Ok(process.squeeze()?),
         Ailment::Leap(by) => format!("leap {}", by.as_nanos()),
         Ailment::Drift(rate) => format!("rate {}", rate.get()),
         Ailment::Strobe(turn) => format!("strobe {}", turn.as_nanos()),
@@ -474,7 +541,7 @@ async fn tell(
         Ailment::Fill => "fill".to_owned(),
         Ailment::Balk => format!("balk {seed}"),
     };
-    process.tell(&line).await
+    Ok(process.tell(&line).await?)
 }
 
 impl fmt::Display for Outcome {

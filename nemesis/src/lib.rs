@@ -19,6 +19,7 @@ mod damage;
 mod disk;
 mod ending;
 mod fault;
+mod foreign;
 mod generate;
 mod grudge;
 mod hands;

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::chronicle;
 use super::recorder::Recorder;
 use super::run::{Tally, Watcher};
-use crate::target::{Leader, Target, TargetError};
+use crate::target::{Concluded, Leader, Target, TargetError, Task};
 
 /// How often it is asked who leads.
 pub(crate) const WATCH_INTERVAL: Duration = Duration::from_millis(100);
@@ -36,6 +36,8 @@ struct OpenFault {
     outcome: Outcome,
     /// Whether it was recorded that it bit.
     bit: bool,
+    /// Of its orders to the cluster: those under way, and how many were carried out.
+    orders: (Vec<Task>, usize),
 }
 
 impl<'a, T: Target> Conductor<'a, T> {
@@ -125,8 +127,44 @@ impl<'a, T: Target> Conductor<'a, T> {
         Ok(())
     }
 
+    /// Gives up the orders that are under way, and begins to make everybody a member who is meant to be
+    /// one; says whether that is needed.
+    pub(super) async fn restore(&mut self) -> Result<bool, TargetError> {
+        let concluded = self.target.give_up().await;
+        self.conclude(&concluded);
+        self.target.restore().await
+    }
+
+    /// Writes down which orders came to an end; says whether all of the restoration were carried out.
+    pub(super) fn hear_of_orders(&mut self) -> bool {
+        let concluded = self.target.concluded();
+        self.conclude(&concluded);
+        concluded.iter().all(|order| order.of_fault || order.done)
+    }
+
+    fn conclude(&mut self, concluded: &[Concluded]) {
+        for Concluded { task, done, .. } in concluded.iter().filter(|order| order.of_fault) {
+            let is_of = |fault: &OpenFault| fault.orders.0.contains(task);
+            let Some(place) = self.open.iter().position(is_of) else { continue };
+            let fault = &mut self.open[place];
+            fault.orders.0.retain(|order| order != task);
+            fault.orders.1 += usize::from(*done);
+            if *done && !fault.bit {
+                fault.bit = true;
+                self.recorder.record(chronicle::bit(fault.id));
+            }
+            if fault.orders.0.is_empty() {
+                let OpenFault { id, action, bit, orders: (_, done), .. } = self.open.remove(place);
+                let observed = format!("{done} of {} orders carried out", Task::of(&action).len());
+                self.say(&format!("{action}: {observed}"));
+                self.recorder.record(chronicle::healed(id, bit, &observed));
+            }
+        }
+    }
+
     /// Notices who leads, and records it when it changes.
     pub(super) async fn watch(&mut self) {
+        self.hear_of_orders();
         self.watch_for_bites();
         self.leads = self.target.leader().await;
         let Some(leader) = self.leads else { return };
@@ -175,7 +213,7 @@ impl<'a, T: Target> Conductor<'a, T> {
 
     async fn carry_out(&mut self, resolved: &Resolved) -> Result<(), TargetError> {
         let action = &resolved.action;
-        if action.is_empty() {
+        if action.is_empty() || !self.target.takes(action) {
             return Ok(());
         }
         if !resolved.asked.is_strike() {
@@ -202,7 +240,8 @@ impl<'a, T: Target> Conductor<'a, T> {
         if bit {
             self.recorder.record(chronicle::bit(self.struck));
         }
-        self.open.push(OpenFault { id: self.struck, action: action.clone(), outcome, bit });
+        let (action, orders) = (action.clone(), (Task::of(action), 0));
+        self.open.push(OpenFault { id: self.struck, action, outcome, bit, orders });
         Ok(())
     }
 

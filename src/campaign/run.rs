@@ -180,6 +180,7 @@ async fn recover<T: Target>(
 ) -> Result<Recovery, RunError> {
     let healed = Instant::now();
     let deadline = healed + RECOVERY_LIMIT;
+    let mut missing = restore_in_time(conductor, deadline).await?;
     let mut readers = Vec::new();
     for node in conductor.target.living_members() {
         let number = node.0 - 1;
@@ -187,8 +188,7 @@ async fn recover<T: Target>(
         readers.push(worker(plan, conductor.target, shop, number, process)?);
     }
     let contract = plan.contract();
-    let mut missing = None;
-    if !contract.linearizable {
+    if missing.is_none() && !contract.linearizable {
         // Reads may be alike by chance long before the nodes are.
         missing = settle_in_time(conductor, deadline).await.err();
     }
@@ -215,6 +215,27 @@ async fn recover<T: Target>(
     }
     let took = u64::try_from(healed.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Recovery { took_ms: missing.is_none().then_some(took), missing })
+}
+
+/// Lets the cluster be brought back to its size; says why, if it is not in time.
+async fn restore_in_time<T: Target>(
+    conductor: &mut Conductor<'_, T>,
+    deadline: Instant,
+) -> Result<Option<String>, TargetError> {
+    while conductor.restore().await? {
+        let mut is_whole = true;
+        while !conductor.target.is_idle() {
+            tokio::time::sleep(RECOVERY_POLL).await;
+            is_whole &= conductor.hear_of_orders();
+        }
+        if is_whole {
+            break;
+        }
+        if Instant::now() >= deadline {
+            return Ok(Some("not everybody is a member who is to be one".into()));
+        }
+    }
+    Ok(None)
 }
 
 /// One round of the final reads; says which one fails.

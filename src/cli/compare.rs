@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use rashomon_nemesis::{Packages, Schedule};
+use rashomon_nemesis::{Package, Packages, Schedule};
 use tokio::sync::watch;
 
 use super::heal;
@@ -141,9 +141,16 @@ fn resolve(arguments: &CompareArguments) -> Result<(Common, Vec<Entry>), Failure
     if let Some(schedule) = &arguments.schedule {
         store::check_schedule(schedule, nodes, arguments.time_limit)?;
     }
+    let mut nemesis = arguments.nemesis.clone();
+    if nemesis.0.len() == Package::ALL.len() {
+        nemesis.0.remove(&Package::Membership);
+    }
+    if nemesis.0.contains(&Package::Membership) {
+        return Err("--nemesis membership: members of what is compared stay the same".into());
+    }
     let common = Common {
         workload: arguments.workload,
-        nemesis: arguments.nemesis.clone(),
+        nemesis,
         schedule: arguments.schedule.clone(),
         roam: arguments.roam,
         nodes,

@@ -3,6 +3,7 @@
 mod check;
 mod compare;
 mod convert;
+mod doctor;
 mod duration;
 mod heal;
 mod list;
@@ -47,6 +48,7 @@ Examples:
   rashomon trace runs/latest           which node did what before what, after `test --trace-nodes`
   rashomon check runs/latest/history.jsonl
                                        judge a recorded history
+  rashomon doctor                      which faults this machine can do, and what the others need
   rashomon check --certify runs        judge every history in a directory, and verify the witnesses
 
 Exit codes: 0 valid, 1 violation, 2 usage or unreadable input, 3 unknown, 4 infrastructure,
@@ -65,6 +67,7 @@ enum Command {
     Zoo(zoo::ZooArguments),
     Compare(compare::CompareArguments),
     List(list::ListArguments),
+    Doctor(doctor::DoctorArguments),
     #[command(hide = true)]
     Node(node::NodeArguments),
 }
@@ -91,6 +94,7 @@ pub fn run() -> Exit {
         Command::Zoo(arguments) => zoo::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),
     }
 }

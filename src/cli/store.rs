@@ -55,15 +55,37 @@ pub(super) fn workload(store: Store, workload: WorkloadName) -> Result<(), Strin
 /// there is nothing to cut.
 pub(super) fn packages(store: Store, asked: Option<Packages>) -> Result<Packages, String> {
     match asked {
+        // Of all, those that it can have.
+        Some(mut all) if all.0.len() == Package::ALL.len() => {
+            all.0.retain(|package| suits(store, *package));
+            Ok(all)
+        }
         Some(packages) if store.is_alone() && packages.0.contains(&Package::Partition) => {
             Err(format!(
                 "--nemesis partition: the store {store} has one node, so there is nothing to cut"
             ))
         }
+        Some(packages) if !store.changes_members() && packages.0.contains(&Package::Membership) => {
+            Err(format!("--nemesis membership: members of the store {store} never change"))
+        }
         Some(packages) => Ok(packages),
         None if store.is_alone() => Ok(Packages([Package::Kill].into())),
         None => Ok(Packages([Package::Partition].into())),
     }
+}
+
+/// Whether a package can strike a cluster of this store.
+pub(super) fn suits(store: Store, package: Package) -> bool {
+    match package {
+        Package::Partition | Package::Link => !store.is_alone(),
+        Package::Membership => store.changes_members(),
+        _ => true,
+    }
+}
+
+/// The packages that cannot.
+pub(super) fn unsuitable(store: Store) -> Packages {
+    Packages(Package::ALL.into_iter().filter(|package| !suits(store, *package)).collect())
 }
 
 /// Reads a schedule: its steps, or the name of a file that has them.
@@ -90,13 +112,13 @@ pub(super) fn check_schedule(
     }
 }
 
-/// Checks that a schedule asks for nothing that only simulated runs have.
-pub(super) fn check_live(schedule: &Schedule) -> Result<(), String> {
-    match schedule.steps().iter().find(|step| step.fault.is_order()) {
-        Some(step) => Err(format!(
-            "--schedule: `{step}`: so far members change, and leadership is handed over, only in \
-             simulated runs"
-        )),
+/// Checks that a schedule orders nothing that the store never does.
+pub(super) fn check_orders(schedule: &Schedule, store: Store) -> Result<(), String> {
+    let ordered = schedule.steps().iter().find(|step| step.fault.is_order());
+    match ordered.filter(|_| !store.changes_members()) {
+        Some(step) => {
+            Err(format!("--schedule: `{step}`: members of the store {store} never change"))
+        }
         None => Ok(()),
     }
 }
@@ -119,6 +141,14 @@ mod tests {
             packages(Store::Single, Some(Packages::default())).map(words),
             Ok("none".into())
         );
+        let all: Packages = "all".parse().expect("they are known");
+        assert_eq!(packages(Store::Raft, Some(all.clone())), Ok(all.clone()));
+        assert_eq!(
+            packages(Store::Single, Some(all)).map(words),
+            Ok("kill,pause,clock,disk,restart".into())
+        );
+        let members: Packages = "kill,membership".parse().expect("both are known");
+        assert!(packages(Store::Single, Some(members)).is_err());
         let both: Packages = "partition,kill".parse().expect("both are known");
         assert!(packages(Store::Single, Some(both)).is_err());
     }

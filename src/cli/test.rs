@@ -51,7 +51,7 @@ pub(super) struct TestArguments {
     /// How long the clients work
     #[arg(long, default_value = "20s", value_parser = duration::parse, help_heading = "Workload")]
     time_limit: Duration,
-    /// Kinds of fault: partition, kill, restart, pause, clock, disk, link, with commas; none, or all; partition if not given, and kill for single
+    /// Kinds of fault: partition, kill, restart, pause, clock, disk, link, restart, membership, with commas; none, or all; partition if not given, and kill for single
     #[arg(long, help_heading = "Faults")]
     nemesis: Option<Packages>,
     /// Which fault strikes when, as in 'at 2s cut leader | rest; at 4s heal', or a file that says so; drawn from the seed if not given
@@ -107,7 +107,14 @@ fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
     store::check(arguments.store, arguments.bug.as_deref(), arguments.reads)?;
     store::workload(arguments.store, arguments.workload)?;
     let nodes = store::nodes(arguments.store, arguments.nodes)?;
+    let asked = arguments.nemesis.as_ref().map_or(0, |packages| packages.0.len());
     let nemesis = store::packages(arguments.store, arguments.nemesis)?;
+    if nemesis.0.len() < asked {
+        eprintln!(
+            "left out of all, because the store cannot have it: {}",
+            store::unsuitable(arguments.store)
+        );
+    }
     if arguments.time_limit < Duration::from_secs(1) {
         return Err("--time-limit must be a second or more".into());
     }
@@ -119,7 +126,7 @@ fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
         }
         Some(given) => {
             store::check_schedule(&given, nodes, arguments.time_limit)?;
-            store::check_live(&given)?;
+            store::check_orders(&given, arguments.store)?;
             let kinds = given.steps().iter().filter_map(|step| Package::of(&step.fault));
             (Packages(kinds.collect()), given)
         }

@@ -40,6 +40,11 @@ impl Addresses {
         self.0.write().expect("no code panics with the lock held")[node] = address;
     }
 
+    /// Notes that there is one more node, and where it listens.
+    pub fn add(&self, address: SocketAddr) {
+        self.0.write().expect("no code panics with the lock held").push(address);
+    }
+
     /// How many nodes there are.
     pub fn count(&self) -> usize {
         self.0.read().expect("no code panics with the lock held").len()

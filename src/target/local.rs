@@ -4,7 +4,6 @@
 //! own choosing, which it writes into the file `address` beside its configuration; so no port is
 //! ever asked for that another program might have taken in the meantime.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -12,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rashomon_nemesis::{
-    Action, Cluster, Grudge, Hands, HandsError, Launch, Leases, LinkError, Links, Node,
-    NodeProcess, Outcome, Part,
+    Action, Cluster, Fault, Grudge, Hands, HandsError, Launch, Leases, LinkError, Links, Node,
+    NodeProcess, Outcome, Part, Step,
 };
 use rashomon_stores::catalogue::Store;
 use rashomon_stores::node::server::StatusBody;
@@ -21,6 +20,7 @@ use rashomon_stores::node::{Config, QuorumSizes, Snapshots, Timing};
 use rashomon_stores::replica::{NodeId, Role, Status};
 use reqwest::Client as Http;
 
+use super::operator::{Concluded, Operator, Task};
 use super::{Leader, Target, TargetError};
 use crate::campaign::FINAL_READERS;
 use crate::campaign::plan::Plan;
@@ -34,6 +34,9 @@ const POLL: Duration = Duration::from_millis(20);
 const STATUS_LIMIT: Duration = Duration::from_millis(500);
 /// How long a node may take to end when asked to.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How long orders that were given up may take to arrive and to be carried out.
+const LAST_ORDERS: Duration = Duration::from_secs(1);
 
 /// Often enough that a run of a few seconds compacts its logs and brings followers up to date by
 /// snapshots in several chunks.
@@ -50,8 +53,10 @@ pub struct LocalCluster {
     store: Store,
     roams: bool,
     http: Http,
-    /// Those whose data was damaged and that no longer start.
-    lost: BTreeSet<Node>,
+    operator: Operator,
+    /// What new nodes are started with.
+    plan: Plan,
+    program: PathBuf,
 }
 
 impl LocalCluster {
@@ -74,16 +79,20 @@ impl LocalCluster {
                 NodeProcess::start_under(node, launch, &leases).map_err(HandsError::from)?;
             processes.push(process);
         }
+        let nowhere = vec![([127, 0, 0, 1], 0).into(); usize::from(plan.nodes)];
+        let addresses = Addresses::new(nowhere);
         let mut cluster = LocalCluster {
             hands: Hands::new(links, processes).seeded(plan.seed),
             directory: directory.clone(),
             sides: if plan.client_links { Some(Sides::open(plan.nodes).await?) } else { None },
-            addresses: Addresses::new(vec![([127, 0, 0, 1], 0).into(); usize::from(plan.nodes)]),
+            operator: Operator::new(addresses.clone())?,
+            addresses,
             operation_timeout: Duration::from_millis(plan.operation_timeout_ms),
             store: plan.store.parse()?,
             roams: plan.roam,
             http: Http::builder().no_proxy().timeout(STATUS_LIMIT).build()?,
-            lost: BTreeSet::new(),
+            plan: plan.clone(),
+            program: program.to_owned(),
         };
         for node in Node::first(plan.nodes) {
             cluster.find(node).await?;
@@ -122,6 +131,64 @@ impl LocalCluster {
         }
     }
 
+    /// Starts a node that is to become a member, and tells the others where it is reached. Numbers between
+    /// that nobody has had stay free.
+    async fn join(&mut self, node: Node) -> Result<(), TargetError> {
+        self.hands.links_mut().add(node).await?;
+        if let Some(sides) = &mut self.sides {
+            sides.join(node).await?;
+        }
+        while self.addresses.count() <= index(node) {
+            self.addresses.add(([127, 0, 0, 1], 0).into());
+        }
+        let links = self.hands.links();
+        let launch = prepare(&self.plan, &self.directory, &self.program, node, links)?;
+        let addresses: Vec<(Node, SocketAddr)> = self
+            .hands
+            .nodes()
+            .into_iter()
+            .filter_map(|other| {
+                let (_, proxy) = links.peers(other).find(|(to, _)| *to == node)?;
+                Some((other, proxy))
+            })
+            .collect();
+        for (other, proxy) in addresses {
+            // For when it starts again.
+            prepare(&self.plan, &self.directory, &self.program, other, self.hands.links())?;
+            self.hands.introduce(other, node, proxy).await?;
+        }
+        self.hands.join(NodeProcess::start(node, launch).map_err(HandsError::from)?);
+        self.find(node).await?;
+        Ok(())
+    }
+
+    /// Has the operator give an order to the cluster.
+    async fn order(&mut self, action: &Action) -> Result<(), TargetError> {
+        for task in Task::of(action) {
+            match task {
+                Task::Add(node) => self.join(node).await?,
+                Task::Remove(node) | Task::Retire(node) => self.hands.is_to_leave(node, true),
+                Task::Transfer(_) => {}
+            }
+            self.operator.take(task, true);
+        }
+        Ok(())
+    }
+
+    /// Draws the consequences of orders that came to an end.
+    fn conclude(&mut self, concluded: &[Concluded]) {
+        for Concluded { task, done, .. } in concluded {
+            match task {
+                Task::Retire(node) if *done => self.hands.retire(*node),
+                // It may be a member or not; it is meant to be one again.
+                Task::Remove(node) | Task::Retire(node) if !done => {
+                    self.hands.is_to_leave(*node, false);
+                }
+                _ => {}
+            }
+        }
+    }
+
     async fn wait_until_it_serves(&self) -> Result<(), TargetError> {
         let began = Instant::now();
         while !serves(&self.statuses().await) {
@@ -136,16 +203,18 @@ impl LocalCluster {
 
     /// What every node says of itself, asked at the same time; `None` for one that does not.
     async fn statuses(&self) -> Vec<(Node, Option<Status>)> {
-        let down = self.hands.cluster(None).down;
-        let nodes: Vec<Node> = self.hands.cluster(None).nodes.into_iter().collect();
+        // Waiting for the word of one that cannot say anything would hold up the schedule.
+        let mut mute = self.hands.cluster(None).down;
+        mute.extend(self.hands.paused());
+        let nodes: Vec<Node> = self.hands.nodes().into_iter().collect();
         let asked: Vec<_> = nodes
             .iter()
             .map(|node| {
                 let url = format!("http://{}/status", self.addresses.get(index(*node)));
                 let request = self.http.get(url).send();
-                let is_down = down.contains(node);
+                let is_mute = mute.contains(node);
                 tokio::spawn(async move {
-                    if is_down {
+                    if is_mute {
                         return None;
                     }
                     Some(request.await.ok()?.json::<StatusBody>().await.ok()?.status)
@@ -181,19 +250,70 @@ impl Target for LocalCluster {
 
     async fn settled(&self) -> Result<(), String> {
         let mut statuses = self.statuses().await;
-        statuses.retain(|(node, _)| !self.lost.contains(node));
+        let members = self.living_members();
+        statuses.retain(|(node, _)| members.contains(node));
         agree(statuses)
     }
 
     fn living_members(&self) -> Vec<Node> {
-        self.cluster(None).nodes.difference(&self.lost).copied().collect()
+        self.cluster(None).nodes.difference(&self.operator.lost).copied().collect()
     }
 
     fn cluster(&self, leader: Option<Node>) -> Cluster {
         self.hands.cluster(leader)
     }
 
+    fn takes(&self, action: &Action) -> bool {
+        match action {
+            Action::Transfer(_) => self.store.hands_over(),
+            action => !action.fault().is_order() || self.store.changes_members(),
+        }
+    }
+
+    fn concluded(&mut self) -> Vec<Concluded> {
+        let concluded = self.operator.concluded();
+        self.conclude(&concluded);
+        concluded
+    }
+
+    async fn give_up(&mut self) -> Vec<Concluded> {
+        let concluded = self.operator.give_up().await;
+        self.conclude(&concluded);
+        concluded
+    }
+
+    fn is_idle(&self) -> bool {
+        self.operator.is_idle()
+    }
+
+    async fn restore(&mut self) -> Result<bool, TargetError> {
+        let changes =
+            |step: &Step| matches!(step.fault, Fault::Add(_) | Fault::Remove(_) | Fault::Retire(_));
+        let changed = self.plan.schedule.steps().iter().any(changes);
+        if !changed || !self.store.changes_members() {
+            return Ok(false);
+        }
+        // An order that was given up may still be on its way.
+        tokio::time::sleep(LAST_ORDERS).await;
+        // What lost its data is replaced: it must not come back under its old number.
+        for node in self.cluster(None).nodes.intersection(&self.operator.lost.clone()) {
+            self.hands.is_to_leave(*node, true);
+            self.operator.take(Task::Retire(*node), false);
+        }
+        while self.cluster(None).nodes.len() < usize::from(self.plan.nodes) {
+            self.join(self.cluster(None).next()).await?;
+        }
+        for node in self.cluster(None).nodes {
+            self.operator.take(Task::Add(node), false);
+        }
+        Ok(true)
+    }
+
     async fn apply(&mut self, action: &Action) -> Result<Outcome, TargetError> {
+        if action.fault().is_order() {
+            self.order(action).await?;
+            return Ok(Outcome::default());
+        }
         let starting: Vec<Node> = match action {
             Action::Restart(nodes) => nodes.iter().copied().collect(),
             // Those that have stopped for want of room start again.
@@ -211,9 +331,9 @@ impl Target for LocalCluster {
         }
         for node in outcome.restarted.clone() {
             if self.find(node).await? {
-                self.lost.remove(&node);
+                self.operator.lost.remove(&node);
             } else {
-                self.lost.insert(node);
+                self.operator.lost.insert(node);
                 outcome.restarted.retain(|restarted| *restarted != node);
                 outcome.lost.push(node);
             }
@@ -254,6 +374,25 @@ impl Sides {
             Addresses::new(addresses)
         };
         Ok(Sides { addresses: Node::first(nodes).map(side).collect(), links })
+    }
+
+    /// Makes room for one more node, and for clients beside it.
+    async fn join(&mut self, node: Node) -> Result<(), LinkError> {
+        self.links.add(node).await?;
+        let nowhere: SocketAddr = ([127, 0, 0, 1], 0).into();
+        while self.addresses.len() <= index(node) {
+            self.addresses.push(Addresses::new(Vec::new()));
+        }
+        for (place, addresses) in self.addresses.iter().enumerate() {
+            let home = Node(u16::try_from(place + 1).unwrap_or(u16::MAX));
+            while addresses.count() <= index(node) {
+                addresses.add(nowhere);
+            }
+            for (peer, proxy) in self.links.peers(home) {
+                addresses.set(index(peer), proxy);
+            }
+        }
+        Ok(())
     }
 
     /// Notes where a node listens.
@@ -357,7 +496,7 @@ fn prepare(
         id: NodeId(node.0),
         listen: ([127, 0, 0, 1], 0).into(),
         peers: peers.collect(),
-        members: None,
+        members: Some(Node::first(plan.nodes).map(|node| NodeId(node.0)).collect()),
         data_dir: place.join("data"),
         store: plan.store.parse()?,
         bug: plan.bug.clone(),
@@ -381,6 +520,6 @@ fn prepare(
 }
 
 /// Nodes count from 1, addresses from 0.
-fn index(node: Node) -> usize {
+pub(super) fn index(node: Node) -> usize {
     usize::from(node.0) - 1
 }

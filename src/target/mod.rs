@@ -4,6 +4,7 @@
 //! who leads (so that a schedule can aim), and hands that carry out an [`Action`] and undo it.
 
 mod local;
+mod operator;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::client::Client;
 
 pub(crate) use local::agree;
 pub use local::{LocalCluster, address_file};
+pub use operator::{Concluded, Task};
 
 /// Why a target could not do what it was asked to; the test cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +117,36 @@ pub trait Target: Send {
 
     /// Whether anything has run into what an action did to links, so far.
     fn bites(&self, action: &Action) -> bool;
+
+    /// Whether this can be done to the system at all: members of some never change.
+    fn takes(&self, action: &Action) -> bool {
+        !action.fault().is_order()
+    }
+
+    /// The orders about members and leaders that came to an end since it was asked last, with the
+    /// consequences drawn: who is retired has ended.
+    fn concluded(&mut self) -> Vec<Concluded> {
+        Vec::new()
+    }
+
+    /// Gives every order up that did not come to an end yet.
+    fn give_up(&mut self) -> impl Future<Output = Vec<Concluded>> + Send {
+        async { Vec::new() }
+    }
+
+    /// Begins to make everybody a member who is meant to be one, as many as at first at least; says
+    /// whether that is needed.
+    ///
+    /// # Errors
+    /// When a node that is to join does not come up.
+    fn restore(&mut self) -> impl Future<Output = Result<bool, TargetError>> + Send {
+        async { Ok(false) }
+    }
+
+    /// Whether no order is under way.
+    fn is_idle(&self) -> bool {
+        true
+    }
 
     /// Stops every node and leaves nothing behind.
     fn stop(self) -> impl Future<Output = ()> + Send;

@@ -61,6 +61,11 @@ impl Store {
         }
     }
 
+    /// Whether it takes orders to hand leadership over.
+    pub fn hands_over(self) -> bool {
+        self == Store::Raft
+    }
+
     /// Whether a command that is sent again under its session takes effect once.
     pub fn executes_once(self) -> bool {
         match self {

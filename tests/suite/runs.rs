@@ -362,7 +362,6 @@ fn nodes_are_paused_and_their_clocks_and_disks_made_wrong_by_a_schedule_from_a_f
     assert!(again.contains("--schedule 'seed 0; at 1s pause random 1; "), "{again}");
     for (steps, words) in [
         ("faults.tx", "cannot read the file faults.tx"),
-        ("at 1s add", "only in simulated runs"),
         ("at 1s leap leader", "expected `by` and a time"),
         ("at 1s drift leader at 0%", "per cent from `1%`"),
         ("at 1s drift leader at 5", "per cent from `1%`"),

@@ -99,22 +99,39 @@ impl Links {
     /// # Errors
     /// When a port cannot be had.
     pub async fn open(nodes: impl IntoIterator<Item = Node>) -> Result<Self, LinkError> {
-        let upstreams: BTreeMap<Node, _> =
-            nodes.into_iter().map(|node| (node, watch::Sender::new(None))).collect();
-        let mut links = BTreeMap::new();
-        for &from in upstreams.keys() {
-            for (&to, upstream) in upstreams.iter().filter(|(to, _)| **to != from) {
-                let failed = |source| LinkError::Listen { from, to, source };
-                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
-                let address = listener.local_addr().map_err(failed)?;
-                let valve = Valve::new();
-                let relay = Relay::new(valve.tap(), upstream.subscribe());
-                let task = tokio::spawn(relay.serve(listener));
-                let before = Counters::default();
-                links.insert((from, to), Link { address, valve, before, task });
+        let mut links = Links { links: BTreeMap::new(), upstreams: BTreeMap::new() };
+        for node in nodes {
+            links.add(node).await?;
+        }
+        Ok(links)
+    }
+
+    /// The same for one more node: its links to all others, and theirs to it. Nothing is wrong with
+    /// them, whatever is with the rest.
+    ///
+    /// # Errors
+    /// When a port cannot be had.
+    pub async fn add(&mut self, node: Node) -> Result<(), LinkError> {
+        let others: Vec<Node> = self.upstreams.keys().copied().filter(|it| *it != node).collect();
+        self.upstreams.entry(node).or_insert_with(|| watch::Sender::new(None));
+        for other in others {
+            for (from, to) in [(node, other), (other, node)] {
+                let link = self.link(from, to).await?;
+                self.links.entry((from, to)).or_insert(link);
             }
         }
-        Ok(Links { links, upstreams })
+        Ok(())
+    }
+
+    async fn link(&self, from: Node, to: Node) -> Result<Link, LinkError> {
+        let failed = |source| LinkError::Listen { from, to, source };
+        let upstream = self.upstreams.get(&to).ok_or(LinkError::Unknown { from, to })?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let valve = Valve::new();
+        let relay = Relay::new(valve.tap(), upstream.subscribe());
+        let task = tokio::spawn(relay.serve(listener));
+        Ok(Link { address, valve, before: Counters::default(), task })
     }
 
     /// Where `from` must connect to reach each of its peers.

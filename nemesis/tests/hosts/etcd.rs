@@ -140,6 +140,17 @@ fn log(node: Node) -> String {
     std::fs::read_to_string(format!("/run/{node}.log")).unwrap_or_default()
 }
 
+/// The minute of the day of the last line of a log: `2026-11-22 01:35:58.1 I | raft: …`.
+fn minute(node: Node) -> u32 {
+    let log = log(node);
+    let times = log.lines().rev().filter_map(|line| line.split(' ').nth(1));
+    let mut minutes = times.filter_map(|time| {
+        let mut parts = time.split(':').map(|part| part.parse::<u32>().ok());
+        Some(parts.next()?? * 60 + parts.next()??)
+    });
+    minutes.next().expect("a line with a time")
+}
+
 /// The leader, and the others.
 async fn parties(cluster: &Cluster) -> (Node, [Node; 2]) {
     let all: Vec<Node> = Node::first(3).collect();
@@ -240,12 +251,25 @@ fn etcd_bears_pauses_delays_kills_and_one_way_cuts() {
         until("restart", || cluster.read(a, false) == Some(6)).await;
 
         // What cannot be done is said.
-        let leap = format!("leap {a} by 60m").parse().expect("an action");
-        let error = cluster.hands.apply(&leap).await.expect_err("etcd has no ear for it");
+        let stall = format!("stall {a} by 1s").parse().expect("an action");
+        let error = cluster.hands.apply(&stall).await.expect_err("etcd has no ear for it");
         assert!(matches!(error, HandsError::Deaf(_)), "{error}");
-        // Asked to end, it does so in order.
-        assert_eq!(cluster.apply(&format!("stop {b}")).await.ended, [b]);
-        assert!(log(b).contains("received terminated signal"), "{}", log(b));
+        // Asked to end, it does so in order. The others say in their logs when they lost it, and
+        // one of them is an hour ahead, also after a restart.
+        for leaps in [true, false] {
+            if leaps {
+                assert_eq!(cluster.apply(&format!("leap {a} by 60m")).await.ailing, [a]);
+            } else {
+                cluster.apply(&format!("kill {a}")).await;
+                cluster.apply(&format!("restart {a}")).await;
+            }
+            assert_eq!(cluster.apply(&format!("stop {b}")).await.ended, [b]);
+            assert!(log(b).contains("received terminated signal"), "{}", log(b));
+            let ahead = || (minute(a) + 1_440 - minute(leader)) % 1_440;
+            until("log of another time", || (58..=62).contains(&ahead())).await;
+            cluster.apply(&format!("restart {b}")).await;
+            until("restart", || cluster.read(b, false) == Some(6)).await;
+        }
         assert!(cluster.hands.stop(SILENCE).await.is_empty());
     });
 }

@@ -14,10 +14,13 @@
 //! | `fill` | the disk is full: the next write fails, and the node stops |
 //! | `balk SEED` | the next sync of the disk fails, and the node stops |
 //! | `room` | the disk has room again, and syncs |
+//! | `meet N ADDRESS` | node N, which is new, is reached there |
 //! | `unplug SEED` | the power goes: what is not synced is lost, or as much of it as the seed decides |
 //!
 //! The clock is still monotonic: nothing makes it go back.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -27,7 +30,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::volatile::{Loss, VolatileFile};
-use crate::replica::Time;
+use crate::replica::{NodeId, Time};
 
 /// Something that befalls a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +49,14 @@ pub enum Ailment {
     Balk(u64),
     /// Its power goes; the seed decides what of that which is not synced is lost.
     Unplug(u64),
+    /// No ailment, but word of a node that was not there before: where it is reached.
+    Meet(NodeId, SocketAddr),
 }
 
 /// A line that says nothing of what befalls a node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is nothing that could befall a node: say `leap NS`, `rate PERCENT`, `strobe NS`, `stall NS`, `fill`, `balk SEED`, `room` or `unplug SEED`"
+    "{0:?} is nothing that could befall a node: say `leap NS`, `rate PERCENT`, `strobe NS`, `stall NS`, `fill`, `balk SEED`, `room`, `unplug SEED` or `meet N ADDRESS`"
 )]
 pub struct NoAilment(String);
 
@@ -73,6 +78,11 @@ impl FromStr for Ailment {
                 Ok(rate @ 1..=1000) => Ok(Ailment::Rate(rate)),
                 _ => Err(none()),
             },
+            ("meet", whom) => {
+                let (node, address) = whom.split_once(' ').ok_or_else(none)?;
+                let node = NodeId(node.parse().map_err(|_| none())?);
+                Ok(Ailment::Meet(node, address.parse().map_err(|_| none())?))
+            }
             ("balk", seed) => seed.parse().map(Ailment::Balk).map_err(|_| none()),
             ("unplug", seed) => seed.parse().map(Ailment::Unplug).map_err(|_| none()),
             ("fill", "") => Ok(Ailment::Full(true)),
@@ -87,6 +97,23 @@ impl FromStr for Ailment {
 pub struct Ailments {
     clock: watch::Sender<Reading>,
     pub(super) disk: Arc<Disk>,
+    pub(super) met: Met,
+}
+
+/// Where nodes are reached that the node was told of while it runs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Met(Arc<Mutex<BTreeMap<NodeId, SocketAddr>>>);
+
+impl Met {
+    /// Where a node is reached, if that was said.
+    pub(super) fn address(&self, node: NodeId) -> Option<String> {
+        let met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        met.get(&node).map(|address| format!("http://{address}"))
+    }
+
+    fn meet(&self, node: NodeId, address: SocketAddr) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node, address);
+    }
 }
 
 /// What is wrong with a disk.
@@ -209,7 +236,7 @@ impl Reading {
             Ailment::Strobe(turn) => {
                 self.pace = Pace::Strobe(u64::try_from(turn.as_nanos()).unwrap_or(u64::MAX / 4));
             }
-            Ailment::Stall(_) | Ailment::Full(_) | Ailment::Balk(_) | Ailment::Unplug(_) => {}
+            _ => {}
         }
     }
 
@@ -229,7 +256,7 @@ impl Default for Ailments {
         let shown = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let pace = Pace::Even(100);
         let clock = watch::Sender::new(Reading { at: Instant::now(), shown, pace });
-        Ailments { clock, disk: Arc::default() }
+        Ailments { clock, disk: Arc::default(), met: Met::default() }
     }
 }
 
@@ -251,6 +278,7 @@ impl Ailments {
             }
             Ailment::Balk(seed) => self.disk.balk(Some(seed)),
             Ailment::Unplug(seed) => self.disk.unplug(seed),
+            Ailment::Meet(node, address) => self.met.meet(node, address),
         }
     }
 
@@ -298,6 +326,7 @@ mod tests {
             ("room", Ailment::Full(false)),
             ("balk 3", Ailment::Balk(3)),
             ("unplug 18446744073709551615", Ailment::Unplug(u64::MAX)),
+            ("meet 6 127.0.0.1:4006", Ailment::Meet(NodeId(6), ([127, 0, 0, 1], 4006).into())),
         ] {
             assert_eq!(line.parse(), Ok(ailment));
         }
@@ -311,6 +340,8 @@ mod tests {
             "strobe 0",
             "fill now",
             "unplug",
+            "meet 6",
+            "meet 6 here",
             "sleep 1",
         ] {
             assert!(line.parse::<Ailment>().is_err(), "{line}");

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::ailments::Clock;
+use super::ailments::{Clock, Met};
 use super::snapshot::{self, PartBody};
 use super::storage::{Reports, Storage, StorageError};
 use super::trace_file::{TraceError, TraceFile};
@@ -62,6 +62,8 @@ pub(super) struct Host<R: Replica> {
     clock: Clock,
     storage: Storage<R::Record>,
     links: Links<R::Message>,
+    /// Where nodes are reached of which only the node itself was told.
+    met: Met,
     replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     requests: u64,
     observer: Observer<R>,
@@ -75,7 +77,7 @@ impl<R: Replica> Host<R> {
         (core, effects): (R, Effects<R>),
         clock: Clock,
         storage: Storage<R::Record>,
-        links: Links<R::Message>,
+        (links, met): (Links<R::Message>, Met),
         (observer, trace): (Observer<R>, Option<TraceFile>),
     ) -> Self {
         Host {
@@ -87,6 +89,7 @@ impl<R: Replica> Host<R> {
             clock,
             storage,
             links,
+            met,
             replies: BTreeMap::new(),
             requests: 0,
             observer,
@@ -247,8 +250,9 @@ impl<R: Replica> Host<R> {
     /// Makes sure that there is a link to a node, which the cluster may have been told of only now.
     fn link(&mut self, to: NodeId) {
         if !self.links.has(to)
-            && let Some(address) = self.core.address(to)
-            && let Err(error) = self.links.connect(to, address)
+            && let Some(address) =
+                self.met.address(to).or_else(|| self.core.address(to).map(str::to_owned))
+            && let Err(error) = self.links.connect(to, &address)
         {
             tracing::error!("{}: no link to {to}: {error}", self.id);
         }

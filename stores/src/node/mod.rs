@@ -198,7 +198,14 @@ async fn start<R: Replica>(
     let mut observer = Observer::new(id, tracer, snapshot::manner(timeout));
     config.peers.keys().for_each(|peer| observer.meet(*peer));
     observer.started(clock.now(), incarnation);
-    let host = Host::new(id, (core, effects), clock, storage, links, (observer, trace));
+    let host = Host::new(
+        id,
+        (core, effects),
+        clock,
+        storage,
+        (links, ailments.met.clone()),
+        (observer, trace),
+    );
     let about = About { cluster: cluster.clone(), store, bug: config.bug.clone(), incarnation };
     let request_timeout = config.timing.request_timeout();
     let api = Arc::new(Api { calls, traffic, commits, about, id, request_timeout });
