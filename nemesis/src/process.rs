@@ -328,7 +328,8 @@ impl NodeProcess {
 fn limit_memory(pid: Pid, limit: Option<Rlimit>) -> io::Result<Rlimit> {
     use rustix::process::{Resource, prlimit};
     // What exceeds the limit already stays; there is just no more.
-    let limit = limit.unwrap_or(Rlimit { current: Some(0), maximum: None });
+    // Not quite none: Linux takes 0 for no limit as far as mappings go (`may_expand_vm`, for Valgrind).
+    let limit = limit.unwrap_or(Rlimit { current: Some(1), maximum: None });
     Ok(prlimit(Some(pid), Resource::Data, limit)?)
 }
 

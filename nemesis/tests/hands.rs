@@ -301,7 +301,7 @@ async fn a_squeezed_node_ends_when_it_needs_memory_and_starts_again_when_there_i
     let links = Links::open(Node::first(2)).await.expect("links");
     // It grows by itself: a child that asked for memory in its place would end in its place.
     let more = "x".repeat(9999);
-    let hungry = format!("echo started; while :; do x=$x{more}; sleep .01; done");
+    let hungry = format!("echo started; while :; do x=${{x}}{more}; sleep .01; done");
     let mut hands = Hands::new(links, Node::first(2).map(|node| start(&folder, node, &hungry)));
     until("starts", || Node::first(2).all(|node| starts(folder.path(), node) == 1)).await;
     assert_eq!(apply(&mut hands, "squeeze n2").await.ailing, [Node(2)]);
