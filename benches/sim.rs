@@ -21,6 +21,7 @@ fn main() {
         workload: WorkloadName::Register,
         nemesis: "all".parse().expect("there are kinds of fault"),
         schedule: None,
+        swarm: false,
         nodes: 5,
         concurrency: 10,
         rate: 100.0,

@@ -173,6 +173,7 @@ impl Setting {
             operation_timeout_ms: 5_000,
             workload: WorkloadName::Register,
             trace_nodes: false,
+            mixture: None,
             nemesis: Default::default(),
             schedule: Default::default(),
             client_links: false,

@@ -151,6 +151,7 @@ pub(crate) fn hunt() -> Result<Shrunk, Box<dyn std::error::Error>> {
         workload: WorkloadName::Register,
         nemesis: "all".parse()?,
         schedule: None,
+        swarm: false,
         nodes: 3,
         concurrency: 6,
         rate: 100.0,

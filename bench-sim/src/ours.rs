@@ -35,6 +35,7 @@ pub(crate) fn simulate(time: Duration) -> Result<u64, Box<dyn Error>> {
         workload: WorkloadName::Register,
         nemesis: Kinds::default(),
         schedule: None,
+        swarm: false,
         nodes: NODES,
         concurrency: 1,
         // Next to nothing beside the heartbeats.

@@ -149,6 +149,7 @@ pub(crate) fn audit(seed: u64, bug: Option<Bug>) -> Result<Audit, AnyError> {
         nemesis: if fair { "none" } else { "partition,kill,pause,network,disk,clock,cpu" }
             .parse()?,
         schedule: None,
+        swarm: false,
         nodes: NODES,
         concurrency: 1,
         rate: 1.0,

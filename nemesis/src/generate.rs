@@ -68,6 +68,10 @@ impl Package {
         }
     }
 
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Package::ALL.into_iter().find(|package| package.name() == name)
+    }
+
     /// The package that a fault belongs to, if it strikes live runs.
     pub fn of(fault: &Fault) -> Option<Self> {
         match fault {
@@ -202,7 +206,7 @@ impl Package {
 }
 
 /// Faults of one strike, each after so great a part of the strike's time.
-type Strike = Vec<(f64, Fault)>;
+pub(crate) type Strike = Vec<(f64, Fault)>;
 
 fn at_once(fault: Fault) -> Strike {
     vec![(0.0, fault)]
@@ -304,10 +308,9 @@ impl Packages {
         }
         const EXPECTED: &str = "`partition`, `kill`, `pause`, `clock`, `disk`, `link`, `restart`, \
                                 `membership`, `all` or `none`";
-        let by_name = |word: &str| Package::ALL.into_iter().find(|package| package.name() == word);
         let mut packages = BTreeSet::new();
         loop {
-            packages.insert(cursor.word(EXPECTED, by_name)?);
+            packages.insert(cursor.word(EXPECTED, Package::from_name)?);
             if !cursor.take(",") {
                 return Ok(Packages(packages));
             }
@@ -400,7 +403,7 @@ const OTHERS: f64 = 0.7;
 
 /// One package's strikes.
 #[derive(Debug)]
-struct Deck {
+pub(crate) struct Deck {
     package: Package,
     /// How many more strikes took the leader than did not; never less than none.
     lead: usize,
@@ -409,11 +412,15 @@ struct Deck {
 }
 
 impl Deck {
-    fn new(package: Package) -> Self {
+    pub(crate) fn new(package: Package) -> Self {
         Deck { package, lead: 0, last: None }
     }
 
-    fn draw(&mut self, nodes: u16, rng: &mut ChaCha8Rng) -> Strike {
+    pub(crate) fn package(&self) -> Package {
+        self.package
+    }
+
+    pub(crate) fn draw(&mut self, nodes: u16, rng: &mut ChaCha8Rng) -> Strike {
         let mut others = self.package.other_strikes(nodes, rng);
         others.retain(|strike| Some(strike) != self.last.as_ref());
         let other = others.choose(rng).filter(|_| rng.random_bool(OTHERS));

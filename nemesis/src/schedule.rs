@@ -145,18 +145,15 @@ impl Schedule {
     /// The first that is not.
     pub fn check(&self, size: u16) -> Result<(), UnknownNode> {
         let mut nodes: BTreeSet<Node> = Node::first(size).collect();
-        for step in &self.steps {
-            step.fault.check(&nodes)?;
-            match &step.fault {
-                Fault::Add(Some(new)) => nodes.extend(new),
-                Fault::Add(None) => {
-                    let last = nodes.last().map_or(0, |node| node.0);
-                    nodes.insert(Node(last.saturating_add(1)));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        self.steps.iter().try_for_each(|step| admit(&mut nodes, &step.fault))
+    }
+
+    /// What is left of it without steps that name a node which is none of `n1` to `n<size>` and not
+    /// added before.
+    pub fn sound(mut self, size: u16) -> Self {
+        let mut nodes: BTreeSet<Node> = Node::first(size).collect();
+        self.steps.retain(|step| admit(&mut nodes, &step.fault).is_ok());
+        self
     }
 
     /// The greatest number of a node that it adds, for a cluster of this size at first.
@@ -202,6 +199,20 @@ impl Schedule {
             }
         }
     }
+}
+
+/// Whether a fault names only nodes that there are; then there are also those that it adds.
+fn admit(nodes: &mut BTreeSet<Node>, fault: &Fault) -> Result<(), UnknownNode> {
+    fault.check(nodes)?;
+    match fault {
+        Fault::Add(Some(new)) => nodes.extend(new),
+        Fault::Add(None) => {
+            let last = nodes.last().map_or(0, |node| node.0);
+            nodes.insert(Node(last.saturating_add(1)));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// What follows `every`: a period, how far each may be from it, an end, and what strikes.

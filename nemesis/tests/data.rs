@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::{
-    Action, Ailment, Cluster, Damage, Ending, Fault, Grudge, Node, NodeSet, Package, Packages,
-    ParseError, Part, Partition, Percent, Pick, Rate, Resolved, Schedule, Split, Step, Trigger,
-    Trouble, Ways,
+    Action, Ailment, Breeder, Cluster, Damage, Ending, Fault, Grudge, Node, NodeSet, Package,
+    Packages, ParseError, Part, Partition, Percent, Pick, Rate, Resolved, Schedule, Split, Step,
+    Trigger, Trouble, Ways,
 };
 
 const SIZE: u16 = 7;
@@ -151,7 +151,51 @@ where
     Ok(())
 }
 
+fn breeder() -> impl Strategy<Value = Breeder> {
+    let packages = vec(prop::sample::select(&Package::ALL[..]), 0..4);
+    let times = (0u64..20_000, 0u64..20_000);
+    (packages, any::<bool>(), any::<bool>(), times).prop_map(|(packages, orders, leads, times)| {
+        let (from, long) = times;
+        let (from, end) = (Duration::from_millis(from), Duration::from_millis(from + long));
+        Breeder { packages, orders, nodes: SIZE, leads, from, end }
+    })
+}
+
+/// What is bred is sound, survives its text, strikes in time and leaves alone what was to be.
+fn is_bred_well(child: &Schedule, parent: &Schedule, by: &Breeder) -> Result<(), TestCaseError> {
+    survives_its_text(child)?;
+    prop_assert_eq!(child.check(SIZE), Ok(()));
+    prop_assert_eq!(child.seed(), parent.seed());
+    prop_assert!(child.steps().iter().all(|step| step.at <= by.end), "{}", child);
+    let before = |schedule: &Schedule| -> Vec<Step> {
+        schedule.steps().iter().filter(|step| step.at < by.from).cloned().collect()
+    };
+    prop_assert_eq!(before(child), before(parent));
+    Ok(())
+}
+
 proptest! {
+    #[test]
+    fn what_is_bred_is_a_schedule_like_any_other(
+        parent in schedule(),
+        other in schedule(),
+        breeder in breeder(),
+        moment in 0u64..20_000,
+        seed: u64,
+    ) {
+        let (parent, other) = (parent.sound(SIZE), other.sound(SIZE));
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        is_bred_well(&breeder.cut(&parent), &parent, &breeder)?;
+        is_bred_well(&breeder.mutate(&parent, &mut rng), &parent, &breeder)?;
+        let again = &mut ChaCha8Rng::seed_from_u64(seed);
+        prop_assert_eq!(
+            breeder.mutate(&parent, again),
+            breeder.mutate(&parent, &mut ChaCha8Rng::seed_from_u64(seed))
+        );
+        let spliced = breeder.splice(&parent, &other, Duration::from_millis(moment));
+        is_bred_well(&spliced, &parent, &breeder)?;
+    }
+
     #[test]
     fn schedules_survive_their_text(schedule in schedule()) {
         survives_its_text(&schedule)?;

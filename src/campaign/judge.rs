@@ -247,6 +247,7 @@ mod tests {
             client_links: false,
             roam: false,
             contract: None,
+            mixture: None,
             nemesis: Default::default(),
             schedule: "seed 1\n".parse().expect("an empty schedule"),
         };

@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use rashomon_nemesis::{Packages, Schedule};
+use rashomon_nemesis::{Mixture, Package, Packages, Schedule};
+use rashomon_stores::catalogue::Store;
 use rashomon_stores::raft::ReadMode;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,9 @@ pub struct Plan {
     pub trace_nodes: bool,
     /// The kinds of fault.
     pub nemesis: Packages,
+    /// How much of each, if the schedule was drawn from a mixture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixture: Option<Mixture>,
     /// Which fault strikes when.
     pub schedule: Schedule,
 }
@@ -75,6 +79,18 @@ pub(crate) fn is_default(reads: &ReadMode) -> bool {
     *reads == ReadMode::default()
 }
 
+/// The packages that mixtures are drawn of: a store of one node has no links, members of some never
+/// change, and leases count on clocks.
+pub(crate) fn mixed_packages(store: Store, leases: bool) -> Packages {
+    let fits = |package: &Package| match package {
+        Package::Partition | Package::Link => !store.is_alone(),
+        Package::Membership => store.changes_members(),
+        Package::Clock => !leases,
+        _ => true,
+    };
+    Packages(Package::ALL.into_iter().filter(fits).collect())
+}
+
 /// ` --reads lease`, or nothing if reads are answered as usual.
 pub(crate) fn reads_argument(reads: ReadMode) -> String {
     if is_default(&reads) { String::new() } else { format!(" --reads {reads}") }
@@ -89,6 +105,13 @@ impl Plan {
     /// The faults as they are asked for: by their kinds, if that gives this schedule.
     fn faults(&self) -> String {
         let time_limit = Duration::from_secs_f64(self.time_limit_s);
+        if let (Some(mixture), Ok(store)) = (&self.mixture, self.store.parse()) {
+            let packages = mixed_packages(store, self.reads == ReadMode::Lease);
+            let is_drawn = Mixture::draw(&packages, self.seed) == *mixture;
+            if is_drawn && mixture.schedule(self.seed, time_limit, self.nodes) == self.schedule {
+                return "--nemesis swarm".to_owned();
+            }
+        }
         let drawn = Schedule::generate(&self.nemesis, self.seed, time_limit, self.nodes);
         if drawn == self.schedule {
             return format!("--nemesis {}", self.nemesis);

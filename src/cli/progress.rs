@@ -38,6 +38,9 @@ impl Progress {
             plan.nemesis,
             plan.seed,
         );
+        if let Some(mixture) = &plan.mixture {
+            eprintln!("mixture: {mixture}");
+        }
         eprintln!("run in {}", directory.path().display());
         let bar = if std::io::stderr().is_terminal() {
             let style = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}");

@@ -3,12 +3,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use rashomon_nemesis::{Package, Packages, Schedule};
+use rashomon_nemesis::{Mixture, Package, Packages, ParseError, Schedule};
 use rashomon_stores::catalogue::Store;
 use rashomon_stores::raft::ReadMode;
 
@@ -18,7 +19,7 @@ use super::signals::Signals;
 use super::store;
 use super::{complain, duration, print_json, print_text};
 use crate::campaign::judge::{JudgeError, judge};
-use crate::campaign::plan::{Plan, WorkloadName};
+use crate::campaign::plan::{Plan, WorkloadName, mixed_packages};
 use crate::campaign::run_dir::RunDir;
 use crate::campaign::{Recovery, Tally, run_live};
 use crate::exit::Exit;
@@ -51,9 +52,9 @@ pub(super) struct TestArguments {
     /// How long the clients work
     #[arg(long, default_value = "20s", value_parser = duration::parse, help_heading = "Workload")]
     time_limit: Duration,
-    /// Kinds of fault: partition, kill, restart, pause, clock, disk, link, restart, membership, with commas; none, or all; partition if not given, and kill for single
+    /// Kinds of fault: partition, kill, restart, pause, clock, disk, link, membership, with commas; none, or all; swarm for a mixture drawn from the seed; partition if not given, and kill for single
     #[arg(long, help_heading = "Faults")]
-    nemesis: Option<Packages>,
+    nemesis: Option<Nemesis>,
     /// Which fault strikes when, as in 'at 2s cut leader | rest; at 4s heal', or a file that says so; drawn from the seed if not given
     #[arg(long, value_name = "STEPS", value_parser = store::schedule, conflicts_with = "nemesis", help_heading = "Faults")]
     schedule: Option<Schedule>,
@@ -72,6 +73,26 @@ pub(super) struct TestArguments {
     /// Print the results as JSON on standard output
     #[arg(long, help_heading = "Output")]
     json: bool,
+}
+
+/// Which kinds of fault a run has.
+#[derive(Clone, Debug, PartialEq)]
+enum Nemesis {
+    /// These.
+    These(Packages),
+    /// A mixture that the seed draws.
+    Swarm,
+}
+
+impl FromStr for Nemesis {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text {
+            "swarm" => Ok(Nemesis::Swarm),
+            _ => text.parse().map(Nemesis::These),
+        }
+    }
 }
 
 pub(super) fn rate(text: &str) -> Result<f64, String> {
@@ -103,28 +124,42 @@ pub(super) fn run(arguments: TestArguments) -> Exit {
     }
 }
 
+/// The packages that are asked for by name, or all that the store can have.
+fn these(store: Store, asked: Packages) -> Result<Packages, String> {
+    let count = asked.0.len();
+    let packages = store::packages(store, Some(asked))?;
+    if packages.0.len() < count {
+        let unsuitable = store::unsuitable(store);
+        eprintln!("left out of all, because the store cannot have it: {unsuitable}");
+    }
+    Ok(packages)
+}
+
 fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
     store::check(arguments.store, arguments.bug.as_deref(), arguments.reads)?;
     store::workload(arguments.store, arguments.workload)?;
     let nodes = store::nodes(arguments.store, arguments.nodes)?;
-    let asked = arguments.nemesis.as_ref().map_or(0, |packages| packages.0.len());
-    let nemesis = store::packages(arguments.store, arguments.nemesis)?;
-    if nemesis.0.len() < asked {
-        eprintln!(
-            "left out of all, because the store cannot have it: {}",
-            store::unsuitable(arguments.store)
-        );
-    }
+    let swarm = matches!(arguments.nemesis, Some(Nemesis::Swarm));
+    let nemesis = match arguments.nemesis {
+        Some(Nemesis::These(asked)) => these(arguments.store, asked)?,
+        Some(Nemesis::Swarm) => mixed_packages(arguments.store, arguments.reads == ReadMode::Lease),
+        None => store::packages(arguments.store, None)?,
+    };
     if arguments.time_limit < Duration::from_secs(1) {
         return Err("--time-limit must be a second or more".into());
     }
     let seed = arguments.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
-    let (nemesis, schedule) = match arguments.schedule {
-        None => {
+    let mixture = swarm.then(|| Mixture::draw(&nemesis, seed));
+    let (nemesis, schedule) = match (arguments.schedule, &mixture) {
+        (None, Some(mixture)) => {
+            let drawn = mixture.schedule(seed, arguments.time_limit, nodes);
+            (mixture.packages(), drawn)
+        }
+        (None, None) => {
             let drawn = Schedule::generate(&nemesis, seed, arguments.time_limit, nodes);
             (nemesis, drawn)
         }
-        Some(given) => {
+        (Some(given), _) => {
             store::check_schedule(&given, nodes, arguments.time_limit)?;
             store::check_orders(&given, arguments.store)?;
             let kinds = given.steps().iter().filter_map(|step| Package::of(&step.fault));
@@ -149,6 +184,7 @@ fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
         contract: None,
         trace_nodes: arguments.trace_nodes,
         nemesis,
+        mixture,
         schedule,
     })
 }

@@ -80,6 +80,7 @@ impl Common {
             workload: self.workload,
             nemesis: Default::default(),
             schedule: Some(self.schedule.clone().unwrap_or_else(drawn)),
+            swarm: false,
             nodes: self.nodes,
             concurrency: self.concurrency,
             rate: self.rate,
@@ -123,6 +124,7 @@ impl Common {
         Plan {
             rate: self.rate,
             concurrency: self.concurrency,
+            mixture: None,
             nemesis: self.nemesis.clone(),
             operations: Some(scenario.operations),
             ..plan

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rashomon_nemesis::{
-    Action, Cluster, Damage, Ending, Fault, Node, Part, Resolved, Schedule, Step, Trigger,
+    Action, Cluster, Damage, Ending, Fault, Node, Part, Resolved, Schedule, Step, Trigger, Trouble,
 };
 use rashomon_stores::replica::{NodeId, Replica, RequestId, Role};
 
@@ -172,6 +172,20 @@ impl<'a> Conductor<'a> {
     /// Whether a step waits for a change of leader.
     pub(super) fn awaits_leader(&self) -> bool {
         !self.armed.is_empty()
+    }
+
+    /// Which kinds of fault stand, a bit each.
+    pub(super) fn standing(&self) -> u32 {
+        let of_open = self.open.iter().map(|open| match &open.action {
+            Action::Link(Trouble::Cut, _) => 0,
+            Action::Link(Trouble::Hold, _) => 1,
+            Action::Link(..) => 2,
+            Action::End(..) => 3,
+            Action::Ail(ailment, _) => 4 + ailment.part() as u32,
+            _ => 7,
+        });
+        let of_mishaps = self.under_way.iter().map(|(_, mishap, _)| 8 + mishap.kind() as u32);
+        of_open.chain(of_mishaps).fold(0, |bits, bit| bits | 1 << bit)
     }
 
     /// Writes down that a mishap began or ended.

@@ -128,6 +128,22 @@ pub struct Exploration {
     pub first: Option<Box<Seed>>,
 }
 
+impl Exploration {
+    /// Adds a run, under a number of its own: that of its seed, or of its place in a search.
+    pub fn add(&mut self, number: u64, run: Seed) {
+        let results = &run.judged.results;
+        self.coverage.add(Coverage::of(&run));
+        match results.verdict {
+            VerdictWord::Unknown => self.unknown.push((number, results.why.clone())),
+            VerdictWord::Violation => self.violations.push(number),
+            VerdictWord::Valid => {}
+        }
+        if results.verdict == VerdictWord::Violation && self.first.is_none() {
+            self.first = Some(Box::new(run));
+        }
+    }
+}
+
 /// How to go about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner<'a> {

@@ -15,6 +15,8 @@
 //! | [`verdict`] | one run, from scenario to verdict |
 //! | [`shrink`] | from a run with a violation to the smallest that shows the same |
 //! | [`explore`] | many seeds, on all cores |
+//! | [`luck`] | runs that are others from some time on |
+//! | [`situations`], [`guided`] | which situations runs get into, and schedules bred to reach new ones |
 //! | [`labs`] | the lab tests of MIT's course, in this world |
 //!
 //! Nothing real leaks in: no clock, no thread within a run, no order that depends on addresses or
@@ -30,8 +32,10 @@ mod cuts;
 mod disk;
 pub mod explore;
 mod guard;
+pub mod guided;
 pub mod invariants;
 pub mod labs;
+pub mod luck;
 pub mod mishap;
 mod network;
 mod operator;
@@ -39,6 +43,7 @@ mod queue;
 mod run;
 pub mod scenario;
 pub mod shrink;
+pub mod situations;
 mod story;
 mod strikes;
 pub mod system;
@@ -81,6 +86,9 @@ pub struct Settings {
     /// Which fault strikes when, if not every seed is to draw that; what is after the time limit
     /// does not strike.
     pub schedule: Option<Schedule>,
+    /// Whether every seed's schedule is that of a live run of a [`Mixture`](rashomon_nemesis::Mixture)
+    /// of its own.
+    pub swarm: bool,
     /// Number of nodes.
     pub nodes: u16,
     /// Number of clients that work at the same time.
@@ -99,7 +107,7 @@ impl Settings {
              --rate {} --time-limit {}s --seed {seed}",
             self.store,
             self.workload,
-            self.nemesis,
+            if self.swarm { "swarm".to_owned() } else { self.nemesis.to_string() },
             self.nodes,
             self.concurrency,
             self.rate,
@@ -108,7 +116,11 @@ impl Settings {
         command += &plan::reads_argument(self.reads);
         if let Some(schedule) = &self.schedule {
             let steps: Vec<String> = schedule.steps().iter().map(ToString::to_string).collect();
-            command += &format!(" --schedule '{}'", steps.join("; "));
+            let seed = match schedule.seed() {
+                0 => String::new(),
+                seed => format!("seed {seed}; "),
+            };
+            command += &format!(" --schedule '{seed}{}'", steps.join("; "));
         }
         if let Some(bug) = &self.bug {
             command += &format!(" --bug {bug}");

@@ -20,6 +20,7 @@ use super::guard::guarded;
 use super::network::Traffic;
 use super::operator::OPERATOR;
 use super::scenario::NODES_MAX;
+use super::situations::{Scout, Situation, Surroundings};
 use super::story::Story;
 use super::witness::{Breach, Witness};
 use super::world::{Happening, Hardship, Heard, Observed, World};
@@ -41,15 +42,20 @@ pub struct Telling {
     pub node_traces: bool,
     /// Consistent snapshots of the whole, to the run's witness.
     pub snapshots: Option<Snapshots>,
+    /// The situations that it gets into.
+    pub situations: bool,
 }
 
 impl Telling {
     /// Nothing.
-    pub const NOTHING: Telling = Telling { story: false, node_traces: false, snapshots: None };
+    pub const NOTHING: Telling =
+        Telling { story: false, node_traces: false, snapshots: None, situations: false };
     /// The story.
     pub const STORY: Telling = Telling { story: true, ..Telling::NOTHING };
     /// The traces of its nodes.
     pub const NODE_TRACES: Telling = Telling { node_traces: true, ..Telling::NOTHING };
+    /// The situations that it gets into.
+    pub const SITUATIONS: Telling = Telling { situations: true, ..Telling::NOTHING };
 }
 
 /// What a run left.
@@ -79,6 +85,8 @@ pub struct Recorded {
     pub struck: Vec<Step>,
     /// Which of the scenario's operations were begun, by their place.
     pub begun: Vec<usize>,
+    /// The situations that it got into, in order of time, if they were to be told.
+    pub situations: Vec<Situation>,
 }
 
 /// Wake-up calls of a run.
@@ -98,6 +106,8 @@ pub(super) enum Wake {
     Watch,
     /// Time to see to snapshots.
     Gather,
+    /// What is left to chance is drawn from this seed from now on.
+    Luck(u64),
     /// Time for the operator to see to an order.
     Operate { order: u64, age: u64 },
 }
@@ -144,6 +154,8 @@ pub(super) struct Run<'a, R: Replica, W> {
     cuts: Cuts<R>,
     /// What became of the latest snapshot.
     last_cut: Option<Taken<R>>,
+    /// Who watches for situations, if anybody does.
+    scout: Option<Box<Scout>>,
 }
 
 /// How often all cores together are looked at, in nanoseconds.
@@ -193,6 +205,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             last_outcome: None,
             cuts: Cuts::new(scenario.seed, told.snapshots),
             last_cut: None,
+            scout: told.situations.then(Box::default),
         }
     }
 
@@ -219,6 +232,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             events: self.tape.events,
             struck: self.conductor.done,
             begun: self.begun,
+            situations: self.scout.map(|scout| scout.found()).unwrap_or_default(),
         }
     }
 
@@ -233,6 +247,9 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         let end = nanoseconds(self.scenario.time_limit);
         for (number, step) in self.scenario.schedule.steps().iter().enumerate() {
             self.world.wake_at(nanoseconds(step.at), Wake::Strike(number));
+        }
+        for (from, seed) in &self.scenario.luck.0 {
+            self.world.wake_at(nanoseconds(*from), Wake::Luck(*seed));
         }
         self.world.wake_at(0, Wake::Watch);
         if self.cuts.takes_them_often() {
@@ -261,6 +278,9 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                 self.chronicle();
             }
             if self.world.has_started_nodes() {
+                if let Some(scout) = self.scout.as_mut().filter(|_| self.working) {
+                    self.world.started().for_each(|id| scout.started(id, self.world.now()));
+                }
                 let seen = self.world.show_started(&mut self.witness);
                 self.report(seen);
             }
@@ -271,9 +291,9 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             match happening {
                 Happening::Step(id) => self.look_at(id),
                 Happening::Heard(id, heard) if id.0 & CLIENT_MASK == OPERATOR => {
-                    let Run { conductor, world, tape, witness, .. } = self;
+                    let Run { conductor, world, tape, .. } = self;
                     let shut_down = conductor.heard(id, &heard, world, tape);
-                    shut_down.into_iter().for_each(|id| witness.crashed(id));
+                    shut_down.into_iter().for_each(|id| self.crashed(id));
                 }
                 Happening::Heard(id, heard) => {
                     let client = (id.0 & CLIENT_MASK) as usize;
@@ -282,7 +302,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                     }
                 }
                 Happening::Wake(wake) => self.wake(wake)?,
-                Happening::Stopped(id) => self.witness.crashed(id),
+                Happening::Stopped(id) => self.crashed(id),
                 Happening::Broken(broken) => return Err(broken),
                 Happening::Nothing => {}
             }
@@ -299,6 +319,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
 
     /// Lets the witness look at a node after its step, and now and then at all of them.
     fn look_at(&mut self, id: NodeId) {
+        self.scout_at(id);
         let mut seen = self.world.show_step(id, &mut self.witness);
         if self.conductor.awaits_leader() {
             self.conductor.watch(&mut self.world, &mut self.tape);
@@ -308,6 +329,28 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             seen = seen.and_then(|()| self.glance(false));
         }
         self.report(seen);
+    }
+
+    /// A node went down.
+    fn crashed(&mut self, id: NodeId) {
+        self.witness.crashed(id);
+        if let Some(scout) = self.scout.as_mut().filter(|_| self.working) {
+            scout.crashed(id, self.world.now());
+        }
+    }
+
+    /// Lets the scout see a node after its step, if there is one.
+    fn scout_at(&mut self, id: NodeId) {
+        let Run { scout: Some(scout), world, conductor, busy, working: true, .. } = self else {
+            return;
+        };
+        let around = Surroundings { now: world.now(), faults: conductor.standing(), busy: *busy };
+        for (noter, note) in &world.notes {
+            scout.noted::<R>(*noter, note, around);
+        }
+        if let Some(core) = world.core(id) {
+            scout.stepped(id, core.outline(), around);
+        }
     }
 
     fn glance(&mut self, whole: bool) -> Result<(), Breach> {
@@ -336,15 +379,16 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             }
             Wake::Strike(number) if self.working && self.conductor.arm(number, self.ended) => {}
             Wake::Strike(number) | Wake::Sprung(number) if self.working => {
-                let Run { conductor, world, tape, witness, .. } = self;
+                let Run { conductor, world, tape, .. } = self;
                 let crashed = conductor.strike(number, world, tape)?;
-                crashed.into_iter().for_each(|id| witness.crashed(id));
+                crashed.into_iter().for_each(|id| self.crashed(id));
             }
             Wake::Operate { order, age } => {
-                let Run { conductor, world, tape, witness, .. } = self;
+                let Run { conductor, world, tape, .. } = self;
                 let shut_down = conductor.operate((order, age), world, tape);
-                shut_down.into_iter().for_each(|id| witness.crashed(id));
+                shut_down.into_iter().for_each(|id| self.crashed(id));
             }
+            Wake::Luck(seed) if self.working => self.world.change_luck(seed),
             Wake::Gather => self.gather(now),
             Wake::Watch => {
                 self.conductor.watch(&mut self.world, &mut self.tape);

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rand::RngExt;
-use rashomon_nemesis::{Moment, Package, Packages, Schedule, UnknownNode};
+use rashomon_nemesis::{Mixture, Moment, Package, Packages, Schedule, UnknownNode};
 use rashomon_stores::catalogue::Store;
 use rashomon_stores::raft::ReadMode;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::churn;
 use super::climate::{Climate, Kind};
+use super::luck::Luck;
 use super::mishap::Mishap;
 use super::{Recorded, Settings, strikes, world};
 use crate::campaign::plan::{self, Plan, WorkloadName};
@@ -54,6 +55,9 @@ pub struct Scenario {
     /// How long a client waits for one operation.
     #[serde(serialize_with = "write_time", deserialize_with = "read_time")]
     pub operation_timeout: Duration,
+    /// What the schedule was drawn from, if from a mixture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixture: Option<Mixture>,
     /// Which fault strikes when.
     #[serde(default)]
     pub schedule: Schedule,
@@ -66,6 +70,9 @@ pub struct Scenario {
     /// node exchanges messages with.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub client_links: bool,
+    /// From when on what is left to chance is drawn from other seeds, if it is.
+    #[serde(default, skip_serializing_if = "Luck::is_even")]
+    pub luck: Luck,
     /// How unkind the world is all along.
     #[serde(default)]
     pub climate: Climate,
@@ -148,9 +155,19 @@ impl Scenario {
             let cuts = kinds.0.contains(&Kind::Partition);
             schedule = churn::with_churn(&schedule, time_limit, (nodes, leads), cuts, &mut rng);
         }
+        let mixture = settings.swarm.then(|| mixture(seed, settings));
+        if let Some(mixture) = &mixture {
+            schedule = mixture.schedule(seed, time_limit, nodes);
+            if mixture.weights.contains_key(&Package::Membership) {
+                // Members that go would leave a minority of them sound.
+                climate.every.set(Mishap::BitRot, None);
+            }
+        }
         if let Some(given) = &settings.schedule {
             let in_time = given.steps().iter().filter(|step| step.at <= time_limit);
-            schedule = Schedule::new(seed, in_time.cloned().collect());
+            // What it leaves open is decided by its own seed, if it has one.
+            let open = if given.seed() == 0 { seed } else { given.seed() };
+            schedule = Schedule::new(open, in_time.cloned().collect());
         }
         Scenario {
             store: settings.store.clone(),
@@ -162,6 +179,7 @@ impl Scenario {
             seed,
             time_limit,
             operation_timeout: OPERATION_TIMEOUTS[patience],
+            mixture,
             schedule,
             operations: operations(seed, settings),
             client_links: false,
@@ -169,6 +187,7 @@ impl Scenario {
             // node must hold at the next.
             roam: !leads && world::stream(seed, ROAMING).random_bool(0.5),
             contract: None,
+            luck: Luck::default(),
             climate,
         }
     }
@@ -257,9 +276,16 @@ impl Scenario {
             roam: self.roam,
             contract: self.contract.clone(),
             nemesis: Packages(packages.collect()),
+            mixture: self.mixture.clone(),
             schedule: self.schedule.clone(),
         }
     }
+}
+
+/// The mixture of a live run of a seed.
+fn mixture(seed: u64, settings: &Settings) -> Mixture {
+    let store = settings.store.parse().unwrap_or_default();
+    Mixture::draw(&plan::mixed_packages(store, settings.reads == ReadMode::Lease), seed)
 }
 
 /// The operations of a seed: the workload's, at the rate asked for, by all clients in turn.

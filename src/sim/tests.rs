@@ -1,5 +1,6 @@
 //! Tests of whole simulated runs.
 
+mod guided;
 mod mishaps;
 mod snapshots;
 
@@ -34,6 +35,7 @@ fn settings(workload: WorkloadName, nemesis: &str, bug: Option<&str>) -> Setting
         workload,
         nemesis: nemesis.parse().expect("there are such kinds"),
         schedule: None,
+        swarm: false,
         nodes: 5,
         concurrency: 6,
         rate: 60.0,

@@ -307,6 +307,14 @@ impl<R: Replica, W> World<R, W> {
         self.now
     }
 
+    /// Draws from another seed from now on what is left to chance.
+    pub(super) fn change_luck(&mut self, seed: u64) {
+        self.seeds = stream(seed, WORLD);
+        self.disks = stream(seed, DISKS);
+        self.mishaps = stream(seed, MISHAPS);
+        self.network.change_luck(stream(seed, NETWORK));
+    }
+
     /// Every node, up or down.
     pub(super) fn ids(&self) -> impl Iterator<Item = NodeId> + use<R, W> {
         (1..=self.nodes.len() as u16).map(NodeId)

@@ -19,6 +19,7 @@ fn recorded(store: &str, seed: u64, told: Telling) -> Recorded {
         workload: WorkloadName::Register,
         nemesis: "all".parse().expect("there are such kinds"),
         schedule: None,
+        swarm: false,
         nodes: 3,
         concurrency: 3,
         rate: 20.0,

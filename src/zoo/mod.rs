@@ -120,6 +120,7 @@ pub fn settings(store: Store, mutant: &Mutant, run: Duration) -> Settings {
             .expect("it names kinds of fault")
             .suiting(store)
             .expect("they suit the store"),
+        swarm: false,
         schedule: store.hunted_under(mutant).map(|steps| steps.parse().expect("it is a schedule")),
         nodes: hunt.nodes,
         concurrency: 10,
@@ -186,6 +187,11 @@ type Look = Result<(u64, Option<Catch>), SeedError>;
 fn anomaly(settings: &Settings, seed: u64, promise: Option<&str>) -> Look {
     let run = run_scenario(&Unwatched, Scenario::generate(seed, settings), Telling::NOTHING)?;
     Ok((run.recorded.virtual_ns, seen_by_clients(&run, promise)))
+}
+
+/// Whether clients saw in a run that a promise of the store is broken: this one, or any.
+pub fn is_seen(run: &Seed, promise: Option<&str>) -> bool {
+    seen_by_clients(run, promise).is_some()
 }
 
 fn seen_by_clients(run: &Seed, promise: Option<&str>) -> Option<Catch> {

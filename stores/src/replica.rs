@@ -327,6 +327,12 @@ pub trait Replica: Clone + Debug + Send + 'static {
     /// How the node sees itself and the cluster.
     fn status(&self) -> Status;
 
+    /// How it stands, in so few numbers that situations can be counted. It is asked for after every
+    /// step of a simulated run that is counted, and should neither allocate nor look far.
+    fn outline(&self) -> Outline {
+        Outline::of(&self.status())
+    }
+
     /// Whether the protocol takes orders to add and remove members. One that does not refuses them as
     /// [`Refusal::Inapplicable`].
     fn changes_members() -> bool {
@@ -478,6 +484,41 @@ pub enum Role {
     Candidate,
     /// Serves every request itself, like all the others: nobody leads.
     Peer,
+}
+
+/// How a node stands, in few numbers: of two that are equal the situation is the same. What a protocol
+/// does not have stays zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Outline {
+    /// What it is and does, each in a small number of the protocol's own: first its role, below 8, and
+    /// then what two nodes need of each other to be told apart; how much is uncertain, fourth.
+    pub state: [u8; 8],
+    /// What is compared between nodes: terms, ends of logs.
+    pub ranks: [u64; 4],
+}
+
+impl Outline {
+    /// As far as its status tells.
+    pub fn of(status: &Status) -> Self {
+        let Status { term, last_index, commit_index, snapshot_index, .. } = *status;
+        let uncertain = last_index.saturating_sub(commit_index);
+        let bare = commit_index.saturating_sub(snapshot_index);
+        let led = status.leader.is_some();
+        Outline {
+            state: [status.role as u8, led.into(), 0, level(uncertain), level(bare), 0, 0, 0],
+            ranks: [term, 0, last_index, commit_index],
+        }
+    }
+
+    /// What others see of it first: its role and the two numbers after it.
+    pub fn brief(&self) -> [u8; 3] {
+        [self.state[0], self.state[1], self.state[2]]
+    }
+}
+
+/// A number in rough: 0, 1, 2 to 3, 4 to 7 and so on, at most 6.
+pub fn level(number: u64) -> u8 {
+    (u64::BITS - number.leading_zeros()).min(6) as u8
 }
 
 /// How a node sees itself and the cluster; the body of `GET /status`. The counters start at zero

@@ -44,6 +44,7 @@ fn here(jobs: usize) -> Traces {
         workload: WorkloadName::Register,
         nemesis: "all".parse().expect("there are kinds of fault"),
         schedule: None,
+        swarm: false,
         nodes: 5,
         concurrency: 4,
         rate: 40.0,

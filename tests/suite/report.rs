@@ -67,6 +67,7 @@ fn report_of_stale_read(bench: &Bench, text: &str) -> PathBuf {
         client_links: false,
         roam: false,
         contract: None,
+        mixture: None,
         nemesis: "partition".parse().expect("there is such a package"),
         schedule: "seed 1\nat 1s cut leader | rest\n".parse().expect("a schedule"),
     };

@@ -1,5 +1,6 @@
 //! `rashomon sim`: many simulated runs, or one replayed.
 
+mod guided;
 mod progress;
 mod settings;
 pub(super) mod shrink;
@@ -22,11 +23,11 @@ use super::store;
 use super::{complain, print_json, print_text};
 use crate::exit::Exit;
 use crate::report;
-use crate::sim::explore::{Manner, explore};
+use crate::sim::explore::{self, explore};
 use crate::sim::verdict::{Seed, run_scenario};
 use crate::sim::{Scenario, Settings, Stores, Telling};
 use progress::Progress;
-use settings::SettingsArguments;
+use settings::{Manner, SettingsArguments};
 use summary::Summary;
 
 /// Simulate runs: the same cores, clients, faults and checker in virtual time, a seed each
@@ -41,8 +42,11 @@ pub(super) struct SimArguments {
     #[arg(long, conflicts_with = "seeds")]
     seed: Option<u64>,
     /// A scenario to run, from its file; it says everything about the run
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["SettingsArguments", "seeds", "seed", "jobs", "keep_going"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["SettingsArguments", "seeds", "seed", "jobs", "keep_going", "corpus"])]
     scenario: Option<PathBuf>,
+    /// Begin with the schedules in this directory, and leave in it those that reached something new; with --nemesis guided
+    #[arg(long, value_name = "DIR", help_heading = "Faults")]
+    corpus: Option<PathBuf>,
     /// Threads, each running one seed at a time; as many as there are processors if not given
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
@@ -82,6 +86,8 @@ enum Task {
     One(Box<Scenario>, String),
     /// All seeds that were asked for.
     Many(Settings),
+    /// As many runs, bred.
+    Guided(Settings),
 }
 
 pub(super) fn run(arguments: &SimArguments) -> Exit {
@@ -95,6 +101,7 @@ pub(super) fn run(arguments: &SimArguments) -> Exit {
     let outcome = match task {
         Task::One(scenario, command) => run_one(*scenario, command, arguments),
         Task::Many(settings) => run_many(&settings, arguments),
+        Task::Guided(settings) => guided::run(&settings, arguments),
     };
     outcome.unwrap_or_else(|error| {
         complain(&*error, None);
@@ -111,8 +118,11 @@ fn task(arguments: &SimArguments) -> Result<Task, Box<dyn std::error::Error>> {
     let settings = arguments.settings.settings()?;
     match arguments.seed {
         Some(seed) => {
-            let scenario = Box::new(Scenario::generate(seed, &settings));
-            Ok(Task::One(scenario, settings.command(seed)))
+            if arguments.settings.manner() == Manner::Guided {
+                return Err(ONE_GUIDED.into());
+            }
+            let scenario = Box::new(arguments.settings.scenario(seed, &settings));
+            Ok(Task::One(scenario, arguments.settings.command(seed, &settings)))
         }
         None if arguments.trace => {
             Err("--trace tells the story of one run: give it with --seed or --scenario".into())
@@ -121,9 +131,17 @@ fn task(arguments: &SimArguments) -> Result<Task, Box<dyn std::error::Error>> {
             Err("--trace-nodes traces the nodes of one run: give it with --seed or --scenario"
                 .into())
         }
+        None if arguments.settings.manner() == Manner::Guided => Ok(Task::Guided(settings)),
+        None if arguments.corpus.is_some() => {
+            Err("--corpus keeps what --nemesis guided has bred: give both".into())
+        }
         None => Ok(Task::Many(settings)),
     }
 }
+
+const ONE_GUIDED: &str = "--nemesis guided makes many runs, as many as there are --seeds, of which the \
+                          first is its master seed; one of them is run again by the command that \
+                          was printed for it";
 
 /// Reads a scenario of one of the project's stores.
 fn read_scenario(file: &Path) -> Result<Scenario, Box<dyn std::error::Error>> {
@@ -145,7 +163,7 @@ type Outcome = Result<Exit, Box<dyn std::error::Error>>;
 fn run_one(scenario: Scenario, command: String, arguments: &SimArguments) -> Outcome {
     let began = Instant::now();
     let node_traces = arguments.trace_nodes.is_some();
-    let told = Telling { story: arguments.trace, node_traces, snapshots: None };
+    let told = Telling { story: arguments.trace, node_traces, ..Telling::NOTHING };
     let mut run = run_scenario(&Stores, scenario, told)?;
     let took = began.elapsed();
     if let Some(path) = &arguments.trace_nodes {
@@ -172,7 +190,7 @@ fn run_many(settings: &Settings, arguments: &SimArguments) -> Outcome {
     let began = Instant::now();
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let signals = Signals::listen_beside(stop.clone())?;
-    let manner = Manner {
+    let manner = explore::Manner {
         jobs: arguments.jobs.map_or_else(processors, usize::from),
         keep_going: arguments.keep_going,
         stop: &stop,
@@ -186,7 +204,7 @@ fn run_many(settings: &Settings, arguments: &SimArguments) -> Outcome {
     if let Some(first) = &mut exploration.first {
         save(first, arguments)?;
     }
-    let summary = Summary::of(&exploration, settings);
+    let summary = Summary::of(&exploration);
     if arguments.json {
         print_json(&summary);
     } else {

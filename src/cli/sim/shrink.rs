@@ -10,12 +10,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::progress::Progress;
-use super::settings::SettingsArguments;
+use super::settings::{self, SettingsArguments};
 use super::{processors, read_scenario, seeds};
 use crate::cli::{complain, print_json, print_text};
 use crate::exit::Exit;
 use crate::report::{self, Results};
 use crate::sim::explore::{Manner, explore};
+use crate::sim::guided::{self, Bounds};
 use crate::sim::shrink::{Shrunk, Size, shrink};
 use crate::sim::{Scenario, Settings, Stores};
 
@@ -83,7 +84,13 @@ fn scenario(arguments: &ShrinkArguments) -> Fallible<Option<Scenario>> {
     }
     let settings = arguments.settings.settings()?;
     match arguments.seed {
-        Some(seed) => Ok(Some(Scenario::generate(seed, &settings))),
+        Some(_) if arguments.settings.manner() == settings::Manner::Guided => {
+            Err(super::ONE_GUIDED.into())
+        }
+        Some(seed) => Ok(Some(arguments.settings.scenario(seed, &settings))),
+        None if arguments.settings.manner() == settings::Manner::Guided => {
+            find_guided(&settings, &arguments.seeds)
+        }
         None => find(&settings, arguments.seeds.clone()),
     }
 }
@@ -95,6 +102,15 @@ fn find(settings: &Settings, seeds: RangeInclusive<u64>) -> Fallible<Option<Scen
     let explored = explore(settings, seeds, manner);
     progress.end();
     Ok(explored?.first.map(|first| first.scenario))
+}
+
+fn find_guided(settings: &Settings, seeds: &RangeInclusive<u64>) -> Fallible<Option<Scenario>> {
+    let (stop, done) = (AtomicBool::new(false), Arc::new(AtomicU64::new(0)));
+    let bounds = Bounds { jobs: processors(), ..Bounds::of(seeds, &stop, &done) };
+    let progress = Progress::begin(seeds, done.clone());
+    let explored = guided::explore(&Stores, settings, bounds, Vec::new(), false);
+    progress.end();
+    Ok(explored?.exploration.first.map(|first| first.scenario))
 }
 
 fn file_name(scenario: &Scenario, seed: u64) -> PathBuf {

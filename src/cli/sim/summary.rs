@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::report::{self, Results, VerdictWord};
+use crate::sim::Scenario;
 use crate::sim::explore::{Coverage, Exploration};
-use crate::sim::{Scenario, Settings};
 
 /// What came out of many seeds, for programs.
 #[derive(Serialize)]
@@ -22,11 +22,28 @@ pub(super) struct Summary<'a> {
     /// The command that replays it, exactly.
     #[serde(skip_serializing_if = "Option::is_none")]
     replay: Option<String>,
+    /// How the runs were come by, if they were bred.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) guided: Option<Guided>,
+}
+
+/// What a guided search came to.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Guided {
+    /// The master seed.
+    pub(super) master: u64,
+    /// Runs that were bred, and not drawn from a seed.
+    pub(super) bred: u64,
+    /// Situations that were met.
+    pub(super) situations: usize,
+    /// Cases in the corpus.
+    pub(super) corpus: usize,
 }
 
 impl<'a> Summary<'a> {
-    pub(super) fn of(exploration: &'a Exploration, settings: &Settings) -> Self {
+    pub(super) fn of(exploration: &'a Exploration) -> Self {
         let coverage = &exploration.coverage;
+        let first = exploration.first.as_ref().map(|run| &run.judged.results);
         let verdict = match (coverage.violations, coverage.unknown, coverage.seeds) {
             (1.., _, _) => VerdictWord::Violation,
             (_, 1.., _) | (_, _, 0) => VerdictWord::Unknown,
@@ -38,8 +55,9 @@ impl<'a> Summary<'a> {
             coverage,
             violations: &exploration.violations,
             unknown: &exploration.unknown,
-            first: exploration.first.as_ref().map(|run| &run.judged.results),
-            replay: exploration.first.as_ref().map(|run| settings.command(run.seed)),
+            first,
+            replay: first.map(|results| results.reproduce.clone()),
+            guided: None,
         }
     }
 }
@@ -54,16 +72,27 @@ pub(super) fn of_scenario(scenario: &Scenario) -> String {
         operations.operations().len(),
         operations.clients(),
         scenario.schedule.steps().len(),
-    )
+    ) + &scenario.mixture.as_ref().map_or(String::new(), |it| format!("mixture    {it}\n"))
 }
 
 /// The summary of many seeds.
 pub(super) fn text(summary: &Summary<'_>, exploration: &Exploration) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
+    if let Some(guided) = &summary.guided {
+        let _ = write_guided(&mut text, guided);
+    }
     let _ = write_coverage(&mut text, summary.coverage);
     let _ = write_findings(&mut text, summary, exploration);
     text
+}
+
+fn write_guided(out: &mut String, guided: &Guided) -> std::fmt::Result {
+    let Guided { master, bred, situations, corpus } = guided;
+    writeln!(
+        out,
+        "guided     master seed {master}: {bred} runs bred, {situations} situations met, {corpus} schedules kept"
+    )
 }
 
 fn write_coverage(out: &mut String, coverage: &Coverage) -> std::fmt::Result {
@@ -122,7 +151,8 @@ fn write_findings(
 ) -> std::fmt::Result {
     const SHOWN: usize = 10;
     for (seed, why) in summary.unknown.iter().take(SHOWN) {
-        writeln!(out, "unknown    seed {seed}: {why}")?;
+        let what = if summary.guided.is_some() { "run" } else { "seed" };
+        writeln!(out, "unknown    {what} {seed}: {why}")?;
     }
     if let Some(first) = &exploration.first {
         let results = &first.judged.results;
@@ -130,7 +160,8 @@ fn write_findings(
             let seeds: Vec<String> =
                 summary.violations.iter().take(SHOWN).map(u64::to_string).collect();
             let more = if summary.violations.len() > SHOWN { ", ..." } else { "" };
-            writeln!(out, "violations seeds {}{more}", seeds.join(", "))?;
+            let what = if summary.guided.is_some() { "runs" } else { "seeds" };
+            writeln!(out, "violations {what} {}{more}", seeds.join(", "))?;
         }
         let shown = report::shown(results);
         if !shown.is_empty() {
@@ -141,6 +172,10 @@ fn write_findings(
         }
         writeln!(out, "VIOLATION  seed {}: {} ({})", first.seed, results.why, results.model)?;
         writeln!(out, "replay     {}", results.reproduce)?;
+        if summary.guided.is_some() {
+            let shrink = results.reproduce.replacen("rashomon sim", "rashomon shrink", 1);
+            writeln!(out, "shrink     {shrink}")?;
+        }
         return Ok(());
     }
     let word = summary.verdict.as_str();

@@ -39,6 +39,7 @@ fn plan() -> Plan {
         client_links: false,
         roam: false,
         contract: None,
+        mixture: None,
         nemesis: "partition,kill".parse().unwrap(),
         schedule:
             "seed 7\nat 3s cut leader | rest\nat 9s heal\nat 14s kill random 1\nat 18s restart\n"

@@ -116,6 +116,11 @@ impl<M: Serialize> Network<M> {
         Network { rng, courier: None, distances, links, waiting, traffic }
     }
 
+    /// Draws from another stream from now on.
+    pub(super) fn change_luck(&mut self, rng: ChaCha8Rng) {
+        self.rng = rng;
+    }
+
     /// Hands all messages from now on to a courier.
     pub(super) fn employ(&mut self, courier: Box<dyn Courier<M>>) {
         self.courier = Some(courier);

@@ -18,7 +18,7 @@ use crate::sim::witness::{Breach, NoWitness, Witness};
 use crate::sim::{Recorded, Scenario, Settings, Snapshots, Subject, System, Telling};
 
 const OFTEN: Snapshots = Snapshots { every: Duration::from_millis(300), bug: None };
-const ALL: Telling = Telling { story: false, node_traces: true, snapshots: Some(OFTEN) };
+const ALL: Telling = Telling { node_traces: true, snapshots: Some(OFTEN), ..Telling::NOTHING };
 
 /// What is kept of a cut: of every node its incarnation and clock, and of every link what was recorded on
 /// it, by the incarnations and numbers of messages, and how many were missing.

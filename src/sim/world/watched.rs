@@ -16,6 +16,11 @@ impl<R: Replica, W> World<R, W> {
         !self.started.is_empty()
     }
 
+    /// Those.
+    pub(in crate::sim) fn started(&self) -> impl Iterator<Item = NodeId> {
+        self.started.iter().copied()
+    }
+
     /// Shows a witness the nodes that have started.
     ///
     /// # Errors

@@ -55,7 +55,8 @@ use crate::clock::dotted::Dot;
 use crate::clock::hybrid::{Clock, Stamp};
 use crate::kv::Key;
 use crate::replica::{
-    Effects, Input, NodeId, RecoverError, Replica, Setup, Slot, Status, Ticket, Time, Write,
+    Effects, Input, NodeId, Outline, RecoverError, Replica, Setup, Slot, Status, Ticket, Time,
+    Write, level,
 };
 use coordinate::Pending;
 use graves::Grave;
@@ -231,6 +232,23 @@ impl Replica for Eventual {
                 out.set_timer(Timer::Look, now + self.options.look_every);
             }
             Input::Stored(_) => {}
+        }
+    }
+
+    fn outline(&self) -> Outline {
+        let known = self.objects.len() as u64;
+        Outline {
+            state: [
+                u8::from(self.behind > Duration::ZERO),
+                level(self.graves.len() as u64).min(3),
+                level(known),
+                level(self.pending.len() as u64).min(4),
+                0,
+                0,
+                0,
+                0,
+            ],
+            ranks: [known, self.graves.len() as u64, self.tree.root() >> 62, self.tree.root()],
         }
     }
 

@@ -50,8 +50,8 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::kv::Key;
 use crate::replica::{
-    Effects, Input, NodeId, RecoverError, Refusal, Replica, Reply, Request, Setup, Slot, Status,
-    Ticket, Time, Write,
+    Effects, Input, NodeId, Outline, RecoverError, Refusal, Replica, Reply, Request, Setup, Slot,
+    Status, Ticket, Time, Write, level,
 };
 pub use acceptor::Record;
 use acceptor::{Acceptor, CONFIGURATION, RESERVED};
@@ -312,6 +312,24 @@ impl Replica for Paxos {
                 | Note::Chosen { .. }
                 | Note::Overtaken { .. }
         )
+    }
+
+    fn outline(&self) -> Outline {
+        let change = self.change.is_some();
+        let (lines, agenda) = (self.lines.len() as u64, self.agenda.len() as u64);
+        Outline {
+            state: [
+                change.into(),
+                level(self.waiting as u64).min(3),
+                level(lines),
+                level(agenda).min(3),
+                level(self.own_later.len() as u64).min(2),
+                self.age.min(3) as u8,
+                0,
+                0,
+            ],
+            ranks: [self.configuration.epoch, self.counter, self.age, lines],
+        }
     }
 
     fn status(&self) -> Status {

@@ -47,8 +47,8 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::kv;
 use crate::replica::{
-    Effects, Input, NodeId, RecoverError, Refusal, Replica, Request, RequestId, Role, Setup, Slot,
-    Status, Ticket, Time,
+    Effects, Input, NodeId, Outline, RecoverError, Refusal, Replica, Request, RequestId, Role,
+    Setup, Slot, Status, Ticket, Time, level,
 };
 use contact::Contact;
 use log::{HardState, Index, Log, Place, Record, Recovered, Term};
@@ -295,6 +295,41 @@ impl Replica for Raft {
             writes_proposed: self.counters.writes_proposed,
             reads_served: self.counters.reads_served,
             digest: 0,
+        }
+    }
+
+    fn outline(&self) -> Outline {
+        let (tail, end) = (self.log.last_term(), self.log.last_index());
+        let whose = |node: Option<NodeId>| match node {
+            None => 0,
+            Some(node) if node == self.id => 1,
+            Some(_) => 2,
+        };
+        let role = match &self.state {
+            State::Follower => 0,
+            State::PreCandidate(_) => 1,
+            State::Candidate(_) => 2,
+            State::Leader(_) => 3,
+        };
+        let changes = match &self.state {
+            State::Leader(leader) => {
+                u8::from(leader.change.is_some()) + 2 * u8::from(leader.handover.is_some())
+            }
+            _ => 4 * u8::from(self.incoming.is_some()),
+        };
+        Outline {
+            state: [
+                role,
+                whose(self.hard.vote),
+                whose(self.leader),
+                level(end.saturating_sub(self.commit)).min(4),
+                // Entries of how old a term are the last ones.
+                self.hard.term.saturating_sub(tail).min(3) as u8,
+                level(end.saturating_sub(self.durable)).min(2),
+                level(self.commit.saturating_sub(self.log.base().index)).min(2),
+                changes,
+            ],
+            ranks: [self.hard.term, tail, end, self.commit],
         }
     }
 
