@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rashomon_nemesis::hosts::{Hosts, HostsError, sandbox};
 use rashomon_nemesis::{Action, Node};
 
-use super::{Area, Finding, Trial, wrong};
+use super::{Area, Failure, Finding, Trial, wrong};
 
 const N1: Node = Node(1);
 const N2: Node = Node(2);
@@ -17,8 +17,6 @@ const N2: Node = Node(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long it is waited for what is not to come.
 const SILENCE: Duration = Duration::from_millis(100);
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs this program again where hosts can be made, and returns what it found there.
 pub(super) async fn findings(root: bool) -> Vec<Finding> {

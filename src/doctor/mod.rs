@@ -4,17 +4,20 @@
 //! files made for it, which are gone when it is known.
 
 #[cfg(target_os = "linux")]
+mod disks;
+#[cfg(target_os = "linux")]
 mod hosts;
 mod nodes;
 #[cfg(target_os = "linux")]
 mod programs;
-#[cfg(target_os = "linux")]
-mod root;
 
 use serde::{Deserialize, Serialize};
 
-/// Why something cannot be done, in words for a person.
-pub(crate) type Trial = Result<String, Box<dyn std::error::Error + Send + Sync>>;
+/// Why something cannot be done.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What was seen when something was done.
+pub(crate) type Trial = Result<String, Failure>;
 
 /// What a fault is done to, and by what hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -112,7 +115,7 @@ pub async fn examine() -> Diagnosis {
 async fn beyond(root: bool) -> Vec<Finding> {
     let mut findings = hosts::findings(root).await;
     findings.extend(programs::findings().await);
-    findings.extend(root::findings().await);
+    findings.extend(disks::findings().await);
     findings
 }
 
@@ -132,8 +135,6 @@ pub async fn examine_inside(area: Area) -> Vec<Finding> {
 
 /// An error of these words.
 #[cfg(target_os = "linux")]
-pub(crate) fn wrong<T>(
-    words: impl Into<String>,
-) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) fn wrong<T>(words: impl Into<String>) -> Result<T, Failure> {
     Err(words.into().into())
 }

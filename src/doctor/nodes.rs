@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rashomon_nemesis::{Launch, Links, Node, NodeProcess};
 
-use super::{Area, Finding, Trial};
+use super::{Area, Failure, Finding, Trial};
 
 pub(super) async fn findings() -> Vec<Finding> {
     let links = "cut, hold, slow, lose, limit, reset, strand";
@@ -24,7 +24,7 @@ async fn proxies() -> Trial {
 }
 
 /// A process that does nothing.
-pub(super) fn idler() -> Result<NodeProcess, Box<dyn std::error::Error + Send + Sync>> {
+pub(super) fn idler() -> Result<NodeProcess, Failure> {
     let launch = Launch {
         program: "sleep".into(),
         args: vec!["600".into()],
