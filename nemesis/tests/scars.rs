@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use rashomon_nemesis::hosts::{Hosts, HostsError};
 use rashomon_nemesis::{Fsyncs, Launch, Leases, MARK, Mishap, Node, NodeProcess, Volume, heal};
 
@@ -156,15 +158,47 @@ impl Drop for Healed<'_> {
     }
 }
 
+/// A harness of its own, which holds all that it can below `place`.
+fn start_harness(place: &Path) -> Killed {
+    let program = std::env::current_exe().expect("this program");
+    let this = ["--exact", "what_is_held_is_undone_when_it_goes", "--nocapture"];
+    let mut command = Command::new(program);
+    command.args(this).env(HARNESS, place).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stderr(Stdio::null());
+    Killed(command.spawn().expect("it starts"))
+}
+
+/// It may be about to make something, or have made it just now.
+#[test]
+fn nothing_is_left_whenever_a_harness_is_killed() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut written = 0;
+    for _ in 0..8 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = fs::canonicalize(folder.path()).expect("it is there");
+        let file = place.join("leases.jsonl");
+        let _healed = Healed(&file);
+        let harness = start_harness(&place);
+        // So many lines on, and a little more.
+        let lines = rng.random_range(0..=if is_root() { 6 } else { 3 });
+        let text = || fs::read_to_string(&file).unwrap_or_default();
+        until(|| text().lines().count() >= lines);
+        let after = Duration::from_millis(rng.random_range(0..60));
+        thread::sleep(after);
+        drop(harness);
+        let leases = text();
+        written += leases.matches("took").count();
+        let done = heal(&file).expect("it can be healed");
+        assert_eq!(left(&place), [""; 0], "{after:?} {done:#?}\n{leases}");
+    }
+    assert!(written > 4, "hardly anything was held: {written}");
+}
+
 #[test]
 fn a_killed_harness_is_healed_of_everything_it_held() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = fs::canonicalize(folder.path()).expect("it is there");
-    let program = std::env::current_exe().expect("this program");
-    let this = ["--exact", "what_is_held_is_undone_when_it_goes", "--nocapture"];
-    let mut command = Command::new(program);
-    command.args(this).env(HARNESS, &place).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut harness = Killed(command.spawn().expect("it starts"));
+    let mut harness = start_harness(&place);
     let said = BufReader::new(harness.0.stdout.take().expect("it is piped")).lines();
     let holds = said.map_while(Result::ok).find(|line| line.contains("holds "));
     let file = place.join("leases.jsonl");

@@ -54,8 +54,9 @@ fn heal_all(parent: &Path, tell: impl Fn(&str)) -> (Exit, bool) {
     let (mut worst, mut any) = (Exit::Valid, false);
     for directory in left_below(parent) {
         match heal(&directory.leases()) {
+            Ok(done) if done.is_empty() => {}
             Ok(done) => {
-                any |= !done.is_empty();
+                any = true;
                 tell(&account(&directory, &done));
             }
             Err(HealError::Alive { .. }) => {}

@@ -27,6 +27,7 @@ pub struct Volume {
     at: PathBuf,
     image: PathBuf,
     lease: Option<Lease>,
+    leases: Leases,
 }
 
 impl Volume {
@@ -51,9 +52,10 @@ impl Volume {
         let image = fs::canonicalize(image).map_err(failed(image))?;
         // Nothing kept back for root, and nothing left to be written when it is first used.
         let options = ["-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0"];
-        run(Command::new("mkfs.ext4").args(options).arg(&image))?;
+        run(marked("mkfs.ext4", leases).args(options).arg(&image))?;
         let holding = Holding::Mount { at: at.clone(), image: image.clone() };
-        let volume = Volume { lease: Some(leases.take(holding)?), at, image };
+        let lease = Some(leases.take(holding)?);
+        let volume = Volume { at, image, lease, leases: leases.clone() };
         volume.mount()?;
         Ok(volume)
     }
@@ -65,11 +67,8 @@ impl Volume {
 
     fn mount(&self) -> Result<(), DiskError> {
         // The loop device goes when the file system is unmounted.
-        run(Command::new("mount")
-            .args(["-t", "ext4", "-o", "loop"])
-            .arg(&self.image)
-            .arg(&self.at))?;
-        Ok(())
+        let mut mount = marked("mount", &self.leases);
+        run(mount.args(["-t", "ext4", "-o", "loop"]).arg(&self.image).arg(&self.at)).map(|_| ())
     }
 
     /// Cuts its power: from now on every access fails, and what was not synced is lost. Whoever used it
@@ -97,7 +96,7 @@ impl Volume {
     /// # Errors
     /// When the system refuses, as it does if it hangs already.
     pub fn freeze(&mut self) -> Result<(), DiskError> {
-        run(Command::new("fsfreeze").arg("-f").arg(&self.at)).map(|_| ())
+        run(marked("fsfreeze", &self.leases).arg("-f").arg(&self.at)).map(|_| ())
     }
 
     /// Lets it go on.
@@ -173,6 +172,13 @@ impl Drop for Volume {
             lease.keep();
         }
     }
+}
+
+/// A program of the system's that healing ends before it looks for what the program was to make.
+fn marked(program: &str, leases: &Leases) -> Command {
+    let mut command = Command::new(program);
+    command.envs(leases.mark());
+    command
 }
 
 /// Shuts a file system down at once, without writing anything to its device that is not there yet.
