@@ -29,7 +29,7 @@ use rashomon_stores::catalogue::{Mutant, Shows, Store};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
-/// The mutants that take the unguided swarm longest: `--choose` finds them again.
+/// The mutants that take the unguided swarm longest, by the table of docs/zoo.md.
 const HARDEST: &str = "stale-snapshot,old-term-committed,vote-forgotten,old-answer-counted,\
                        old-round-read,lease-unprotected,vote-before-fsync,lease-without-margin,\
                        term-forgotten,early-reconfiguration";

@@ -107,27 +107,53 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Note::Prepared { key, ballot } => write!(f, "prepares {key} at {ballot}"),
+            Note::Prepared { key, ballot } => {
+                write!(f, "prepares {key} at {ballot}", key = key.escape_debug())
+            }
             Note::Proposed { key, ballot, parent, requests, at_once } => {
                 let how = if *at_once { ", at once" } else { "" };
-                write!(f, "proposes {key} at {ballot} after {parent} for {requests} requests{how}")
+                write!(
+                    f,
+                    "proposes {key} at {ballot} after {parent} for {requests} requests{how}",
+                    key = key.escape_debug()
+                )
             }
-            Note::Chosen { key, ballot } => write!(f, "has {key} chosen at {ballot}"),
+            Note::Chosen { key, ballot } => {
+                write!(f, "has {key} chosen at {ballot}", key = key.escape_debug())
+            }
             Note::Overtaken { key, ballot, by, times } => {
-                write!(f, "is overtaken with {key} at {ballot} by {by}, {times} times now")
+                write!(
+                    f,
+                    "is overtaken with {key} at {ballot} by {by}, {times} times now",
+                    key = key.escape_debug()
+                )
             }
             Note::GaveUp { key, requests } => {
-                write!(f, "gives up {requests} requests for {key}")
+                write!(f, "gives up {requests} requests for {key}", key = key.escape_debug())
             }
             Note::Collecting { key, tombstone } => {
-                write!(f, "begins to erase the tombstone of {key} at {tombstone}")
+                write!(
+                    f,
+                    "begins to erase the tombstone of {key} at {tombstone}",
+                    key = key.escape_debug()
+                )
             }
             Note::Collected { key, tombstone } => {
-                write!(f, "has erased the tombstone of {key} at {tombstone}")
+                write!(
+                    f,
+                    "has erased the tombstone of {key} at {tombstone}",
+                    key = key.escape_debug()
+                )
             }
-            Note::NotCollected { key } => write!(f, "leaves the tombstone of {key} for now"),
+            Note::NotCollected { key } => {
+                write!(f, "leaves the tombstone of {key} for now", key = key.escape_debug())
+            }
             Note::TooYoung { key, from } => {
-                write!(f, "does not listen to what {from} proposed for {key} long ago")
+                write!(
+                    f,
+                    "does not listen to what {from} proposed for {key} long ago",
+                    key = key.escape_debug()
+                )
             }
             Note::Configured { configuration, anew } => {
                 let how = if *anew { ", and begins anew" } else { "" };

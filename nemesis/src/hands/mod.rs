@@ -3,29 +3,32 @@
 //! Mending asks nothing of what was broken: opening a link turns a valve in this process, and a
 //! restart starts a new process from its command line.
 
+mod condition;
+mod outcome;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::SocketAddr;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
 
 use crate::action::Action;
-use crate::ailment::{Ailment, Part, Percent};
+use crate::ailment::{Ailment, Part};
 #[cfg(target_os = "linux")]
 use crate::clock::ClockError;
 use crate::damage::Damage;
 use crate::ending::Ending;
-use crate::foreign;
 #[cfg(target_os = "linux")]
 use crate::hosts::{Hosts, HostsError};
-use crate::link::{Bite, LinkError, Links};
+use crate::link::{LinkError, Links};
 use crate::nodes::{Cluster, Node};
 use crate::process::{NodeProcess, ProcessError};
 use crate::wires::Wires;
+use condition::{Condition, Cure, tell};
+
+pub use outcome::Outcome;
 
 /// How long a node that is asked to end may take.
 const GRACE: Duration = Duration::from_secs(3);
@@ -71,32 +74,6 @@ pub enum HandsError {
     Order(Action),
 }
 
-/// What really happened.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Outcome {
-    /// The links that were opened again, each with what had run into it while it was closed.
-    pub healed: Vec<Bite>,
-    /// The nodes whose process ran, and ended.
-    pub ended: Vec<Node>,
-    /// The nodes that were started again.
-    pub restarted: Vec<Node>,
-    /// The nodes that an ailment befell.
-    pub ailing: Vec<Node>,
-    /// The nodes that were cured, each with what that was.
-    pub cured: Vec<(Node, String)>,
-    /// The nodes whose files were damaged, each with what was done.
-    pub damaged: Vec<(Node, String)>,
-    /// The nodes that were to start again and cannot any more, because of that.
-    pub lost: Vec<Node>,
-}
-
-impl Outcome {
-    /// How many of the healed links something had run into.
-    pub fn bitten(&self) -> usize {
-        self.healed.iter().filter(|bite| bite.bit()).count()
-    }
-}
-
 /// The wires and processes of one cluster. Dropping them ends every process and closes every port.
 #[derive(Debug)]
 pub struct Hands<W = Links> {
@@ -112,33 +89,6 @@ pub struct Hands<W = Links> {
     spoilt: BTreeSet<Node>,
     /// What chance decides: which bit flips, and what of that which is not synced is lost.
     rng: ChaCha8Rng,
-}
-
-/// How a node is.
-#[derive(Clone, Copy, Debug)]
-struct Condition {
-    /// Since when it stands still.
-    paused: Option<Instant>,
-    throttle: Option<Percent>,
-    squeezed: bool,
-    /// How far its clock has leapt in all.
-    leapt: Duration,
-    /// How its clock goes: it drifts or strobes.
-    pace: Ailment,
-    stall: Duration,
-    full: bool,
-    /// Its next sync fails, or one did and it stopped.
-    balks: bool,
-}
-
-impl Default for Condition {
-    fn default() -> Self {
-        let (leapt, stall) = (Duration::ZERO, Duration::ZERO);
-        let (paused, throttle, squeezed) = (None, None, false);
-        let (full, balks) = (false, false);
-        let pace = Ailment::Drift(Percent::WHOLE);
-        Condition { paused, throttle, squeezed, leapt, pace, stall, full, balks }
-    }
 }
 
 impl Hands {
@@ -430,75 +380,15 @@ impl<W: Wires> Hands<W> {
         Ok(damaged)
     }
 
-    /// Cures a part of every node. Those that stopped for want of room start again.
+    /// Cures a part of every node. Those that ended for what they lacked start again.
     async fn cure(&mut self, part: Part, outcome: &mut Outcome) -> Result<(), HandsError> {
         for (node, condition) in &mut self.conditions {
             let Some(process) = self.processes.get_mut(node) else { continue };
-            let well = Condition::default();
-            match part {
-                Part::Process => {
-                    let since = condition.paused.take();
-                    let throttled = condition.throttle.take().is_some();
-                    let squeezed = std::mem::take(&mut condition.squeezed);
-                    if since.is_none() && !throttled && !squeezed {
-                        continue;
-                    }
-                    if process.free().await? {
-                        let what = match since {
-                            Some(since) => {
-                                format!("stood still for {:.1} s", since.elapsed().as_secs_f64())
-                            }
-                            None => "has time and memory again".to_owned(),
-                        };
-                        outcome.cured.push((*node, what));
-                    } else if squeezed && !self.down.contains(node) {
-                        process.restart().await?;
-                        condition.befall::<W>(process).await?;
-                        outcome.restarted.push(*node);
-                    }
-                }
-                Part::Clock => {
-                    if condition.pace != well.pace {
-                        condition.pace = well.pace;
-                        tell::<W>(process, well.pace, 0).await?;
-                        outcome.cured.push((*node, "runs true again".into()));
-                    }
-                }
-                Part::Disk => {
-                    let stall = condition.stall != well.stall;
-                    let failed = condition.full || condition.balks;
-                    (condition.stall, condition.full) = (well.stall, well.full);
-                    condition.balks = well.balks;
-                    if failed && process.exited()?.is_some() && !self.down.contains(node) {
-                        process.restart().await?;
-                        condition.befall::<W>(process).await?;
-                        outcome.restarted.push(*node);
-                    } else if stall || failed {
-                        tell::<W>(process, Ailment::Stall(well.stall), 0).await?;
-                        process.tell("room").await?;
-                        outcome.cured.push((*node, "writes as usual".into()));
-                    }
-                }
+            match condition.cure::<W>(part, process, self.down.contains(node)).await? {
+                Cure::Nothing => {}
+                Cure::Well(what) => outcome.cured.push((*node, what)),
+                Cure::Started => outcome.restarted.push(*node),
             }
-        }
-        Ok(())
-    }
-}
-
-impl Condition {
-    /// Lets what lasts befall a new process of the node.
-    async fn befall<W: Wires>(&self, process: &mut NodeProcess) -> Result<(), HandsError> {
-        let well = Condition::default();
-        let ailments = [
-            (self.leapt != well.leapt, Ailment::Leap(self.leapt)),
-            (self.pace != well.pace, self.pace),
-            (self.stall != well.stall, Ailment::Stall(self.stall)),
-            (self.full, Ailment::Fill),
-        ];
-        let throttle = self.throttle.map(Ailment::Throttle);
-        let ailments = ailments.into_iter().filter(|(befell, _)| *befell).map(|(_, it)| it);
-        for ailment in ailments.chain(throttle) {
-            tell::<W>(process, ailment, 0).await?;
         }
         Ok(())
     }
@@ -516,67 +406,4 @@ async fn ask_to_end<W: Wires>(process: &mut NodeProcess) -> Result<(), ProcessEr
 async fn stop<W: Wires>(process: &mut NodeProcess, grace: Duration) -> Result<(), ProcessError> {
     ask_to_end::<W>(process).await?;
     process.wait_or_kill(grace).await.map(drop)
-}
-
-/// Lets an ailment befall a process; says whether there is one. The seed decides what the ailment
-/// leaves to chance.
-async fn tell<W: Wires>(
-    process: &mut NodeProcess,
-    ailment: Ailment,
-    seed: u64,
-) -> Result<bool, HandsError> {
-    if !W::HEARD && ailment.part() != Part::Process {
-        return foreign::befall(process, ailment).await;
-    }
-    // What a node is told over its life line: times in nanoseconds, rates in per cent. Nobody who stands
-    // still needs to be told so.
-    let line = match ailment {
-        Ailment::Pause => return Ok(process.pause()?),
-        Ailment::Throttle(share) => return Ok(process.throttle(share)?),
-        Ailment::Squeeze => return Ok(process.squeeze()?),
-        Ailment::Leap(by) => format!("leap {}", by.as_nanos()),
-        Ailment::Drift(rate) => format!("rate {}", rate.get()),
-        Ailment::Strobe(turn) => format!("strobe {}", turn.as_nanos()),
-        Ailment::Stall(by) => format!("stall {}", by.as_nanos()),
-        Ailment::Fill => "fill".to_owned(),
-        Ailment::Balk => format!("balk {seed}"),
-    };
-    Ok(process.tell(&line).await?)
-}
-
-impl fmt::Display for Outcome {
-    /// What happened, for a person; empty if there is nothing to tell.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = Vec::new();
-        if !self.healed.is_empty() {
-            let links = counted(self.healed.len() as u64, "link");
-            let connections = self.healed.iter().map(|bite| bite.connections).sum();
-            let bytes = self.healed.iter().map(|bite| bite.bytes).sum();
-            parts.push(match self.bitten() {
-                0 => format!("{links} healed, nothing had run into them"),
-                bitten => format!(
-                    "{links} healed; {} and {} had run into {bitten} of them",
-                    counted(connections, "connection"),
-                    counted(bytes, "byte"),
-                ),
-            });
-        }
-        let nodes =
-            [(&self.ended, "ended"), (&self.ailing, "struck"), (&self.restarted, "restarted")];
-        for (nodes, what) in nodes {
-            if !nodes.is_empty() {
-                let names: Vec<String> = nodes.iter().map(Node::to_string).collect();
-                parts.push(format!("{} {what}", names.join(", ")));
-            }
-        }
-        parts.extend(self.damaged.iter().map(|(node, done)| format!("{node}: {done}")));
-        parts.extend(self.lost.iter().map(|node| format!("{node} is damaged and does not start")));
-        parts.extend(self.cured.iter().map(|(node, what)| format!("{node} {what}")));
-        f.write_str(&parts.join("; "))
-    }
-}
-
-fn counted(number: u64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
 }
