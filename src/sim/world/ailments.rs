@@ -191,9 +191,11 @@ impl<R: Replica, W> World<R, W> {
 
     /// A node finds no memory, or cannot make durable what it is to write, and stops until there is some.
     pub(super) fn starve(&mut self, id: NodeId, of: Part) -> Happening<W> {
-        self.nodes[index(id)].condition.starved = Some(of);
+        let condition = &mut self.nodes[index(id)].condition;
+        condition.starved = Some(of);
         let what = match of {
-            Part::Disk => "use in its disk",
+            Part::Disk if condition.full => "room on its disk",
+            Part::Disk => "way to sync its disk",
             Part::Process | Part::Clock => "memory",
         };
         self.hardship.disk_failures += u64::from(of == Part::Disk);
