@@ -1,15 +1,15 @@
 //! The client of the built-in stores: HTTP with reqwest. What it does after each answer is in
 //! [`super::pursuit`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use rashomon_checker::consistency::MISMATCH;
 use rashomon_checker::history::Value;
 use rashomon_stores::kv::Context;
-use rashomon_stores::node::server::CONTEXT_HEADER;
+use rashomon_stores::node::server::{CONTEXT_HEADER, TO_HEADER, addressee};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -20,34 +20,87 @@ use crate::workload::{Action, Request};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Where the nodes listen; a node that restarts may come back elsewhere.
+/// Where the nodes listen, and which of them clients ask; a node that restarts may come back elsewhere.
 #[derive(Clone, Debug)]
-pub struct Addresses(Arc<RwLock<Vec<SocketAddr>>>);
+pub struct Addresses {
+    cluster: Arc<str>,
+    book: Arc<RwLock<Book>>,
+}
+
+#[derive(Debug)]
+struct Book {
+    addresses: Vec<SocketAddr>,
+    /// Members no longer.
+    gone: BTreeSet<usize>,
+}
 
 impl Addresses {
-    /// The addresses of all nodes, in their order.
-    pub fn new(addresses: Vec<SocketAddr>) -> Self {
-        Addresses(Arc::new(RwLock::new(addresses)))
+    /// The addresses of all nodes of a cluster, in their order.
+    pub fn new(cluster: &str, addresses: Vec<SocketAddr>) -> Self {
+        let book = Book { addresses, gone: BTreeSet::new() };
+        Addresses { cluster: cluster.into(), book: Arc::new(RwLock::new(book)) }
+    }
+
+    /// Where a node is asked for a path, and what to tell it of whom is meant: a port that it has left may
+    /// be another's by now.
+    pub fn request(
+        &self,
+        http: &reqwest::Client,
+        method: Method,
+        node: usize,
+        path: &str,
+    ) -> RequestBuilder {
+        let to = addressee(&self.cluster, u16::try_from(node + 1).unwrap_or(u16::MAX));
+        http.request(method, format!("http://{}{path}", self.get(node))).header(TO_HEADER, to)
     }
 
     /// Where a node listens now; an index from 0.
     pub fn get(&self, node: usize) -> SocketAddr {
-        self.0.read().expect("no code panics with the lock held")[node]
+        self.book().addresses[node]
     }
 
     /// Notes that a node listens elsewhere.
     pub fn set(&self, node: usize, address: SocketAddr) {
-        self.0.write().expect("no code panics with the lock held")[node] = address;
+        self.book_mut().addresses[node] = address;
+    }
+
+    /// Notes that a node is a member no longer, so that clients do not begin with it, or is one again.
+    pub fn leave(&self, node: usize, leaves: bool) {
+        let mut book = self.book_mut();
+        if leaves {
+            book.gone.insert(node);
+        } else {
+            book.gone.remove(&node);
+        }
+    }
+
+    /// This node, or if it is gone another, not the same for all.
+    fn instead_of(&self, node: usize) -> usize {
+        let book = self.book();
+        let present = |node: &usize| !book.gone.contains(node);
+        if present(&node) {
+            return node;
+        }
+        let members: Vec<usize> = (0..book.addresses.len()).filter(present).collect();
+        members.get(node % members.len().max(1)).copied().unwrap_or(node)
+    }
+
+    fn book(&self) -> RwLockReadGuard<'_, Book> {
+        self.book.read().expect("no code panics with the lock held")
+    }
+
+    fn book_mut(&self) -> RwLockWriteGuard<'_, Book> {
+        self.book.write().expect("no code panics with the lock held")
     }
 
     /// Notes that there is one more node, and where it listens.
     pub fn add(&self, address: SocketAddr) {
-        self.0.write().expect("no code panics with the lock held").push(address);
+        self.book_mut().addresses.push(address);
     }
 
     /// How many nodes there are.
     pub fn count(&self) -> usize {
-        self.0.read().expect("no code panics with the lock held").len()
+        self.book().addresses.len()
     }
 }
 
@@ -136,8 +189,8 @@ impl HttpClient {
     }
 
     fn request(&self, node: usize, request: &Request) -> RequestBuilder {
-        let base = format!("http://{}/kv/{}", self.addresses.get(node), request.key);
-        let (method, url, body) = match request.action {
+        let base = format!("/kv/{}", request.key);
+        let (method, path, body) = match request.action {
             Action::Read | Action::Get | Action::Elements | Action::Count => {
                 (Method::GET, base, None)
             }
@@ -159,8 +212,8 @@ impl HttpClient {
             }
         };
         let mut builder = self
-            .http
-            .request(method, url)
+            .addresses
+            .request(&self.http, method, node, &path)
             .header("rashomon-session", self.session)
             .header("rashomon-sequence", self.sequence);
         if let Some(context) = self.contexts.get(&request.key) {
@@ -189,7 +242,8 @@ impl Client for HttpClient {
         let deadline = Instant::now() + self.timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
         let nodes = self.addresses.count();
-        let pursuit = Pursuit::new(self.home, nodes, request.action.is_read());
+        let home = self.addresses.instead_of(self.home);
+        let pursuit = Pursuit::new(home, nodes, request.action.is_read());
         let mut pursuit = pursuit.repeating(self.repeats);
         if self.roams {
             self.home = (self.home + 1) % nodes;
@@ -198,7 +252,10 @@ impl Client for HttpClient {
             let attempt = self.attempt(pursuit.node, request, left()).await;
             match pursuit.after(attempt, left()) {
                 Next::Ask => {}
-                Next::AskLater => tokio::time::sleep(PAUSE).await,
+                Next::AskLater => {
+                    pursuit.node = self.addresses.instead_of(pursuit.node);
+                    tokio::time::sleep(PAUSE).await;
+                }
                 Next::End(answer) => return answer,
             }
         }
@@ -267,4 +324,28 @@ fn root_cause(error: &dyn std::error::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_of_nodes_that_are_gone_go_to_members() {
+        let nowhere: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let addresses = Addresses::new("c", vec![nowhere; 5]);
+        let homes = || (0..5).map(|node| addresses.instead_of(node)).collect::<Vec<_>>();
+        assert_eq!(homes(), [0, 1, 2, 3, 4]);
+        for node in 0..3 {
+            addresses.leave(node, true);
+        }
+        addresses.add(nowhere);
+        assert_eq!(homes(), [3, 4, 5, 3, 4], "spread over those that are left");
+        addresses.leave(1, false);
+        assert_eq!(addresses.instead_of(1), 1);
+        for node in 0..6 {
+            addresses.leave(node, true);
+        }
+        assert_eq!(addresses.instead_of(2), 2, "there is nobody else");
+    }
 }

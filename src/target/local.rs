@@ -18,7 +18,7 @@ use rashomon_stores::catalogue::Store;
 use rashomon_stores::node::server::StatusBody;
 use rashomon_stores::node::{Config, QuorumSizes, Snapshots, Timing};
 use rashomon_stores::replica::{NodeId, Role, Status};
-use reqwest::Client as Http;
+use reqwest::{Client as Http, Method};
 
 use super::operator::{Concluded, Operator, Task};
 use super::{Leader, Target, TargetError};
@@ -80,11 +80,15 @@ impl LocalCluster {
             processes.push(process);
         }
         let nowhere = vec![([127, 0, 0, 1], 0).into(); usize::from(plan.nodes)];
-        let addresses = Addresses::new(nowhere);
+        let addresses = Addresses::new(&cluster_name(directory), nowhere);
         let mut cluster = LocalCluster {
             hands: Hands::new(links, processes).seeded(plan.seed),
             directory: directory.clone(),
-            sides: if plan.client_links { Some(Sides::open(plan.nodes).await?) } else { None },
+            sides: if plan.client_links {
+                Some(Sides::open(plan.nodes, &cluster_name(directory)).await?)
+            } else {
+                None
+            },
             operator: Operator::new(addresses.clone())?,
             addresses,
             operation_timeout: Duration::from_millis(plan.operation_timeout_ms),
@@ -179,12 +183,29 @@ impl LocalCluster {
     fn conclude(&mut self, concluded: &[Concluded]) {
         for Concluded { task, done, .. } in concluded {
             match task {
-                Task::Retire(node) if *done => self.hands.retire(*node),
+                Task::Retire(node) if *done => {
+                    self.let_leave(*node, true);
+                    self.hands.retire(*node);
+                    // In a long run many come and go: what led to them would pile up.
+                    self.hands.links_mut().remove(*node);
+                }
+                Task::Remove(node) if *done => self.let_leave(*node, true),
                 // It may be a member or not; it is meant to be one again.
-                Task::Remove(node) | Task::Retire(node) if !done => {
+                Task::Remove(node) | Task::Retire(node) => {
                     self.hands.is_to_leave(*node, false);
+                    self.let_leave(*node, false);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Lets clients begin elsewhere than at a node that is a member no longer, or there again.
+    fn let_leave(&self, node: Node, leaves: bool) {
+        let sides = self.sides.iter().flat_map(|sides| &sides.addresses);
+        for addresses in sides.chain([&self.addresses]) {
+            if index(node) < addresses.count() {
+                addresses.leave(index(node), leaves);
             }
         }
     }
@@ -210,8 +231,8 @@ impl LocalCluster {
         let asked: Vec<_> = nodes
             .iter()
             .map(|node| {
-                let url = format!("http://{}/status", self.addresses.get(index(*node)));
-                let request = self.http.get(url).send();
+                let request =
+                    self.addresses.request(&self.http, Method::GET, index(*node), "/status").send();
                 let is_mute = mute.contains(node);
                 tokio::spawn(async move {
                     if is_mute {
@@ -360,10 +381,11 @@ struct Sides {
     links: Links,
     /// Where the clients at each node find all nodes.
     addresses: Vec<Addresses>,
+    cluster: String,
 }
 
 impl Sides {
-    async fn open(nodes: u16) -> Result<Self, TargetError> {
+    async fn open(nodes: u16, cluster: &str) -> Result<Self, TargetError> {
         let links = Links::open(Node::first(nodes)).await?;
         let side = |home| {
             // The home node is reached directly, wherever it listens by then.
@@ -371,9 +393,10 @@ impl Sides {
             for (node, proxy) in links.peers(home) {
                 addresses[index(node)] = proxy;
             }
-            Addresses::new(addresses)
+            Addresses::new(cluster, addresses)
         };
-        Ok(Sides { addresses: Node::first(nodes).map(side).collect(), links })
+        let addresses = Node::first(nodes).map(side).collect();
+        Ok(Sides { addresses, links, cluster: cluster.to_owned() })
     }
 
     /// Makes room for one more node, and for clients beside it.
@@ -381,7 +404,7 @@ impl Sides {
         self.links.add(node).await?;
         let nowhere: SocketAddr = ([127, 0, 0, 1], 0).into();
         while self.addresses.len() <= index(node) {
-            self.addresses.push(Addresses::new(Vec::new()));
+            self.addresses.push(Addresses::new(&self.cluster, Vec::new()));
         }
         for (place, addresses) in self.addresses.iter().enumerate() {
             let home = Node(u16::try_from(place + 1).unwrap_or(u16::MAX));
@@ -501,7 +524,7 @@ fn prepare(
         store: plan.store.parse()?,
         bug: plan.bug.clone(),
         seed: plan.seed,
-        cluster: directory.name(),
+        cluster: cluster_name(directory),
         timing: Timing::default(),
         reads: plan.reads,
         quorums: QuorumSizes::default(),
@@ -517,6 +540,12 @@ fn prepare(
         data: place.join("data"),
         log: place.join("log"),
     })
+}
+
+/// What a run's cluster is called, while this process lives, by no other: ports go from hand to hand between
+/// clusters on one machine.
+fn cluster_name(directory: &RunDir) -> String {
+    format!("{}-{}", directory.name(), std::process::id())
 }
 
 /// Nodes count from 1, addresses from 0.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rashomon_nemesis::{Action, Cluster, Node};
 use rashomon_stores::node::server::StatusBody;
 use rashomon_stores::replica::{Role, Status};
-use reqwest::{Client as Http, StatusCode};
+use reqwest::{Client as Http, Method, StatusCode};
 use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 
@@ -157,8 +157,9 @@ impl Round {
             return None;
         }
         let (order, body) = request(task);
-        let url = format!("http://{}/admin/{order}", self.addresses.get(index(node)));
-        let asked = self.http.post(url).timeout(PATIENCE).json(&body).send().await;
+        let path = format!("/admin/{order}");
+        let asked = self.addresses.request(&self.http, Method::POST, index(node), &path);
+        let asked = asked.timeout(PATIENCE).json(&body).send().await;
         let answer = asked.ok()?;
         let (word, definite) = (answer.status(), answer.json::<Json>().await.unwrap_or_default());
         match (word, definite["error"].as_str()) {
@@ -185,8 +186,8 @@ impl Round {
     async fn statuses(&self) -> Vec<Status> {
         let mut asked = JoinSet::new();
         for place in 0..self.addresses.count() {
-            let url = format!("http://{}/status", self.addresses.get(place));
-            let request = self.http.get(url).timeout(STATUS_LIMIT).send();
+            let request = self.addresses.request(&self.http, Method::GET, place, "/status");
+            let request = request.timeout(STATUS_LIMIT).send();
             asked.spawn(async move {
                 Some(request.await.ok()?.json::<StatusBody>().await.ok()?.status)
             });

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use cluster::{Cluster, PATIENCE};
 use rashomon_stores::node::server::{
-    CLIENT_MAX, CONTEXT_HEADER, DEPTH_MAX, KEY_MAX, SEQUENCE_HEADER, SESSION_HEADER, VALUE_MAX,
+    CLIENT_MAX, CONTEXT_HEADER, DEPTH_MAX, KEY_MAX, SEQUENCE_HEADER, SESSION_HEADER, TO_HEADER,
+    VALUE_MAX, addressee,
 };
 use rashomon_stores::node::{Ailment, Node, NodeError, Snapshots, StorageError};
 use rashomon_stores::replica::NodeId;
@@ -63,6 +64,26 @@ async fn one_node_serves_every_operation() {
     for (method, path, body, expected) in steps {
         expect_ok(&cluster, N1, (method, path, body), expected).await;
     }
+}
+
+/// A port that a node has left may be another's: what is meant for the one is not for the other.
+#[tokio::test]
+async fn a_request_for_another_node_has_no_effect() {
+    let cluster = Cluster::start(1).await;
+    cluster.leader().await;
+    let about = cluster.send(cluster.request(N1, Method::GET, "/status")).await.1;
+    let ours = about["cluster"].as_str().expect("it tells its cluster").to_owned();
+    let put = |to: String, value: u64| {
+        let request = cluster.request(N1, Method::PUT, "/kv/x").header(TO_HEADER, to);
+        cluster.send(request.json(&json!({"value": value})))
+    };
+    assert_eq!(put(addressee(&ours, 1), 1).await.0, StatusCode::OK);
+    for other in [addressee("another", 1), addressee(&ours, 2), ours, "nonsense".to_owned()] {
+        let (status, answer) = put(other, 2).await;
+        assert_eq!(status, StatusCode::MISDIRECTED_REQUEST);
+        assert_eq!((&answer["error"], &answer["definite"]), (&json!("misdirected"), &json!(true)));
+    }
+    expect_ok(&cluster, N1, (Method::GET, "/kv/x", Value::Null), json!({"value": 1})).await;
 }
 
 #[tokio::test]

@@ -54,6 +54,31 @@ fn members_come_and_go_and_are_struck_like_all_others() {
     assert_eq!(bench.processes_after(NOTHING_LEFT), [""; 0]);
 }
 
+/// A cluster may come to have none of its first members. Its clients go along, and what led to those that
+/// are gone is taken away.
+#[test]
+fn clients_outlast_all_first_members() {
+    let bench = Bench::new();
+    let turns =
+        (1..=3).map(|node| format!("at {}s add; at {}s retire n{node}", 2 * node, 2 * node + 1));
+    let steps = turns.collect::<Vec<_>>().join("; ");
+    let run = run(&bench, "raft", &["--nodes", "3", "--time-limit", "12s"], &steps);
+    assert_eq!(run.code(), Some(0), "{}", run.everything());
+    let text = fs::read_to_string(bench.latest().join("history.jsonl")).expect("a history");
+    let events = text.lines().map(|line| serde_json::from_str::<Json>(line).expect("JSON"));
+    let events: Vec<Json> = events.collect();
+    let retired = events.iter().rposition(|event| event["value"]["done"] == "retire n3");
+    let later = &events[retired.expect("the last of them goes")..];
+    // All that is done a second later is done by those that came.
+    let from = later[0]["time"].as_u64().expect("a time") + 2_000_000_000;
+    let is_done = |event: &&Json| event["type"] == "ok" && event["time"].as_u64() > Some(from);
+    let done: Vec<&Json> = later.iter().filter(is_done).collect();
+    let new = ["n4", "n5", "n6"].map(Json::from);
+    let by_new = done.iter().filter(|event| new.contains(&event["node"])).count();
+    assert!(by_new > 20 && by_new == done.len(), "{by_new} of {}", done.len());
+    assert_eq!(bench.processes_after(NOTHING_LEFT), [""; 0]);
+}
+
 #[test]
 fn members_of_a_store_without_a_leader_come_and_go() {
     let bench = Bench::new();

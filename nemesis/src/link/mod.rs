@@ -123,6 +123,13 @@ impl Links {
         Ok(())
     }
 
+    /// Closes every link from and to a node that has ended for good.
+    pub fn remove(&mut self, node: Node) {
+        self.upstreams.remove(&node);
+        // A relay ends when its valve is gone.
+        self.links.retain(|(from, to), _| *from != node && *to != node);
+    }
+
     async fn link(&self, from: Node, to: Node) -> Result<Link, LinkError> {
         let failed = |source| LinkError::Listen { from, to, source };
         let upstream = self.upstreams.get(&to).ok_or(LinkError::Unknown { from, to })?;

@@ -208,7 +208,8 @@ async fn start<R: Replica>(
     );
     let about = About { cluster: cluster.clone(), store, bug: config.bug.clone(), incarnation };
     let request_timeout = config.timing.request_timeout();
-    let api = Arc::new(Api { calls, traffic, commits, about, id, request_timeout });
+    let addressee = server::addressee(&about.cluster, id.0);
+    let api = Arc::new(Api { calls, traffic, commits, about, id, addressee, request_timeout });
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(supervise(host.run(inbox, reports), listener, api, stopped));
     Ok(Node { address, ailments, stop, task })

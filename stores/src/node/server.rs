@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{self, DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use axum::{Json, Router};
@@ -45,6 +46,14 @@ pub const CLIENT_MAX: usize = 128;
 
 /// The header that names the client of a session.
 pub const SESSION_HEADER: &str = "rashomon-session";
+/// Whom a request is meant for, as [`addressee`] writes it. Who does not say asks whoever listens; but a
+/// node that has ended may have left its port to one of another cluster.
+pub const TO_HEADER: &str = "rashomon-to";
+
+/// A node as [`TO_HEADER`] names it: `CLUSTER/3`.
+pub fn addressee(cluster: &str, node: u16) -> String {
+    format!("{cluster}/{node}")
+}
 
 /// The header that numbers the client's commands.
 pub const SEQUENCE_HEADER: &str = "rashomon-sequence";
@@ -67,6 +76,8 @@ pub(super) struct Api<R: Replica> {
     pub(super) commits: Arc<AtomicU64>,
     pub(super) about: About,
     pub(super) id: NodeId,
+    /// How requests name this node.
+    pub(super) addressee: String,
     pub(super) request_timeout: Duration,
 }
 
@@ -130,6 +141,7 @@ pub(super) fn router<R: Replica>(api: Arc<Api<R>>) -> Router {
         .route("/admin/transfer", post(admin::transfer::<R>))
         .route("/admin/add", post(admin::add::<R>))
         .route("/admin/remove", post(admin::remove::<R>))
+        .layer(middleware::from_fn_with_state(api.clone(), check_addressee::<R>))
         .layer(DefaultBodyLimit::max(CLIENT_BODY_MAX));
     let peers = Router::new()
         .route(transport::PATH, post(peer::<R>))
@@ -141,6 +153,20 @@ pub(super) fn router<R: Replica>(api: Arc<Api<R>>) -> Router {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "no-method", NO_METHOD)
         })
         .with_state(api)
+}
+
+/// Refuses what is meant for another node.
+async fn check_addressee<R: Replica>(
+    State(api): State<Arc<Api<R>>>,
+    request: extract::Request,
+    next: middleware::Next,
+) -> Response {
+    let is_ours = |to: &HeaderValue| to.as_bytes() == api.addressee.as_bytes();
+    if request.headers().get(TO_HEADER).is_none_or(is_ours) {
+        return next.run(request).await;
+    }
+    let message = format!("this is {}", api.addressee);
+    Failure::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", message).into_response()
 }
 
 const NO_ROUTE: &str = "there is only /kv/{key}, /kv/{key}/cas, /kv/{key}/append, /kv/{key}/add, \
