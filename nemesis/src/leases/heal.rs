@@ -125,14 +125,18 @@ fn said(error: &serde_json::Error, what: &str) -> String {
 /// Processes first: what they use can only then be taken from them. But before that a file system that
 /// hangs is to go on: who waits for it does not even end.
 fn undo(holdings: &[Holding], mark: &Path, done: &mut Vec<String>, left: &mut Vec<String>) {
-    for holding in holdings {
-        if let Holding::Mount { at, .. } = holding {
-            disk::thaw(at);
+    // Again while a process does not end: what was about to let it hang may have come to it since.
+    let thaw = || {
+        for holding in holdings {
+            if let Holding::Mount { at, .. } = holding {
+                disk::thaw(at);
+            }
         }
-    }
+    };
+    thaw();
     for holding in holdings {
         if let Holding::Process { of, identity } = holding {
-            note(end(*identity, of), done, left);
+            note(end(*identity, of, thaw), done, left);
         }
     }
     // They may have started others while they were being ended.
@@ -147,9 +151,10 @@ fn undo(holdings: &[Holding], mark: &Path, done: &mut Vec<String>, left: &mut Ve
             break;
         }
         for (identity, name) in marked {
-            note(end(identity, &name), done, left);
+            note(end(identity, &name, thaw), done, left);
         }
     }
+    thaw();
     for holding in holdings {
         match holding {
             Holding::Mount { at, image } => note(disk::release(at, image), done, left),
@@ -181,7 +186,7 @@ fn note(undone: Result<Vec<String>, String>, done: &mut Vec<String>, left: &mut 
 }
 
 /// Ends a process that is still there, and waits until it is gone.
-fn end(identity: Identity, of: &str) -> Result<Vec<String>, String> {
+fn end(identity: Identity, of: &str, thaw: impl Fn()) -> Result<Vec<String>, String> {
     let pid = identity.pid;
     if identity.began.is_none() {
         return Ok(vec![format!(
@@ -199,6 +204,7 @@ fn end(identity: Identity, of: &str) -> Result<Vec<String>, String> {
             return Err(format!("process {pid} of {of} does not end, though it was killed"));
         }
         thread::sleep(POLL);
+        thaw();
     }
     Ok(vec![format!("ended process {pid} of {of}{stood}")])
 }
