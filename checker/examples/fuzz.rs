@@ -19,13 +19,13 @@ mod support;
 mod unique;
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use rashomon_checker::History;
 use rashomon_checker::linearizability::{Engine, Options, brute};
 use rashomon_checker::model::Model;
@@ -35,16 +35,6 @@ use judge::{Ruling, hold, rule};
 use structures::{STRUCTURES, Structure, structure};
 use support::{WORKLOADS, Workload, history};
 use unique::{Unique, unique};
-
-const USAGE: &str = "\
-usage: fuzz [--cases N] [--engine E] [--model M] [--seed S] [--explain N]
-
-  --cases N     histories of each kind (10000)
-  --engine E    only this way to decide: chosen, zones, elements, lazy, general, or joined (all keys
-                as one object); all of them if not given
-  --model M     only kinds of this model, such as register or kv
-  --seed S      the first seed (0); with --cases 1, the history that a disagreement names
-  --explain N   hold every Nth explanation to the definition (16)";
 
 /// A way to generate histories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,35 +140,24 @@ impl FromStr for Way {
     }
 }
 
-/// What is asked of the program.
+/// Compare every engine with the definition of linearizability
+#[derive(Debug, Parser)]
 struct Arguments {
+    /// Histories of each kind
+    #[arg(long, default_value_t = 10_000)]
     cases: u64,
-    ways: Vec<Way>,
+    /// Only this way to decide: chosen, zones, elements, lazy, general, or joined (all keys as one object)
+    #[arg(long = "engine")]
+    engines: Vec<Way>,
+    /// Only kinds of this model, such as register or kv
+    #[arg(long)]
     model: Option<String>,
+    /// The first seed; with --cases 1, the history that a disagreement names
+    #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Hold every Nth explanation to the definition
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..))]
     explain: u64,
-}
-
-impl Arguments {
-    fn parse() -> Result<Self, String> {
-        let mut parsed =
-            Arguments { cases: 10_000, ways: Way::ALL.to_vec(), model: None, seed: 0, explain: 16 };
-        let mut words = env::args().skip(1);
-        while let Some(name) = words.next() {
-            let value = words.next().ok_or_else(|| format!("{name} needs a value"))?;
-            let number =
-                || value.parse::<u64>().map_err(|error| format!("{name} {value}: {error}"));
-            match &*name {
-                "--cases" => parsed.cases = number()?,
-                "--engine" => parsed.ways = vec![value.parse()?],
-                "--model" => parsed.model = Some(value),
-                "--seed" => parsed.seed = number()?,
-                "--explain" => parsed.explain = number()?.max(1),
-                _ => return Err(format!("there is no option {name}")),
-            }
-        }
-        Ok(parsed)
-    }
 }
 
 /// What came of deciding some histories one way.
@@ -220,7 +199,8 @@ fn case(kind: Kind, seed: u64, arguments: &Arguments) -> Table {
         }));
         (way, counted(held.ok(), explain, &truth))
     };
-    arguments.ways.iter().map(decide).collect()
+    let ways = if arguments.engines.is_empty() { &Way::ALL[..] } else { &arguments.engines };
+    ways.iter().map(decide).collect()
 }
 
 /// One decision as counts; nothing if it disagreed.
@@ -243,17 +223,11 @@ fn join(mut one: Table, other: Table) -> Table {
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("error: {error}\n\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
+    let arguments = Arguments::parse();
     let mut kinds = Kind::all();
     kinds.retain(|kind| arguments.model.as_ref().is_none_or(|model| kind.model() == model));
     if kinds.is_empty() {
-        eprintln!("error: no histories are generated for this model\n\n{USAGE}");
+        eprintln!("error: no histories are generated for this model");
         return ExitCode::from(2);
     }
     // What disagrees panics with the history; how it got there is of no use.

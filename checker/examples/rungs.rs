@@ -11,22 +11,24 @@ mod rungs;
 #[path = "../tests/consistency/scribe.rs"]
 mod scribe;
 
-use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::Parser;
 use rungs::{Tally, compare_all};
 
-fn main() -> ExitCode {
-    let numbers: Vec<Option<u64>> = std::env::args().skip(1).map(|it| it.parse().ok()).collect();
-    let (count, first) = match numbers[..] {
-        [] => (100_000, 0),
-        [Some(count)] => (count, 0),
-        [Some(count), Some(first)] => (count, first),
-        _ => {
-            eprintln!("usage: rungs [HISTORIES [FIRST-SEED]]");
-            return ExitCode::from(2);
-        }
-    };
+/// Compare every rung of the ladder with its definition
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many histories
+    #[arg(default_value_t = 100_000)]
+    histories: u64,
+    /// The seed of the first one
+    #[arg(default_value_t = 0)]
+    first_seed: u64,
+}
+
+fn main() {
+    let Arguments { histories: count, first_seed: first } = Arguments::parse();
     let began = Instant::now();
     let tally: Tally = compare_all(first..first + count, 8);
     println!("{:20} {:>10} {:>10} {:>10}", "rung", "held", "violated", "unknown");
@@ -38,5 +40,4 @@ fn main() -> ExitCode {
         "k-atomic: {known} exactly, {open} within bounds; k > 1 {stale} times, {none} times no k"
     );
     println!("{count} histories, no disagreement, {:.1} s", began.elapsed().as_secs_f64());
-    ExitCode::SUCCESS
 }

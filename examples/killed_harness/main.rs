@@ -14,23 +14,46 @@ use std::process::ExitCode;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    use std::time::Duration;
+    use clap::Parser;
 
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // The runs are of this same program.
-    if matches!(arguments.first().map(String::as_str), Some("test" | "node" | "heal")) {
-        return rashomon::cli::run().into();
+    let Arguments { moments, seed, rashomon } = Arguments::parse();
+    match rashomon {
+        // The runs are of this same program.
+        Some(Rashomon::Command(_)) => rashomon::cli::run().into(),
+        None => kill_and_heal(seed, moments),
     }
-    let number = |name: &str, otherwise| {
-        let at = arguments.iter().position(|argument| argument == name);
-        at.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(otherwise)
-    };
-    let (moments, first) = (number("--moments", 50), number("--seed", 1));
+}
+
+/// Kill the harness of runs with all faults at random moments, heal, and look for what is left
+#[cfg(target_os = "linux")]
+#[derive(Debug, clap::Parser)]
+struct Arguments {
+    /// How many moments
+    #[arg(long, default_value_t = 50)]
+    moments: u64,
+    /// The seed of the first one; each has its own
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(subcommand)]
+    rashomon: Option<Rashomon>,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, clap::Subcommand)]
+enum Rashomon {
+    /// Any command of `rashomon`, with its arguments
+    #[command(external_subcommand)]
+    Command(Vec<std::ffi::OsString>),
+}
+
+#[cfg(target_os = "linux")]
+fn kill_and_heal(first: u64, moments: u64) -> ExitCode {
     let program = std::env::current_exe().expect("this program has a file");
     let mut wrong = 0;
-    for seed in first..first + moments {
+    for seed in (first..).take(moments as usize) {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        match moments::kill_and_heal(&program, folder.path(), seed, Duration::from_secs(12)) {
+        let within = std::time::Duration::from_secs(12);
+        match moments::kill_and_heal(&program, folder.path(), seed, within) {
             Ok(story) => println!("seed {seed:>3} {story}"),
             Err(why) => {
                 wrong += 1;
