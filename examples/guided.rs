@@ -81,16 +81,22 @@ fn main() -> ExitCode {
 }
 
 fn compare(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let head = "| mutant | unguided: median | caught | guided: median | caught | times as fast |\n\
+    let head = "| mutant | unguided | caught | guided | caught | times as fast |\n\
                 |---|---|---|---|---|---|\n";
     print!("{head}");
     let mut table = head.to_owned();
+    let mut all: [Vec<End>; 2] = Default::default();
     for name in &arguments.mutants {
         let (store, mutant) = find(name)?;
-        let row = row(store, mutant, arguments)?;
+        let ends = searches(store, mutant, arguments)?;
+        let row = row(&format!("`{name}`"), &ends);
         print!("{row}");
         table += &row;
+        all.iter_mut().zip(ends).for_each(|(all, ends)| all.extend(ends));
     }
+    let row = row("all", &all);
+    print!("{row}");
+    table += &row;
     if let Some(path) = &arguments.docs {
         let text = fs::read_to_string(path)?;
         fs::write(path, replaced(&text, &table).ok_or("the document has no markers")?)?;
@@ -113,7 +119,12 @@ fn find(name: &str) -> Result<(Store, &'static Mutant), String> {
     found.ok_or_else(|| format!("there is no mutant {name}"))
 }
 
-fn row(store: Store, mutant: &Mutant, arguments: &Arguments) -> Result<String, SeedError> {
+/// The searches for a mutant: all that are unguided, all that are guided.
+fn searches(
+    store: Store,
+    mutant: &Mutant,
+    arguments: &Arguments,
+) -> Result<[Vec<End>; 2], SeedError> {
     let mut settings = zoo::settings(store, mutant, Duration::from_secs(10));
     // Schedules are what is to be found.
     settings.schedule = None;
@@ -122,25 +133,32 @@ fn row(store: Store, mutant: &Mutant, arguments: &Arguments) -> Result<String, S
         _ => None,
     };
     let cap = arguments.cap * 1_000_000_000;
-    let search = |master, guided: bool| match guided {
-        true => guided_search(&settings, master, cap, promise),
-        false => unguided(&settings, master, cap, promise),
-    };
     let masters: Vec<u64> = arguments.masters.clone().collect();
-    let ends = |guided: bool| -> Result<Vec<End>, SeedError> {
-        masters.par_iter().map(|master| search(*master, guided)).collect()
+    let unguided = masters.par_iter().map(|master| unguided(&settings, *master, cap, promise));
+    let unguided = unguided.collect::<Result<_, _>>()?;
+    let guided = masters.par_iter().map(|master| guided(&settings, *master, cap, promise));
+    Ok([unguided, guided.collect::<Result<_, _>>()?])
+}
+
+fn row(name: &str, ends: &[Vec<End>; 2]) -> String {
+    let [unguided, guided] = ends;
+    let times = match (seconds_a_catch(unguided), seconds_a_catch(guided)) {
+        (Some(one), Some(other)) => format!("{:.1}", one / other),
+        _ => "-".to_owned(),
     };
-    let (unguided, guided) = (ends(false)?, ends(true)?);
-    let (one, other) = (median(&unguided), median(&guided));
-    Ok(format!(
-        "| `{}` | {} | {} | {} | {} | {:.1} |\n",
-        mutant.name,
-        seconds(one, cap),
-        caught(&unguided),
-        seconds(other, cap),
-        caught(&guided),
-        one as f64 / other as f64,
-    ))
+    let [one, other] = ends.each_ref().map(|ends| {
+        let seconds = seconds_a_catch(ends).map_or("-".to_owned(), |it| format!("{it:.0} s"));
+        let caught = ends.iter().filter(|end| end.caught).count();
+        format!("{seconds} | {caught} of {}", ends.len())
+    });
+    format!("| {name} | {one} | {other} | {times} |\n")
+}
+
+/// The time of all searches, those that were given up among them, for each that caught something.
+fn seconds_a_catch(ends: &[End]) -> Option<f64> {
+    let caught = ends.iter().filter(|end| end.caught).count();
+    let seconds: f64 = ends.iter().map(|end| end.virtual_ns as f64 / 1e9).sum();
+    (caught > 0).then(|| seconds / caught as f64)
 }
 
 /// What clients saw, and nobody else: that this promise is broken, or any.
@@ -148,7 +166,7 @@ fn catches(run: &Seed, promise: Option<&str>) -> bool {
     zoo::is_seen(run, promise)
 }
 
-fn guided_search(
+fn guided(
     settings: &Settings,
     master: u64,
     cap: u64,
@@ -162,16 +180,6 @@ fn guided_search(
     search.search(&Unwatched, bounds, Vec::new(), |step| {
         end.virtual_ns += step.run.recorded.virtual_ns;
         end.caught = catches(&step.run, promise);
-        if end.caught && std::env::var_os("SHOW").is_some() {
-            eprintln!(
-                "{master}: {} runs, bred {}, known {} {:?} {}",
-                step.number,
-                step.bred,
-                step.new,
-                step.case.luck,
-                step.case.time_limit.as_millis()
-            );
-        }
         end.caught
     })?;
     Ok(end)
@@ -193,23 +201,4 @@ fn unguided(
         end.caught = catches(&run, promise);
     }
     Ok(end)
-}
-
-/// The median, where whoever was not caught counts as caught later than anybody.
-fn median(ends: &[End]) -> u64 {
-    let time = |end: &End| if end.caught { end.virtual_ns } else { u64::MAX };
-    let mut times: Vec<u64> = ends.iter().map(time).collect();
-    times.sort_unstable();
-    times[(times.len() - 1) / 2]
-}
-
-fn seconds(virtual_ns: u64, cap: u64) -> String {
-    match virtual_ns {
-        u64::MAX => format!("more than {} s", cap / 1_000_000_000),
-        _ => format!("{} s", virtual_ns / 1_000_000_000),
-    }
-}
-
-fn caught(ends: &[End]) -> String {
-    format!("{} of {}", ends.iter().filter(|end| end.caught).count(), ends.len())
 }

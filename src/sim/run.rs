@@ -20,7 +20,7 @@ use super::guard::guarded;
 use super::network::Traffic;
 use super::operator::OPERATOR;
 use super::scenario::NODES_MAX;
-use super::situations::{Scout, Situation, Surroundings};
+use super::situations::{Situation, Surroundings};
 use super::story::Story;
 use super::witness::{Breach, Witness};
 use super::world::{Happening, Hardship, Heard, Observed, World};
@@ -154,8 +154,8 @@ pub(super) struct Run<'a, R: Replica, W> {
     cuts: Cuts<R>,
     /// What became of the latest snapshot.
     last_cut: Option<Taken<R>>,
-    /// Who watches for situations, if anybody does.
-    scout: Option<Box<Scout>>,
+    /// The situations that it got into, once its clients have ended.
+    situations: Vec<Situation>,
 }
 
 /// How often all cores together are looked at, in nanoseconds.
@@ -175,6 +175,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     ) -> Self {
         let mut world = World::new(scenario.nodes, options, scenario.climate, scenario.seed);
         world.story = told.story.then(Story::default);
+        world.scout = told.situations.then(Box::default);
         if told.node_traces || told.snapshots.is_some() {
             let bug = told.snapshots.and_then(|snapshots| snapshots.bug);
             world.observe_nodes(Observed { traced: told.node_traces, bug });
@@ -205,7 +206,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             last_outcome: None,
             cuts: Cuts::new(scenario.seed, told.snapshots),
             last_cut: None,
-            scout: told.situations.then(Box::default),
+            situations: Vec::new(),
         }
     }
 
@@ -215,6 +216,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             self.report(Err(broken));
             Recovery { took_ms: None, missing: None }
         });
+        self.end_scouting();
         let mut sightings = self.witness.sightings();
         sightings.extend(self.world.hardship.sightings());
         sightings.extend(self.conductor.sightings());
@@ -232,7 +234,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
             events: self.tape.events,
             struck: self.conductor.done,
             begun: self.begun,
-            situations: self.scout.map(|scout| scout.found()).unwrap_or_default(),
+            situations: self.situations,
         }
     }
 
@@ -258,6 +260,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
         self.plan_operation();
         self.pump(end, |_| false)?;
         self.working = false;
+        self.end_scouting();
         self.conductor.undo_everything(&mut self.world, &mut self.tape)?;
         let started = self.world.become_fair();
         self.chronicle();
@@ -278,9 +281,7 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
                 self.chronicle();
             }
             if self.world.has_started_nodes() {
-                if let Some(scout) = self.scout.as_mut().filter(|_| self.working) {
-                    self.world.started().for_each(|id| scout.started(id, self.world.now()));
-                }
+                self.world.scout_started();
                 let seen = self.world.show_started(&mut self.witness);
                 self.report(seen);
             }
@@ -334,22 +335,30 @@ impl<'a, R: Replica, W: Witness<R>> Run<'a, R, W> {
     /// A node went down.
     fn crashed(&mut self, id: NodeId) {
         self.witness.crashed(id);
-        if let Some(scout) = self.scout.as_mut().filter(|_| self.working) {
-            scout.crashed(id, self.world.now());
+        let now = self.world.now();
+        if let Some(scout) = &mut self.world.scout {
+            scout.crashed(id, now);
         }
     }
 
     /// Lets the scout see a node after its step, if there is one.
     fn scout_at(&mut self, id: NodeId) {
-        let Run { scout: Some(scout), world, conductor, busy, working: true, .. } = self else {
-            return;
-        };
+        let Run { world, conductor, busy, .. } = self;
+        let Some(mut scout) = world.scout.take() else { return };
         let around = Surroundings { now: world.now(), faults: conductor.standing(), busy: *busy };
         for (noter, note) in &world.notes {
             scout.noted::<R>(*noter, note, around);
         }
         if let Some(core) = world.core(id) {
             scout.stepped(id, core.outline(), around);
+        }
+        world.scout = Some(scout);
+    }
+
+    /// What comes after the clients' work is alike in all runs.
+    fn end_scouting(&mut self) {
+        if let Some(scout) = self.world.scout.take() {
+            self.situations = scout.found();
         }
     }
 

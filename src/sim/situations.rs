@@ -10,7 +10,10 @@
 //! - *alone*: a node's own state, with how many operations are under way;
 //! - *pairs*: the states of two nodes, and how their terms and logs compare, with the faults that stand;
 //! - *all together*: how many lead, stand for election, are down, how many terms and ends of logs there are;
-//! - *sequences*: two things that happened one soon after the other, at one node or at two, and how soon.
+//! - *sequences*: two things that happened one soon after the other, at one node or at two, and how soon;
+//! - *arrivals*: what has become of sender and receiver while a message was on its way: protocols are
+//!   wrong about what is late;
+//! - *answers*: how a node that answers a client stands to the others.
 //!
 //! Numbers are put into buckets, a power of two each. Which node is which makes no difference. Like a
 //! fuzzer's map of edges (Zalewski, AFL, technical whitepaper) this one has a fixed size, and two
@@ -19,7 +22,8 @@
 use std::hash::{Hash, Hasher};
 use std::mem;
 
-use rashomon_stores::replica::{NodeId, Outline, Replica};
+use rashomon_stores::kv;
+use rashomon_stores::replica::{NodeId, Outline, Replica, Reply};
 use rustc_hash::FxHasher;
 
 use super::scenario::NODES_MAX;
@@ -28,8 +32,8 @@ use super::scenario::NODES_MAX;
 pub const SITUATIONS: usize = KINDS << KIND_BITS;
 
 /// How many kinds of situation there are; in this order: of a node alone, of two, of all together,
-/// sequences.
-pub const KINDS: usize = 4;
+/// sequences, arrivals, answers.
+pub const KINDS: usize = 6;
 
 /// How many situations of a kind can be told from each other, as a power of two.
 const KIND_BITS: u32 = 16;
@@ -59,6 +63,14 @@ pub(super) struct Surroundings {
     pub(super) faults: u32,
     /// How many operations are under way.
     pub(super) busy: usize,
+}
+
+/// How two nodes stand, of which one sends the other a message: none that is down, the others with
+/// how often they were started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) sender: Option<(Outline, u64)>,
+    pub(super) receiver: Option<(Outline, u64)>,
 }
 
 /// Something that happened at a node.
@@ -105,6 +117,8 @@ const ALONE: usize = 0;
 const PAIR: usize = 1;
 const TOGETHER: usize = 2;
 const SEQUENCE: usize = 3;
+pub(super) const ARRIVAL: usize = 4;
+const ANSWER: usize = 5;
 
 /// What is no note of a node.
 const CRASH: u64 = 1 << 32;
@@ -151,13 +165,44 @@ impl Scout {
         self.find(ALONE, (outline.state, bucket(around.busy as u64)), around.now);
         for other in (0..self.nodes.len()).filter(|other| *other != place) {
             if let Some(other) = self.nodes[other] {
-                let compared: [i8; 4] =
-                    std::array::from_fn(|rank| difference(outline.ranks[rank], other.ranks[rank]));
-                let pair = (outline.state, other.brief(), compared, around.faults);
+                let compared = compared(&outline, &other);
+                let trust = other.state[8];
+                let pair = (outline.state, other.brief(), trust, compared, around.faults);
                 self.find(PAIR, pair, around.now);
             }
         }
         self.look_at_all(around);
+    }
+
+    /// A message of some kind arrives that set out when its sender and receiver stood like `then`.
+    pub(super) fn arrived(&mut self, kind: impl Hash, then: &Standing, now: &Standing, at: u64) {
+        let sender = change(then.sender, now.sender);
+        let receiver = change(then.receiver, now.receiver);
+        let met =
+            then.sender.zip(now.receiver).map(|((one, _), (other, _))| compared(&one, &other));
+        let brief = now.receiver.map(|(outline, _)| outline.brief());
+        self.find(ARRIVAL, (hash(kind), sender, receiver, met, brief), at);
+    }
+
+    /// A node that stands so answers a client.
+    pub(super) fn answered(&mut self, node: NodeId, own: Outline, reply: &Reply, at: u64) {
+        let kind = match reply {
+            Ok(kv::Output::Value(_)) => 0u8,
+            Ok(_) => 1,
+            Err(_) => 2,
+        };
+        let place = usize::from(node.0) - 1;
+        let mut ahead = [i8::MIN; RANKS];
+        let mut alike = 0u8;
+        for (_, other) in self.nodes.iter().enumerate().filter(|(other, _)| *other != place) {
+            let Some(other) = other else { continue };
+            let compared = compared(other, &own);
+            alike += u8::from(other.state[0] == own.state[0] && compared[0] > 0);
+            for (ahead, by) in ahead.iter_mut().zip(compared) {
+                *ahead = by.max(*ahead);
+            }
+        }
+        self.find(ANSWER, (kind, own.brief(), own.state[8], ahead, alike.min(2)), at);
     }
 
     fn look_at_all(&mut self, around: Surroundings) {
@@ -224,10 +269,86 @@ fn difference(one: u64, other: u64) -> i8 {
     if one < other { -by } else { by }
 }
 
+/// How many numbers of two nodes are compared.
+const RANKS: usize = 5;
+
+fn compared(one: &Outline, other: &Outline) -> [i8; RANKS] {
+    std::array::from_fn(|rank| difference(one.ranks[rank], other.ranks[rank]))
+}
+
+/// What became of a node: whether it was and is up, whether it is another incarnation, its roles, how
+/// its numbers changed.
+fn change(then: Option<(Outline, u64)>, now: Option<(Outline, u64)>) -> impl Hash {
+    let up = (then.is_some(), now.is_some());
+    let both = then.zip(now).map(|((then, life), (now, other_life))| {
+        (life == other_life, then.state[0], now.state[0], compared(&now, &then))
+    });
+    (up, both)
+}
+
 /// The same on every machine and in every build.
 fn hash(what: impl Hash) -> u64 {
     let mut hasher = FxHasher::default();
     what.hash(&mut hasher);
     // The hasher's last step leaves low bits poor.
     hasher.finish().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node of this role and term.
+    fn outline(role: u8, term: u64) -> Outline {
+        let mut outline = Outline::default();
+        (outline.state[0], outline.ranks[0]) = (role, term);
+        outline
+    }
+
+    fn standing(sender: Outline, receiver: Outline, life: u64) -> Standing {
+        Standing { sender: Some((sender, 1)), receiver: Some((receiver, life)) }
+    }
+
+    /// How many situations these arrivals are.
+    fn arrivals(those: &[(u8, Standing, Standing)]) -> usize {
+        let mut scout = Scout::default();
+        those.iter().for_each(|(kind, then, now)| scout.arrived(kind, then, now, 5));
+        scout.found().len()
+    }
+
+    #[test]
+    fn a_message_that_is_late_is_another_situation_and_terms_themselves_are_none() {
+        let at = |term| standing(outline(3, term), outline(0, term), 1);
+        let later = |term| standing(outline(3, term), outline(0, term + 1), 1);
+        assert_eq!(arrivals(&[(1, at(4), at(4)), (1, at(9), at(9))]), 1);
+        assert_eq!(arrivals(&[(1, at(4), at(4)), (1, at(4), later(4))]), 2);
+        assert_eq!(arrivals(&[(1, at(4), later(4)), (1, at(7), later(7))]), 1);
+        assert_eq!(arrivals(&[(1, at(4), at(4)), (2, at(4), at(4))]), 2, "kinds");
+        let again = standing(outline(3, 4), outline(0, 4), 2);
+        assert_eq!(arrivals(&[(1, at(4), at(4)), (1, at(4), again)]), 2, "receivers that restart");
+        let deposed = standing(outline(0, 4), outline(0, 4), 1);
+        assert_eq!(arrivals(&[(1, at(4), at(4)), (1, at(4), deposed)]), 2, "senders that changed");
+    }
+
+    #[test]
+    fn an_answer_beside_a_later_leader_is_another_situation() {
+        let around = Surroundings { now: 1, faults: 0, busy: 1 };
+        let read = Ok(kv::Output::Value(kv::Value::Null));
+        let answered = |other: Outline, replies: &[Reply]| {
+            let mut scout = Scout::default();
+            scout.stepped(NodeId(2), other, around);
+            let before = scout.found.len();
+            replies.iter().for_each(|reply| scout.answered(NodeId(1), outline(3, 4), reply, 2));
+            scout.found()[before..].to_vec()
+        };
+        let numbers =
+            |those: Vec<Situation>| -> Vec<u32> { those.iter().map(|it| it.number).collect() };
+        let alone = numbers(answered(outline(0, 4), std::slice::from_ref(&read)));
+        let deposed = numbers(answered(outline(3, 5), std::slice::from_ref(&read)));
+        assert_eq!((alone.len(), deposed.len()), (1, 1));
+        assert_ne!(alone, deposed);
+        let both = answered(outline(0, 4), &[read, Ok(kv::Output::Done)]);
+        assert_eq!(both.len(), 2, "what is answered makes a difference");
+        assert!(both.iter().all(|it| it.kind() == ANSWER));
+    }
 }

@@ -31,6 +31,7 @@ use super::guard::guarded;
 use super::mishap::Mishap;
 use super::network::{Courier, Fate, Letter, Network, Traffic};
 use super::queue::Queue;
+use super::situations::{Scout, Standing};
 use super::story::Story;
 use super::witness::{Breach, Promise};
 use ailments::Condition;
@@ -239,6 +240,8 @@ pub(super) struct World<R: Replica, W> {
     pub(super) events: u64,
     /// What is told of the run, if it is.
     pub(super) story: Option<Story>,
+    /// Who watches for situations, if anybody does.
+    pub(super) scout: Option<Box<Scout>>,
     /// Whether and how nodes are observed.
     observed: Option<Observed>,
     /// Decides what becomes of markers, so that they disturb nobody.
@@ -272,6 +275,7 @@ impl<R: Replica, W> World<R, W> {
             hardship: Hardship::default(),
             events: 0,
             story: None,
+            scout: None,
             observed: None,
             markers: stream(seed, MARKERS),
             now: 0,
@@ -549,7 +553,11 @@ impl<R: Replica, W> World<R, W> {
         }
         self.network.delivered(to, message);
         self.tell(|| format!("{from} -> {to}  {message:?}"));
-        let Letter { message, envelope } = letter;
+        if let Some((then, scout)) = letter.sending.as_deref().zip(self.scout.as_deref_mut()) {
+            let now = standing(&self.nodes, from, to);
+            scout.arrived(R::kind(message), then, &now, self.now);
+        }
+        let Letter { message, envelope, .. } = letter;
         self.look(to, |observer, now, view| {
             observer.received(now, from, envelope.as_deref(), &message, view);
         });
@@ -701,7 +709,9 @@ impl<R: Replica, W> World<R, W> {
                     self.promises.push(Promise { from: id, to, message });
                 }
                 let envelope = self.observe(id, |observer, now| observer.sent(now, to, &message));
-                self.send(id, to, Letter { message, envelope: envelope.map(Box::new) });
+                let envelope = envelope.map(Box::new);
+                let sending = self.scout.is_some().then(|| Box::new(standing(&self.nodes, id, to)));
+                self.send(id, to, Letter { message, envelope, sending });
             }
             Effect::Reply { to, reply, .. } => {
                 self.observe(id, |observer, now| observer.answered(now, to, &reply));
@@ -709,6 +719,10 @@ impl<R: Replica, W> World<R, W> {
                     && let Some(place) = running.requests.iter().position(|known| *known == to)
                 {
                     running.requests.swap_remove(place);
+                }
+                let core = self.nodes[index(id)].running.as_ref().map(|running| &running.core);
+                if let Some((scout, core)) = self.scout.as_mut().zip(core) {
+                    scout.answered(id, core.outline(), &reply, self.now);
                 }
                 self.answer(to, Heard::Reply(reply));
             }
@@ -735,6 +749,15 @@ impl<R: Replica, W> World<R, W> {
             }
         }
     }
+}
+
+/// How two nodes stand, of which one sends the other something.
+fn standing<R: Replica, W>(nodes: &[Node<R, W>], from: NodeId, to: NodeId) -> Standing {
+    let of = |id: NodeId| {
+        let node = nodes.get(index(id))?;
+        Some((node.running.as_ref()?.core.outline(), node.incarnations))
+    };
+    Standing { sender: of(from), receiver: of(to) }
 }
 
 fn panicked(id: NodeId, said: &str) -> Breach {

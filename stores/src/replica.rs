@@ -53,6 +53,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Display};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -333,6 +334,10 @@ pub trait Replica: Clone + Debug + Send + 'static {
         Outline::of(&self.status())
     }
 
+    /// What kind of message it is: two of a kind differ in what they carry, but not in what they are for.
+    /// Situations are counted by it, as by the outline.
+    fn kind(_message: &Self::Message) -> impl Hash {}
+
     /// Whether the protocol takes orders to add and remove members. One that does not refuses them as
     /// [`Refusal::Inapplicable`].
     fn changes_members() -> bool {
@@ -492,9 +497,9 @@ pub enum Role {
 pub struct Outline {
     /// What it is and does, each in a small number of the protocol's own: first its role, below 8, and
     /// then what two nodes need of each other to be told apart; how much is uncertain, fourth.
-    pub state: [u8; 8],
-    /// What is compared between nodes: terms, ends of logs.
-    pub ranks: [u64; 4],
+    pub state: [u8; 9],
+    /// What is compared between nodes, and with itself at another time: terms, ends of logs.
+    pub ranks: [u64; 5],
 }
 
 impl Outline {
@@ -505,8 +510,8 @@ impl Outline {
         let bare = commit_index.saturating_sub(snapshot_index);
         let led = status.leader.is_some();
         Outline {
-            state: [status.role as u8, led.into(), 0, level(uncertain), level(bare), 0, 0, 0],
-            ranks: [term, 0, last_index, commit_index],
+            state: [status.role as u8, led.into(), 0, level(uncertain), level(bare), 0, 0, 0, 0],
+            ranks: [term, 0, last_index, commit_index, 0],
         }
     }
 

@@ -10,18 +10,19 @@
 //! those, too, and a short way to them is better than a long one, as in AFL.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map;
 use std::time::Duration;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::case::Case;
-use crate::sim::situations::{KINDS, SITUATIONS, Situation};
+use crate::sim::situations::{ARRIVAL, KINDS, SITUATIONS, Situation};
 
 /// How many of its situations a case is kept for: so many of the rarest of each kind. There are so
 /// many states of nodes and of pairs that a rare one is mostly rare by chance; what all nodes are
 /// together, and what happens close together, says more.
-const MARKS: [usize; KINDS] = [1, 1, 6, 6];
+const MARKS: [usize; KINDS] = [1, 1, 6, 6, 6, 6];
 /// From this kind on they count for what a run yields, for the same reason.
 const TELLING: usize = 2;
 /// The most families that are kept, and cases of each.
@@ -46,9 +47,19 @@ pub struct Entry {
 /// The cases of a seed.
 #[derive(Clone, Debug)]
 struct Family {
-    /// What its runs yield for their time, beside what others do.
-    yields: f64,
+    /// What its whole runs yield of each kind for their time, beside what others do.
+    yields: [f64; KINDS],
+    /// How often it was drawn.
+    drawn: u32,
     entries: Vec<Entry>,
+}
+
+impl Family {
+    /// The more the more it yields of a kind, and the less the more often it was drawn: where all that
+    /// a seed decides suits a bug, a few runs show it.
+    fn worth(&self, kind: usize) -> f64 {
+        self.yields[kind].powi(2) / f64::from(1 + self.drawn)
+    }
 }
 
 /// The cases, and how often each situation was met.
@@ -93,7 +104,13 @@ impl Corpus {
 
     /// Learns of a run that took so many nanoseconds what it met, and keeps its case if some of that is
     /// new. Says how many are.
-    pub(super) fn learn(&mut self, case: &Case, met: &[Situation], virtual_ns: u64) -> usize {
+    pub(super) fn learn(
+        &mut self,
+        case: &Case,
+        whole: bool,
+        met: &[Situation],
+        virtual_ns: u64,
+    ) -> usize {
         let new = met.iter().filter(|it| self.met[it.number as usize] == 0).count();
         self.known += new;
         let mut gains = [0.0; KINDS];
@@ -102,11 +119,19 @@ impl Corpus {
             *count = count.saturating_add(1);
             gains[situation.kind()] += 1.0 / f64::from(*count);
         }
-        let yields = self.compared(gains.map(|gain| gain / (virtual_ns as f64 / 1e9).max(0.1)));
-        let family = self.families.entry(case.seed);
-        let family = family
-            .and_modify(|family| family.yields = mix(family.yields, yields, LATEST))
-            .or_insert_with(|| Family { yields, entries: Vec::new() });
+        let rates = gains.map(|gain| gain / (virtual_ns as f64 / 1e9).max(0.1));
+        let family = match self.families.entry(case.seed) {
+            btree_map::Entry::Occupied(family) if !whole => family.into_mut(),
+            family => {
+                let yields = compared(&mut self.usual, rates);
+                let known =
+                    family.or_insert_with(|| Family { yields, drawn: 0, entries: Vec::new() });
+                for (known, latest) in known.yields.iter_mut().zip(yields) {
+                    *known = mix(*known, latest, LATEST);
+                }
+                known
+            }
+        };
         if new > 0 || family.entries.is_empty() {
             let marks = marks(met, &self.met);
             family.entries.push(Entry { case: case.clone(), marks, bred: 0 });
@@ -115,22 +140,24 @@ impl Corpus {
         new
     }
 
-    /// What a run yields for its time, beside what is usual: those kinds of situation that count do so
-    /// alike, however many there are of each.
-    fn compared(&mut self, rates: [f64; KINDS]) -> f64 {
-        let mut sum = 0.0;
-        for (usual, rate) in self.usual.iter_mut().zip(rates).skip(TELLING) {
-            *usual = if *usual > 0.0 { mix(*usual, rate, USUAL) } else { rate };
-            sum += rate / usual.max(f64::MIN_POSITIVE);
-        }
-        sum / (KINDS - TELLING) as f64
+    /// Draws two families, each for what it yields of what is late or of how answers are given.
+    pub(super) fn couple(&mut self, rng: &mut ChaCha8Rng) -> Option<(u64, u64)> {
+        Some((self.family(ARRIVAL, rng)?, self.family(ARRIVAL, rng)?))
+    }
+
+    /// Draws a family: for what it yields of one kind of situation, this one or a later, drawn first.
+    /// What a bug needs shows in one kind and not in another, and nobody knows in which.
+    fn family(&mut self, least: usize, rng: &mut ChaCha8Rng) -> Option<u64> {
+        let kind = rng.random_range(least..KINDS);
+        let worth: Vec<f64> = self.families.values().map(|family| family.worth(kind)).collect();
+        let (seed, family) = self.families.iter_mut().nth(weighted(&worth, rng)?)?;
+        family.drawn += 1;
+        Some(*seed)
     }
 
     /// Draws whom to breed from, and near which moment; nobody, if there is nobody.
     pub(super) fn choose(&mut self, rng: &mut ChaCha8Rng) -> Option<Parent> {
-        let seeds: Vec<u64> = self.families.keys().copied().collect();
-        let yields = self.families.values().map(|family| family.yields * family.yields);
-        let seed = seeds[weighted(&yields.collect::<Vec<_>>(), rng)?];
+        let seed = self.family(TELLING, rng)?;
         let entries = &self.families[&seed].entries;
         let worth: Vec<f64> = entries.iter().map(|entry| self.worth(entry)).collect();
         let place = weighted(&worth, rng)?;
@@ -170,7 +197,8 @@ impl Corpus {
             }
         }
         if self.families.len() > FAMILIES {
-            let yields = self.families.values().map(|family| family.yields).collect();
+            let worth = |family: &Family| (TELLING..KINDS).map(|kind| family.worth(kind)).sum();
+            let yields = self.families.values().map(worth).collect();
             let place = least(yields).and_then(|place| self.families.keys().nth(place).copied());
             place.map(|seed| self.families.remove(&seed));
         }
@@ -189,6 +217,15 @@ fn marks(met: &[Situation], counts: &[u32]) -> Vec<Situation> {
         keep
     });
     sorted
+}
+
+/// What a run yields of each kind for its time, beside what is usual.
+fn compared(usual: &mut [f64; KINDS], rates: [f64; KINDS]) -> [f64; KINDS] {
+    std::array::from_fn(|kind| {
+        let (usual, rate) = (&mut usual[kind], rates[kind]);
+        *usual = if *usual > 0.0 { mix(*usual, rate, USUAL) } else { rate };
+        rate / usual.max(f64::MIN_POSITIVE)
+    })
 }
 
 fn mix(old: f64, new: f64, part: f64) -> f64 {

@@ -88,11 +88,24 @@ pub fn explore(
     let (mut exploration, mut bred) = (Exploration::default(), 0);
     let mut search = Search::new(settings, bounds.master);
     search.search(system, bounds, known, |step| {
-        bred += u64::from(step.bred);
+        bred += u64::from(matches!(step.origin, Origin::Crossed | Origin::Bred));
         exploration.add(step.number, step.run);
         !keep_going && !exploration.violations.is_empty()
     })?;
     Ok(Explored { exploration, corpus: search.corpus, bred })
+}
+
+/// Where a case comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From whoever began the search.
+    Given,
+    /// Drawn from a new seed.
+    Fresh,
+    /// The seed of one family with the schedule of another, or of the same, and another luck.
+    Crossed,
+    /// Bred from a case that was kept.
+    Bred,
 }
 
 /// A run of the search.
@@ -102,8 +115,8 @@ pub struct Step {
     pub number: u64,
     /// What was run.
     pub case: Case,
-    /// Whether it was bred, and not drawn.
-    pub bred: bool,
+    /// Where it comes from.
+    pub origin: Origin,
     /// How many situations it met that no run before had.
     pub new: usize,
     /// The run, with its verdict.
@@ -175,23 +188,23 @@ impl<'a> Search<'a> {
             if size == 0 || self.virtual_ns >= bounds.virtual_ns {
                 break;
             }
-            let cases: Vec<(Case, bool)> = (0..size)
-                .map(|_| known.pop().map_or_else(|| self.draw(), |case| (case, false)))
+            let cases: Vec<(Case, Origin)> = (0..size)
+                .map(|_| known.pop().map_or_else(|| self.draw(), |case| (case, Origin::Given)))
                 .collect();
-            let run = |(case, _): &(Case, bool)| {
+            let run = |(case, _): &(Case, Origin)| {
                 let run = run_scenario(system, case.scenario(self.settings), Telling::SITUATIONS);
                 bounds.done.fetch_add(1, Ordering::Relaxed);
                 run
             };
             let runs: Vec<_> = pool.install(|| cases.par_iter().map(run).collect());
-            for ((case, bred), run) in cases.into_iter().zip(runs) {
+            for ((case, origin), run) in cases.into_iter().zip(runs) {
                 let mut run = run?;
                 run.judged.results.reproduce = case.command(self.settings);
                 self.runs += 1;
                 self.virtual_ns += run.recorded.virtual_ns;
-                let new =
-                    self.corpus.learn(&case, &run.recorded.situations, run.recorded.virtual_ns);
-                if see(Step { number: self.runs, case, bred, new, run }) {
+                let (met, virtual_ns) = (&run.recorded.situations, run.recorded.virtual_ns);
+                let new = self.corpus.learn(&case, origin != Origin::Bred, met, virtual_ns);
+                if see(Step { number: self.runs, case, origin, new, run }) {
                     return Ok(());
                 }
                 if self.virtual_ns >= bounds.virtual_ns {
@@ -202,19 +215,28 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// The next case, and whether it is bred.
-    fn draw(&mut self) -> (Case, bool) {
-        if self.rng.random_bool(FRESH) {
-            return (self.fresh(), false);
-        }
-        let Some(parent) = self.corpus.choose(&mut self.rng) else {
-            return (self.fresh(), false);
+    /// The next case.
+    fn draw(&mut self) -> (Case, Origin) {
+        let way = self.rng.random::<f64>();
+        let bred = if way < FRESH {
+            None
+        } else if way < FRESH + CROSSED {
+            self.cross().map(|case| (case, Origin::Crossed))
+        } else {
+            let parent = self.corpus.choose(&mut self.rng);
+            parent.map(|parent| (self.breed(&parent), Origin::Bred))
         };
-        let child = self.breed(&parent);
-        match child.scenario(self.settings).check() {
-            Ok(()) => (child, true),
-            Err(_) => (self.fresh(), false),
-        }
+        bred.filter(|(case, _)| case.scenario(self.settings).check().is_ok())
+            .unwrap_or_else(|| (self.fresh(), Origin::Fresh))
+    }
+
+    /// The seed of one family with the schedule of another, and another luck. A bug that needs both a
+    /// climate and a schedule is far more likely where each has shown what is rare.
+    fn cross(&mut self) -> Option<Case> {
+        let (seed, other) = self.corpus.couple(&mut self.rng)?;
+        let luck = Luck::default().changed(Duration::ZERO, self.rng.random::<u32>().into());
+        let schedule = Case::fresh(other, self.settings).schedule;
+        Some(Case { luck, schedule, ..Case::fresh(seed, self.settings) })
     }
 
     fn fresh(&mut self) -> Case {
@@ -264,5 +286,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// How many runs are drawn from seeds, and not bred.
-const FRESH: f64 = 0.2;
+/// How many runs are drawn from new seeds, and how many from two families: each over a third of the
+/// time, because those that are bred are shorter.
+const FRESH: f64 = 0.25;
+const CROSSED: f64 = 0.3;

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use self::links::{Links, Passage};
 use super::climate::{Chance, Climate};
+use super::situations::Standing;
 
 /// How many times as long as usual a message takes on each directed link; drawn when the first
 /// one is sent there.
@@ -73,6 +74,8 @@ pub(super) struct Letter<M> {
     pub(super) message: M,
     /// Only if nodes are observed.
     pub(super) envelope: Option<Box<Envelope>>,
+    /// How it was when it was sent; only if situations are counted.
+    pub(super) sending: Option<Box<Standing>>,
 }
 
 /// What becomes of a message that is sent.
@@ -260,7 +263,7 @@ mod tests {
         network.strike(Trouble::Hold, &one_way(2, 1), 0);
         for message in 1..=3 {
             assert_eq!(network.send((B, A), &1, 0, &Climate::FAIR), Fate::Waits);
-            network.keep(B, A, Letter { message, envelope: None });
+            network.keep(B, A, Letter { message, envelope: None, sending: None });
         }
         let messages: Vec<u8> = network.heal().into_iter().map(|(_, _, it)| it.message).collect();
         assert_eq!(messages, [1, 2, 3]);

@@ -8,7 +8,7 @@ use rashomon_stores::raft::ReadMode;
 use super::settings;
 use crate::campaign::plan::WorkloadName;
 use crate::report::VerdictWord;
-use crate::sim::guided::{Bounds, Case, Explored, Search, explore};
+use crate::sim::guided::{Bounds, Case, Explored, Origin, Search, explore};
 use crate::sim::luck::Luck;
 use crate::sim::verdict::{run_scenario, write_history};
 use crate::sim::{Scenario, Settings, Stores, Telling};
@@ -56,18 +56,18 @@ fn what_is_found_is_found_again_by_its_command_alone() {
     let settings = short("partition,kill", Some("vote-unchecked"));
     let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
     let bounds = Bounds { jobs: 2, ..Bounds::of(&(1..=2_000), &stop, &done) };
-    let mut found: Option<(Case, bool, String)> = None;
+    let mut found: Option<(Case, String)> = None;
     let mut search = Search::new(&settings, bounds.master);
     let see = |step: crate::sim::guided::Step| {
         let results = &step.run.judged.results;
         // One that was bred: what is drawn from a seed is found again by that anyway.
-        if step.bred && results.verdict == VerdictWord::Violation {
-            found = Some((step.case, step.bred, results.why.clone()));
+        if step.origin == Origin::Bred && results.verdict == VerdictWord::Violation {
+            found = Some((step.case, results.why.clone()));
         }
         found.is_some()
     };
     search.search(&Stores, bounds, Vec::new(), see).expect("runs can be made");
-    let (case, _, why) = found.expect("a bred run shows it");
+    let (case, why) = found.expect("a bred run shows it");
     let text = toml::to_string_pretty(&case).expect("it is a table");
     let read: Case = toml::from_str(&text).expect("its text is read back");
     assert_eq!(read, case);
@@ -75,6 +75,35 @@ fn what_is_found_is_found_again_by_its_command_alone() {
     assert_eq!(again.expect("it can be run").judged.results.why, why);
     let command = case.command(&settings);
     assert!(command.contains("--schedule 'seed ") && command.contains("--seed "), "{command}");
+}
+
+#[test]
+fn runs_are_drawn_crossed_and_bred() {
+    let settings = short("all", None);
+    let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
+    let bounds = Bounds { jobs: 2, ..Bounds::of(&(1..=120), &stop, &done) };
+    let mut cases: Vec<(Case, Origin)> = Vec::new();
+    let mut search = Search::new(&settings, bounds.master);
+    let see = |step: crate::sim::guided::Step| {
+        cases.push((step.case, step.origin));
+        false
+    };
+    search.search(&Stores, bounds, Vec::new(), see).expect("runs can be made");
+    let of = |origin: Origin| -> Vec<&Case> {
+        cases.iter().filter(|(_, it)| *it == origin).map(|(case, _)| case).collect()
+    };
+    let fresh = of(Origin::Fresh);
+    assert!(fresh.len() > 15 && of(Origin::Bred).len() > 30);
+    let crossed = of(Origin::Crossed);
+    for case in &crossed {
+        let own = fresh.iter().find(|it| it.seed == case.seed).expect("its family is known");
+        let other = fresh.iter().find(|it| it.schedule == case.schedule);
+        assert!(other.is_some(), "nobody has its schedule");
+        assert_eq!(own.time_limit, case.time_limit);
+        assert_eq!(case.luck.0[0].0, std::time::Duration::ZERO);
+    }
+    let foreign = |case: &&&Case| case.schedule != Case::fresh(case.seed, &settings).schedule;
+    assert!(crossed.iter().filter(foreign).count() > 10, "hardly any is of two families");
 }
 
 #[test]

@@ -16,9 +16,11 @@ impl<R: Replica, W> World<R, W> {
         !self.started.is_empty()
     }
 
-    /// Those.
-    pub(in crate::sim) fn started(&self) -> impl Iterator<Item = NodeId> {
-        self.started.iter().copied()
+    /// Lets the scout see those, if there is one.
+    pub(in crate::sim) fn scout_started(&mut self) {
+        if let Some(scout) = &mut self.scout {
+            self.started.iter().for_each(|id| scout.started(*id, self.now));
+        }
     }
 
     /// Shows a witness the nodes that have started.

@@ -44,6 +44,8 @@ pub mod settings;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hash;
+use std::mem;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -247,9 +249,14 @@ impl Replica for Eventual {
                 0,
                 0,
                 0,
+                0,
             ],
-            ranks: [known, self.graves.len() as u64, self.tree.root() >> 62, self.tree.root()],
+            ranks: [known, self.graves.len() as u64, self.tree.root() >> 62, self.tree.root(), 0],
         }
+    }
+
+    fn kind(message: &Message) -> impl Hash {
+        mem::discriminant(&message.body)
     }
 
     fn status(&self) -> Status {

@@ -42,6 +42,8 @@ pub mod settings;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::Hash;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -327,9 +329,14 @@ impl Replica for Paxos {
                 self.age.min(3) as u8,
                 0,
                 0,
+                0,
             ],
-            ranks: [self.configuration.epoch, self.counter, self.age, lines],
+            ranks: [self.configuration.epoch, self.counter, self.age, lines, 0],
         }
+    }
+
+    fn kind(message: &Message) -> impl Hash {
+        mem::discriminant(&message.body)
     }
 
     fn status(&self) -> Status {

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::mutants::Bug;
-use super::{Leader, Options, Raft, State};
+use super::{Leader, Options, Raft, ReadMode, State};
 use crate::replica::{Effects, Time};
 
 /// Rounds that a leader remembers the beginning of; without check quorum there may be any number.
@@ -123,6 +123,25 @@ impl Raft {
             self.become_follower(now, out);
         }
         alone
+    }
+
+    /// How much is left of what leases count on, by the node's own clock: of a leader's lease, of a
+    /// follower's promise to listen to no candidate; nothing, less than a quarter, or more. Zero where
+    /// there are no leases.
+    pub(super) fn trust(&self) -> u8 {
+        if self.options.reads != ReadMode::Lease {
+            return 0;
+        }
+        let (begun, lasts) = match &self.state {
+            State::Leader(leader) if !leader.contact.answered => return 1,
+            State::Leader(leader) => (Some(leader.contact.at), self.options.lease()),
+            _ => (self.heard, self.options.election_min),
+        };
+        match begun.map(|at| (at + lasts).saturating_sub(self.now)) {
+            Some(left) if left > lasts / 4 => 3,
+            Some(left) if !left.is_zero() => 2,
+            _ => 1,
+        }
     }
 
     /// Whether nobody else can lead at this time (§6.4.1).

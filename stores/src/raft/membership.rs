@@ -100,7 +100,7 @@ impl Configurations {
     }
 
     /// Where the one that holds is in the log; 0 if it is not.
-    fn latest_index(&self) -> Index {
+    pub(super) fn latest_index(&self) -> Index {
         self.in_log.last().map_or(0, |(index, _)| *index)
     }
 

@@ -39,6 +39,8 @@ mod tests;
 mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::Hash;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +55,7 @@ use crate::replica::{
 use contact::Contact;
 use log::{HardState, Index, Log, Place, Record, Recovered, Term};
 use membership::{Change, Configurations, Membership};
-use message::{Body, Message};
+use message::{Body, Message, Outcome};
 use mutants::Bug;
 pub use note::Note;
 pub use read::ReadMode;
@@ -328,9 +330,20 @@ impl Replica for Raft {
                 level(end.saturating_sub(self.durable)).min(2),
                 level(self.commit.saturating_sub(self.log.base().index)).min(2),
                 changes,
+                self.trust(),
             ],
-            ranks: [self.hard.term, tail, end, self.commit],
+            ranks: [self.hard.term, tail, end, self.commit, self.configurations.latest_index()],
         }
+    }
+
+    fn kind(message: &Message) -> impl Hash {
+        let answer = match &message.body {
+            Body::PreVote { granted } | Body::Vote { granted } => *granted,
+            Body::Append { entries, .. } => entries.is_empty(),
+            Body::Appended { outcome, .. } => matches!(outcome, Outcome::Match { .. }),
+            _ => false,
+        };
+        (mem::discriminant(&message.body), answer)
     }
 
     fn changes_members() -> bool {
