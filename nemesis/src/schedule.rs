@@ -13,6 +13,7 @@
 //! at 0s after 1000 operations kill leader
 //! at 16s pause leader for 2s    # and then what mends it
 //! every 5s±2s until 20s cut leader | rest for 3s
+//! every 2s from 1s until 9s kill n2   # at 1 s, 3 s and so on; without `from` at 2 s, 4 s and so on
 //! ```
 //!
 //! A step may wait for something once its time has come: one strikes five milliseconds after the
@@ -215,7 +216,8 @@ fn admit(nodes: &mut BTreeSet<Node>, fault: &Fault) -> Result<(), UnknownNode> {
     Ok(())
 }
 
-/// What follows `every`: a period, how far each may be from it, an end, and what strikes.
+/// What follows `every`: a period, how far each may be from it, when the first is due if not after
+/// a period, an end, and what strikes.
 fn every(cursor: &mut Cursor<'_>, mut draw: ChaCha8Rng) -> Result<Vec<Step>, ParseError> {
     const PERIOD: &str = "a time, or two as in `5s±2s`, the second not longer than the first";
     let time = |text: &str| text.parse().ok().map(|Moment(time)| time);
@@ -227,19 +229,20 @@ fn every(cursor: &mut Cursor<'_>, mut draw: ChaCha8Rng) -> Result<Vec<Step>, Par
     if period.is_zero() || jitter > period {
         return Err(error);
     }
+    let from = if cursor.take("from") { Some(cursor.time()?) } else { None };
     cursor.word("`until` and a time", |word| (word == "until").then_some(()))?;
     let until = cursor.time()?;
     let fault = Fault::parse(cursor)?;
-    let mut steps = Vec::new();
-    let (mut at, mut mend) = (Duration::ZERO, None);
+    let first = from.filter(|at| *at <= until).map(|at| Step::at(at, fault.clone()));
+    let mut steps = Vec::from_iter(first);
+    let (mut at, mut mend) = (from.unwrap_or_default(), None);
     loop {
         let least = period.saturating_sub(jitter);
         // Cut to milliseconds, to be read more easily; at least one, so that there is an end.
         let span = least + jitter.mul_f64(2.0 * draw.random::<f64>());
-        at += Duration::from_millis((span.as_millis() as u64).max(1));
-        if at > until {
-            break;
-        }
+        let span = Duration::from_millis((span.as_millis() as u64).max(1));
+        let Some(next) = at.checked_add(span).filter(|next| *next <= until) else { break };
+        at = next;
         steps.push(Step::at(at, fault.clone()));
     }
     // It is written once, behind the fault, and meant for every strike.

@@ -504,6 +504,9 @@ fn what_repeats_and_what_lasts_is_read_as_its_steps() {
     let regular = read("every 4s until 12s kill random 1 for 1s");
     let times: Vec<u64> = regular.steps().iter().map(|step| step.at.as_secs()).collect();
     assert_eq!(times, [4, 5, 8, 9, 12, 13]);
+    let later = read("every 4s from 1s until 9s kill random 1; every 4s from 2s until 1s heal");
+    let times: Vec<u64> = later.steps().iter().map(|step| step.at.as_secs()).collect();
+    assert_eq!(times, [1, 5, 9]);
     let loose = read("seed 7; every 5s±2s until 60s cut leader | rest for 1s");
     let strikes: Vec<u128> = loose
         .steps()

@@ -44,6 +44,14 @@ impl Raft {
         }
     }
 
+    pub(super) fn on_heartbeat_timer(&mut self, now: Time, out: &mut Effects<Self>) {
+        match self.state {
+            State::Leader(_) => self.heartbeat(now, out),
+            State::Candidate(_) => self.ask_for_votes(now, out),
+            State::PreCandidate(_) | State::Follower => {}
+        }
+    }
+
     /// Asks who would vote for this node if it stood for election (§9.6). Nothing is promised or
     /// stored by that, on either side.
     fn start_pre_election(&mut self, now: Time, out: &mut Effects<Self>) {
@@ -91,15 +99,27 @@ impl Raft {
         let term = self.hard.term + if self.bug(Bug::TermsInTens) { 10 } else { 1 };
         self.hard = HardState { term, vote: Some(self.id) };
         let ballot = out.persist(vec![log::write_hard(self.hard)]);
-        self.state = State::Candidate(Candidate { votes: [].into(), ballot });
+        let unanswered = self.others.clone();
+        let candidate = Candidate { votes: [].into(), ballot, unanswered, transfer };
+        self.state = State::Candidate(candidate);
         self.leader = None;
         self.counters.elections_started += 1;
         out.note(Note::ElectionStarted { term });
         self.reset_election_timer(now, out);
+        self.ask_for_votes(now, out);
+    }
+
+    /// Asks those for their votes who have not answered, and again after a heartbeat interval as long
+    /// as this node stands for election in this term: a request or its answer may be lost, or a
+    /// voter crash, and asking twice does no harm (§3.4 and §3.7 at its end).
+    fn ask_for_votes(&mut self, now: Time, out: &mut Effects<Self>) {
+        let State::Candidate(candidate) = &self.state else { return };
         let (last_index, last_term) = (self.log.last_index(), self.log.last_term());
-        for to in &self.others {
+        let transfer = candidate.transfer;
+        for to in &candidate.unanswered {
             self.send(*to, Body::RequestVote { last_index, last_term, transfer }, out);
         }
+        out.set_timer(Timer::Heartbeat, now + self.options.heartbeat);
     }
 
     /// Whether a log that ends like this is at least as up to date as this node's: the last terms
@@ -149,6 +169,7 @@ impl Raft {
         let (quorum, counts) = (self.quorum(), self.counted().any(|voter| voter == from));
         let again = self.bug(Bug::VoteCountedTwice);
         let State::Candidate(candidate) = &mut self.state else { return };
+        candidate.unanswered.retain(|node| *node != from);
         if granted && counts {
             // Under this name nobody has voted yet.
             let stranger = NodeId(u16::MAX - candidate.votes.len() as u16);

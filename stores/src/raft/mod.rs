@@ -67,7 +67,8 @@ use transfer::Handover;
 /// The settings of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How often a leader sends to every follower, entries or not.
+    /// How often a leader sends to every follower, entries or not, and a candidate to every voter
+    /// that has not answered.
     pub heartbeat: Duration,
     /// The least time without a leader after which a node stands for election, and for which it
     /// refuses to unseat a leader it hears (§4.2.3).
@@ -128,7 +129,7 @@ impl Default for Options {
 pub enum Timer {
     /// Without a leader for too long.
     Election,
-    /// Time for the leader to make itself heard.
+    /// Time for a leader to make itself heard, and for a candidate to ask again who has not answered.
     Heartbeat,
 }
 
@@ -177,6 +178,10 @@ struct Candidate {
     votes: BTreeSet<NodeId>,
     /// The batch with the vote for itself, which counts when it is durable.
     ballot: Ticket,
+    /// Who has neither granted nor refused its vote yet.
+    unanswered: Vec<NodeId>,
+    /// Whether the leader wants this election (§3.10).
+    transfer: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -274,7 +279,7 @@ impl Replica for Raft {
                 out.reply_at_once(id, Err(Refusal::no_contexts()));
             }
             Input::Timer(Timer::Election) => self.on_election_timer(now, out),
-            Input::Timer(Timer::Heartbeat) => self.heartbeat(now, out),
+            Input::Timer(Timer::Heartbeat) => self.on_heartbeat_timer(now, out),
             Input::Stored(ticket) => self.on_stored(now, ticket, out),
         }
     }

@@ -2,6 +2,7 @@
 //! cluster of them does is tested in a simulated world, in `tests/raft.rs`.
 
 mod contact;
+mod election;
 mod membership;
 mod snapshot;
 mod transfer;
