@@ -166,6 +166,7 @@ impl Setting {
             store: self.store.to_string(),
             bug: None,
             reads: Default::default(),
+            election: None,
             nodes,
             concurrency: self.clients,
             rate: 1.0,

@@ -236,6 +236,7 @@ mod tests {
             store: "eventual".into(),
             bug: None,
             reads: Default::default(),
+            election: None,
             nodes: 3,
             concurrency: 1,
             rate: 1.0,

@@ -1,11 +1,13 @@
 //! The plan of a run: every choice resolved, so that the run can be read about and repeated.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use rashomon_nemesis::{Mixture, Package, Packages, Schedule};
 use rashomon_stores::catalogue::Store;
+use rashomon_stores::node::Timing;
 use rashomon_stores::raft::ReadMode;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,9 @@ pub struct Plan {
     /// How the store answers reads.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reads: ReadMode,
+    /// How long live nodes wait for a leader, if not as long as they do by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub election: Option<Election>,
     /// What the store is held to, if not to its own contract.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<Contract>,
@@ -64,6 +69,41 @@ pub struct Plan {
     pub mixture: Option<Mixture>,
     /// Which fault strikes when.
     pub schedule: Schedule,
+}
+
+/// The range that live nodes draw their election time-outs from, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Election {
+    /// The least.
+    pub min_ms: u64,
+    /// The most.
+    pub max_ms: u64,
+}
+
+impl Election {
+    /// The bounds of both, in milliseconds: with less nobody leads for long on a busy machine, with more
+    /// a run may end before anybody does.
+    pub const BOUNDS_MS: RangeInclusive<u64> = 50..=10_000;
+
+    /// The time-outs of a node. Leaders are heard as often as usual, or five times within the least
+    /// time-out if that is more often.
+    pub fn timing(self) -> Timing {
+        let usual = Timing::default();
+        Timing {
+            heartbeat_ms: usual.heartbeat_ms.min(self.min_ms / 5),
+            election_min_ms: self.min_ms,
+            election_max_ms: self.max_ms,
+            ..usual
+        }
+    }
+}
+
+impl fmt::Display for Election {
+    /// As on the command line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}ms..{}ms", self.min_ms, self.max_ms)
+    }
 }
 
 /// A contract that is asked for, or the store's own.
@@ -136,6 +176,9 @@ impl Plan {
             self.seed,
         );
         command += &reads_argument(self.reads);
+        if let Some(election) = self.election {
+            command += &format!(" --election {election}");
+        }
         if let Some(bug) = &self.bug {
             command += &format!(" --bug {bug}");
         }

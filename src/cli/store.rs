@@ -6,7 +6,8 @@ use rashomon_nemesis::{Package, Packages, ParseError, Schedule};
 use rashomon_stores::catalogue::Store;
 use rashomon_stores::raft::ReadMode;
 
-use crate::campaign::plan::WorkloadName;
+use super::duration;
+use crate::campaign::plan::{Election, WorkloadName};
 
 /// The most nodes that can be asked for.
 const NODES_MAX: u16 = 15;
@@ -31,6 +32,23 @@ pub(super) fn nodes(store: Store, asked: Option<u16>) -> Result<u16, String> {
             checked.map(|()| nodes).map_err(|error| format!("--nodes {nodes}: {error}"))
         }
     }
+}
+
+/// A range of election time-outs, as in `2s..2.2s`.
+pub(super) fn election(text: &str) -> Result<Election, String> {
+    let (min, max) = text.split_once("..").ok_or("two durations, as in 2s..2.2s")?;
+    let bounds = Election::BOUNDS_MS;
+    let ms = |text: &str| {
+        let ms = u64::try_from(duration::parse(text)?.as_millis()).unwrap_or(u64::MAX);
+        let (least, most) = (bounds.start(), bounds.end());
+        let within = bounds.contains(&ms).then_some(ms);
+        within.ok_or_else(|| format!("{text} is not from {least}ms to {most}ms"))
+    };
+    let election = Election { min_ms: ms(min)?, max_ms: ms(max)? };
+    if election.min_ms > election.max_ms {
+        return Err(format!("{max} is less than {min}: write the smaller one first"));
+    }
+    Ok(election)
 }
 
 /// Whether the store has this bug, if any, and this way of reading.
@@ -151,6 +169,26 @@ mod tests {
         assert!(packages(Store::Single, Some(members)).is_err());
         let both: Packages = "partition,kill".parse().expect("both are known");
         assert!(packages(Store::Single, Some(both)).is_err());
+    }
+
+    #[test]
+    fn election_timeouts_are_a_range_within_bounds() {
+        let range = |min_ms, max_ms| Ok(Election { min_ms, max_ms });
+        assert_eq!(election("2s..2.2s"), range(2000, 2200));
+        assert_eq!(election("50ms..50ms"), range(50, 50));
+        assert_eq!(election(&Election { min_ms: 70, max_ms: 9_999 }.to_string()), range(70, 9_999));
+        for (text, reason) in [
+            ("2s", "two durations"),
+            ("2s..", "write 30s"),
+            ("3s..2s", "the smaller one first"),
+            ("49ms..2s", "not from 50ms"),
+            ("2s..1h", "to 10000ms"),
+        ] {
+            let error = election(text).expect_err(text);
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+        assert_eq!(Election { min_ms: 100, max_ms: 100 }.timing().heartbeat_ms, 20);
+        assert_eq!(Election { min_ms: 2000, max_ms: 2000 }.timing().heartbeat_ms, 50);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::signals::Signals;
 use super::store;
 use super::{complain, duration, print_json, print_text};
 use crate::campaign::judge::{JudgeError, judge};
-use crate::campaign::plan::{Plan, WorkloadName, mixed_packages};
+use crate::campaign::plan::{Election, Plan, WorkloadName, mixed_packages};
 use crate::campaign::run_dir::RunDir;
 use crate::campaign::{Recovery, Tally, run_live};
 use crate::exit::Exit;
@@ -40,6 +40,9 @@ pub(super) struct TestArguments {
     /// How reads are answered: read-index, lease or local
     #[arg(long, default_value_t = ReadMode::ReadIndex, value_name = "HOW", help_heading = "Store")]
     reads: ReadMode,
+    /// The range of election time-outs, as in 2s..2.2s, from 50ms to 10s; 300ms..600ms if not given. Simulated runs draw their own
+    #[arg(long, value_name = "MIN..MAX", value_parser = store::election, help_heading = "Store")]
+    election: Option<Election>,
     /// What the clients do
     #[arg(long, value_enum, default_value_t = WorkloadName::Register, help_heading = "Workload")]
     workload: WorkloadName,
@@ -138,6 +141,9 @@ fn these(store: Store, asked: Packages) -> Result<Packages, String> {
 fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
     store::check(arguments.store, arguments.bug.as_deref(), arguments.reads)?;
     store::workload(arguments.store, arguments.workload)?;
+    if arguments.election.is_some() && !arguments.store.has_leader() {
+        return Err(format!("--election: the store {} elects nobody", arguments.store).into());
+    }
     let nodes = store::nodes(arguments.store, arguments.nodes)?;
     let swarm = matches!(arguments.nemesis, Some(Nemesis::Swarm));
     let nemesis = match arguments.nemesis {
@@ -172,6 +178,7 @@ fn plan(arguments: TestArguments) -> Result<Plan, Box<dyn std::error::Error>> {
         store: arguments.store.to_string(),
         bug: arguments.bug,
         reads: arguments.reads,
+        election: arguments.election,
         nodes,
         concurrency: arguments.concurrency,
         rate: arguments.rate,

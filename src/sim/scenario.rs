@@ -264,6 +264,7 @@ impl Scenario {
             store: self.store.clone(),
             bug: self.bug.clone(),
             reads: self.reads,
+            election: None,
             nodes: self.nodes,
             concurrency: self.operations.clients(),
             rate: self.operations.operations().len() as f64 / time_limit_s,

@@ -23,7 +23,7 @@ use reqwest::{Client as Http, Method};
 use super::operator::{Concluded, Operator, Task};
 use super::{Leader, Target, TargetError};
 use crate::campaign::FINAL_READERS;
-use crate::campaign::plan::Plan;
+use crate::campaign::plan::{Election, Plan};
 use crate::campaign::run_dir::RunDir;
 use crate::client::{Addresses, HttpClient};
 
@@ -525,7 +525,7 @@ fn prepare(
         bug: plan.bug.clone(),
         seed: plan.seed,
         cluster: cluster_name(directory),
-        timing: Timing::default(),
+        timing: plan.election.map_or_else(Timing::default, Election::timing),
         reads: plan.reads,
         quorums: QuorumSizes::default(),
         snapshots: SNAPSHOTS,

@@ -52,6 +52,7 @@ fn report_of_stale_read(bench: &Bench, text: &str) -> PathBuf {
     let Ok(Verdict::Invalid(explanation)) = verdict else { panic!("{verdict:?}") };
     let plan = Plan {
         reads: Default::default(),
+        election: None,
         version: "0".into(),
         seed: 1,
         store: "raft".into(),

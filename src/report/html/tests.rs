@@ -27,6 +27,7 @@ fn plan() -> Plan {
         seed: 7,
         store: "raft".into(),
         reads: Default::default(),
+        election: None,
         bug: None,
         nodes: 5,
         concurrency: 10,
