@@ -108,7 +108,7 @@ pub(super) fn unsuitable(store: Store) -> Packages {
 
 /// Reads a schedule: its steps, or the name of a file that has them.
 pub(super) fn schedule(text: &str) -> Result<Schedule, String> {
-    if text.trim_start().starts_with("at ") || text.trim_start().starts_with("seed ") {
+    if ["at ", "every ", "seed "].iter().any(|word| text.trim_start().starts_with(word)) {
         return text.parse().map_err(|error: ParseError| error.to_string());
     }
     let steps = std::fs::read_to_string(text).map_err(|error| {

@@ -7,6 +7,7 @@ mod convert;
 mod determinism;
 mod disks;
 mod doctor;
+mod elections;
 mod heal;
 mod labs;
 mod members;
