@@ -10,6 +10,8 @@
 #[cfg(target_os = "linux")]
 mod moments;
 
+#[cfg(target_os = "linux")]
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 #[cfg(target_os = "linux")]
@@ -43,7 +45,7 @@ struct Arguments {
 enum Rashomon {
     /// Any command of `rashomon`, with its arguments
     #[command(external_subcommand)]
-    Command(Vec<std::ffi::OsString>),
+    Command(Vec<OsString>),
 }
 
 #[cfg(target_os = "linux")]
