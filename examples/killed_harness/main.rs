@@ -19,10 +19,11 @@ fn main() -> ExitCode {
     use clap::Parser;
 
     let Arguments { moments, seed, rashomon } = Arguments::parse();
-    match rashomon {
+    if rashomon.is_empty() {
+        kill_and_heal(seed, moments)
+    } else {
         // The runs are of this same program.
-        Some(Rashomon::Command(_)) => rashomon::cli::run().into(),
-        None => kill_and_heal(seed, moments),
+        ::rashomon::cli::run().into()
     }
 }
 
@@ -36,16 +37,9 @@ struct Arguments {
     /// The seed of the first one; each has its own
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    #[command(subcommand)]
-    rashomon: Option<Rashomon>,
-}
-
-#[cfg(target_os = "linux")]
-#[derive(Debug, clap::Subcommand)]
-enum Rashomon {
     /// Any command of `rashomon`, with its arguments
-    #[command(external_subcommand)]
-    Command(Vec<OsString>),
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "RASHOMON")]
+    rashomon: Vec<OsString>,
 }
 
 #[cfg(target_os = "linux")]
