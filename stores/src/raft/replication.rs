@@ -121,6 +121,11 @@ impl Raft {
 
     /// Makes the leader heard by everybody, and by the way repeats what was not acknowledged.
     pub(super) fn heartbeat(&mut self, now: Time, out: &mut Effects<Self>) {
+        if let State::Leader(leader) = &mut self.state {
+            leader.contact.begin_round(now);
+            // A leader that is a majority by itself has followed, however late this is.
+            self.renew_contact();
+        }
         if self.step_down_if_alone(now, out) {
             return;
         }
@@ -128,10 +133,8 @@ impl Raft {
             Some(Bug::SlowHeartbeats) => self.options.election_min * 4 / 5,
             _ => self.options.heartbeat,
         };
-        if let State::Leader(leader) = &mut self.state {
+        if matches!(self.state, State::Leader(_)) {
             out.set_timer(Timer::Heartbeat, now + often);
-            leader.contact.begin_round(now);
-            self.renew_contact();
             self.hand_over(out);
             self.catch_up(out);
             self.broadcast(out);

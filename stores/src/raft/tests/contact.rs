@@ -77,6 +77,18 @@ fn a_leader_without_a_majority_steps_down_after_an_election_timeout() {
 }
 
 #[test]
+fn a_majority_of_one_leads_on_however_late_it_makes_itself_heard() {
+    let mut node = Node::of(&[N1], Options::default(), BTreeMap::new());
+    node.step(Input::Timer(Timer::Election));
+    node.stored();
+    for _ in 0..3 {
+        assert_eq!(node.raft.role(), Role::Leader);
+        node.now += node.raft.options.election_max * 5;
+        node.step(Input::Timer(Timer::Heartbeat));
+    }
+}
+
+#[test]
 fn a_leader_that_makes_sure_of_its_majority_is_not_unseated_by_votes() {
     for (check_quorum, role) in [(true, Role::Leader), (false, Role::Follower)] {
         let mut node = settled(Options { check_quorum, ..Options::default() });
