@@ -9,9 +9,9 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Rlimit, Signal, kill_process};
+use rustix::process::{Pid, Rlimit, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::task::JoinSet;
@@ -22,6 +22,10 @@ use crate::nodes::Node;
 
 /// How often a throttled process runs and stands still.
 const THROTTLE_PERIOD: Duration = Duration::from_millis(100);
+
+/// How long a stopped process may take to stop: one that waits for a hung disk does not notice, and does
+/// nothing either.
+const NOTICE_LIMIT: Duration = Duration::from_secs(5);
 
 /// How a node is started, the first time and every time after.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,12 +145,19 @@ impl NodeProcess {
         Ok(exited)
     }
 
-    /// Lets it stand still, by SIGSTOP; says whether it ran.
+    /// Lets it stand still, by SIGSTOP, and waits until it does: on a busy machine its threads may take
+    /// a while to notice. Says whether it ran.
     ///
     /// # Errors
     /// When the signal cannot be sent.
-    pub fn pause(&mut self) -> Result<bool, ProcessError> {
-        self.signal(Signal::STOP)
+    pub async fn pause(&mut self) -> Result<bool, ProcessError> {
+        let Some(pid) = self.running()? else { return Ok(false) };
+        kill_process(pid, Signal::STOP).map_err(|error| self.failed(error.into()))?;
+        let began = Instant::now();
+        while !stands_still(pid) && self.exited()?.is_none() && began.elapsed() < NOTICE_LIMIT {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(true)
     }
 
     /// Lets it go on, by SIGCONT; says whether there is a process.
@@ -321,6 +332,12 @@ impl NodeProcess {
     fn failed(&self, source: io::Error) -> ProcessError {
         ProcessError::End { node: self.node, source }
     }
+}
+
+/// Whether every thread of a child has stopped; the child's status is left for whoever waits for its end.
+fn stands_still(child: Pid) -> bool {
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(waitid(WaitId::Pid(child), options), Ok(Some(_)))
 }
 
 /// Limits how much memory a process may write to: to what it has, or as given. Says how it was before.

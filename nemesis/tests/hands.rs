@@ -242,7 +242,7 @@ async fn what_is_paused_stands_still_and_goes_on() {
     let pids: Vec<u32> = Node::first(2).map(|node| hands.pid(node).expect("it runs")).collect();
     let outcome = apply(&mut hands, "pause n2").await;
     assert_eq!(outcome.ailing, [Node(2)]);
-    until("stop", || state(pids[1]) == "T").await;
+    assert_eq!(state(pids[1]), "T", "it stands still when that is said");
     assert_ne!(state(pids[0]), "T", "it was not asked to");
     let outcome = apply(&mut hands, "resume").await;
     assert_eq!(outcome.cured.len(), 1, "{outcome}");
@@ -255,6 +255,23 @@ async fn what_is_paused_stands_still_and_goes_on() {
     let pid = hands.pid(Node(2)).expect("it runs");
     assert_ne!(state(pid), "T");
     assert!(hands.stop(GRACE).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_process_does_nothing_more_once_it_is_said_to_stand_still() {
+    let folder = TempDir::new().expect("a folder");
+    let mut process = start(&folder, Node(1), "while :; do echo and on; done");
+    let written = || folder.path().join("n1.log").metadata().map_or(0, |log| log.len());
+    for _ in 0..50 {
+        let before = written();
+        until("line", || written() > before).await;
+        assert!(process.pause().await.expect("a signal can be sent"));
+        let stopped = written();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!(written(), stopped, "it went on");
+        assert!(process.resume().expect("a signal can be sent"));
+    }
+    assert!(process.kill().await.is_ok());
 }
 
 /// How much of a processor's time a process has had, in hundredths of a second.

@@ -36,7 +36,8 @@ pub(super) fn idler() -> Result<NodeProcess, Failure> {
 
 async fn signals() -> Trial {
     let mut process = idler()?;
-    for (signal, was_sent) in [("SIGSTOP", process.pause()?), ("SIGCONT", process.resume()?)] {
+    let sent = [("SIGSTOP", process.pause().await?), ("SIGCONT", process.resume()?)];
+    for (signal, was_sent) in sent {
         if !was_sent {
             return Err(format!("a process ended before {signal}").into());
         }

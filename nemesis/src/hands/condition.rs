@@ -139,7 +139,7 @@ pub(super) async fn tell<W: Wires>(
     // What a node is told over its life line: times in nanoseconds, rates in per cent. Nobody who stands
     // still needs to be told so.
     let line = match ailment {
-        Ailment::Pause => return Ok(process.pause()?),
+        Ailment::Pause => return Ok(process.pause().await?),
         Ailment::Throttle(share) => return Ok(process.throttle(share)?),
         Ailment::Squeeze => return Ok(process.squeeze()?),
         Ailment::Leap(by) => format!("leap {}", by.as_nanos()),
