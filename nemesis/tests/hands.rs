@@ -257,21 +257,46 @@ async fn what_is_paused_stands_still_and_goes_on() {
     assert!(hands.stop(GRACE).await.is_empty());
 }
 
+/// What the process of the next test is: many threads that are always busy, so that one after the other
+/// notices that it is to stop.
+#[cfg(target_os = "linux")]
+fn be_busy() {
+    for _ in 0..64 {
+        std::thread::spawn(|| {
+            loop {
+                std::hint::spin_loop();
+            }
+        });
+    }
+    println!("started");
+    // Until the life line ends.
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+}
+
+#[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_process_does_nothing_more_once_it_is_said_to_stand_still() {
+async fn a_process_is_said_to_be_paused_when_all_its_threads_stand_still() {
+    if std::env::var_os("BUSY").is_some() {
+        return be_busy();
+    }
+    let name = "a_process_is_said_to_be_paused_when_all_its_threads_stand_still";
+    let program = std::env::current_exe().expect("this test has a file");
+    let script = format!("BUSY=1 exec {} --exact {name} --nocapture", program.display());
     let folder = TempDir::new().expect("a folder");
-    let mut process = start(&folder, Node(1), "while :; do echo and on; done");
-    let written = || folder.path().join("n1.log").metadata().map_or(0, |log| log.len());
-    for _ in 0..50 {
-        let before = written();
-        until("line", || written() > before).await;
+    let mut process = start(&folder, Node(1), &script);
+    until("start", || starts(folder.path(), Node(1)) > 0).await;
+    let pid = i32::try_from(process.pid().expect("it runs")).expect("a number of a process");
+    for _ in 0..10 {
         assert!(process.pause().await.expect("a signal can be sent"));
-        let stopped = written();
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        assert_eq!(written(), stopped, "it went on");
+        let threads = procfs::process::Process::new(pid).and_then(|it| it.tasks());
+        let threads: Vec<char> = threads
+            .expect("it is there")
+            .map(|task| task.and_then(|task| task.stat()).expect("it is there").state)
+            .collect();
+        assert!(threads.len() > 64 && threads.iter().all(|state| *state == 'T'), "{threads:?}");
         assert!(process.resume().expect("a signal can be sent"));
     }
-    assert!(process.kill().await.is_ok());
+    process.kill().await.expect("it can be killed");
 }
 
 /// How much of a processor's time a process has had, in hundredths of a second.
