@@ -38,7 +38,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Any command of `rashomon`, with its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "RASHOMON")]
+    #[arg(trailing_var_arg = true, value_name = "RASHOMON")]
     rashomon: Vec<OsString>,
 }
 

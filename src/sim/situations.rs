@@ -166,8 +166,8 @@ impl Scout {
         for other in (0..self.nodes.len()).filter(|other| *other != place) {
             if let Some(other) = self.nodes[other] {
                 let compared = compared(&outline, &other);
-                let trust = other.state[8];
-                let pair = (outline.state, other.brief(), trust, compared, around.faults);
+                let (brief, trust) = (other.brief(), other.trust());
+                let pair = (outline.state, brief, trust, compared, around.faults);
                 self.find(PAIR, pair, around.now);
             }
         }
@@ -202,7 +202,7 @@ impl Scout {
                 *ahead = by.max(*ahead);
             }
         }
-        self.find(ANSWER, (kind, own.brief(), own.state[8], ahead, alike.min(2)), at);
+        self.find(ANSWER, (kind, own.brief(), own.trust(), ahead, alike.min(2)), at);
     }
 
     fn look_at_all(&mut self, around: Surroundings) {

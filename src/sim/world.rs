@@ -720,9 +720,10 @@ impl<R: Replica, W> World<R, W> {
                 {
                     running.requests.swap_remove(place);
                 }
-                let core = self.nodes[index(id)].running.as_ref().map(|running| &running.core);
-                if let Some((scout, core)) = self.scout.as_mut().zip(core) {
-                    scout.answered(id, core.outline(), &reply, self.now);
+                if let Some(scout) = &mut self.scout
+                    && let Some(running) = &self.nodes[index(id)].running
+                {
+                    scout.answered(id, running.core.outline(), &reply, self.now);
                 }
                 self.answer(to, Heard::Reply(reply));
             }

@@ -496,7 +496,8 @@ pub enum Role {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Outline {
     /// What it is and does, each in a small number of the protocol's own: first its role, below 8, and
-    /// then what two nodes need of each other to be told apart; how much is uncertain, fourth.
+    /// then what two nodes need of each other to be told apart; how much is uncertain, fourth; what it
+    /// counts on as time goes by, last.
     pub state: [u8; 9],
     /// What is compared between nodes, and with itself at another time: terms, ends of logs.
     pub ranks: [u64; 5],
@@ -518,6 +519,11 @@ impl Outline {
     /// What others see of it first: its role and the two numbers after it.
     pub fn brief(&self) -> [u8; 3] {
         [self.state[0], self.state[1], self.state[2]]
+    }
+
+    /// What it counts on as time goes by, such as a lease.
+    pub fn trust(&self) -> u8 {
+        self.state[8]
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! A greybox fuzzer over schedules of faults, after AFL (Zalewski) and Mallory (Meng et al., "Greybox
 //! Fuzzing of Distributed Systems", CCS 2023). Runs are drawn from seeds as ever; those that get into
-//! new [`situations`](super::situations) are kept in a corpus, and others bred from them. As a run is
-//! the same until something about it is changed, every child goes its parent's way up to the moment
-//! that was worth keeping, and only then another: other faults, another luck, and soon an end, for what
+//! new [`situations`](super::situations) are kept in a corpus, and others bred from them, or crossed: the
+//! seed of one with the schedule of another. As a run is the same until something about it is changed,
+//! every child goes its parent's way up to the moment that was worth keeping, and only then another: other faults, another luck, and soon an end, for what
 //! a run does long after is no more likely to be interesting than any other run. (Snapshot fuzzers, such
 //! as Nyx-Net, return to such a moment by restoring a machine, and BUGGIFY of FoundationDB's simulation draws
 //! which rare things happen anew for every run.)

@@ -10,6 +10,7 @@ use crate::campaign::plan::WorkloadName;
 use crate::report::VerdictWord;
 use crate::sim::guided::{Bounds, Case, Explored, Origin, Search, explore};
 use crate::sim::luck::Luck;
+use crate::sim::situations::KINDS;
 use crate::sim::verdict::{run_scenario, write_history};
 use crate::sim::{Scenario, Settings, Stores, Telling};
 
@@ -114,6 +115,20 @@ fn correct_stores_are_left_alone_and_situations_are_met() {
         let Explored { exploration, corpus, bred } = searched(&settings, 3, 48, 2);
         assert!(exploration.violations.is_empty(), "{store}: {:?}", exploration.violations);
         assert!(bred > 5 && corpus.known() > 100 && corpus.entries().next().is_some(), "{store}");
+    }
+}
+
+#[test]
+fn runs_of_every_store_get_into_situations_of_every_kind() {
+    for store in ["raft", "paxos", "eventual"] {
+        let settings = Settings { store: store.into(), ..short("all", None) };
+        let mut kinds = [0; KINDS];
+        for seed in 1..=3 {
+            let scenario = Scenario::generate(seed, &settings);
+            let run = run_scenario(&Stores, scenario, Telling::SITUATIONS).expect("it can be run");
+            run.recorded.situations.iter().for_each(|situation| kinds[situation.kind()] += 1);
+        }
+        assert!(kinds.iter().all(|count| *count > 2), "{store}: {kinds:?}");
     }
 }
 

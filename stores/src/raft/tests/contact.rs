@@ -119,6 +119,24 @@ fn a_lease_answers_reads_until_somebody_else_could_be_elected() {
 }
 
 #[test]
+fn an_outline_tells_what_is_left_of_a_lease_and_of_a_promise_to_a_leader() {
+    let lasts = lease().election_min;
+    let mut leader = settled(lease());
+    assert_eq!(leader.raft.outline().trust(), 1, "nobody has answered a round");
+    leader.acknowledged(N2, 1, 1);
+    let mut follower = Node::new(lease());
+    follower.hear(N2, 1, append((0, 0), entries(1, &[1]), 0));
+    for (node, whole) in [(&mut leader, lasts * 95 / 105), (&mut follower, lasts)] {
+        for (passed, left) in [(whole / 2, 3), (whole * 4 / 5, 2), (whole, 1)] {
+            node.now = passed;
+            node.hear(N3, 0, Body::Stale);
+            assert_eq!(node.raft.outline().trust(), left, "after {passed:?} of {whole:?}");
+        }
+    }
+    assert_eq!(settled(Options::default()).raft.outline().trust(), 0, "reads ask a majority");
+}
+
+#[test]
 fn a_lease_is_nothing_before_the_term_has_committed() {
     let mut node = Node::leader(lease());
     node.hear(N2, 1, Body::Appended { round: 1, outcome: Outcome::Match { index: 0 } });
